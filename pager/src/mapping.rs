@@ -1,0 +1,163 @@
+//! The mapping: all that the core knows of the outside world.
+//!
+//! A mapping is a stretch of bytes that can be read through one address that never moves, written
+//! through a (possibly different) address, published, flushed and grown. Each method says what the
+//! bytes may be after power loss; a simulation of a lying kernel is one more implementation.
+
+use crate::Result;
+use core::ops::Range;
+use core::ptr::NonNull;
+
+/// A range of bytes of the mapping, from its start.
+pub type Bytes = Range<u64>;
+
+/// What the caller expects to do with a range. Doing nothing about it is correct.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Accesses will come in no order: read no neighbours.
+    Random,
+    /// Accesses will come in ascending order.
+    Sequential,
+    /// Soon needed: start reading now, without waiting.
+    WillNeed,
+    /// Not needed soon.
+    DontNeed,
+    /// Worth large pages.
+    Huge,
+}
+
+/// Bytes of a store: a file mapped by an operating system, RAM, flash, or a simulation of them.
+///
+/// # Views
+/// *Read view*: [`base`](Mapping::base) and [`len`](Mapping::len); the address never moves while
+/// the mapping lives, so growth never invalidates a reader. *Write view*: the address where the
+/// one writer builds what it has claimed. Where both addresses are equal
+/// ([`two_views`](Mapping::two_views) is false) a store is visible to readers at once; where they
+/// differ, only after [`publish`](Mapping::publish).
+///
+/// # Power loss
+/// A published byte whose flush has not returned `Ok` may, after power loss, have any value it had
+/// since the last flush of its range, independently for each [`write_unit`](Mapping::write_unit),
+/// or a mix of such values within a unit; a store never harms bytes outside its unit. Once `flush`
+/// returned `Ok`, the bytes of its ranges as published before the call are kept. Process death
+/// loses nothing published, and nothing stored where there is one view.
+///
+/// # Safety
+/// An implementation promises that
+/// - `base()..base()+len()` is valid for reads, and `write_base()..write_base()+len()` valid for
+///   writes of claimed ranges, in one allocation each, until the mapping is dropped; addresses never
+///   change; `len` changes through `grow` and `shrink` only;
+/// - with two views, a claimed byte read through `write_base` is what was last stored there (or,
+///   after `claim(.., keep = true)`, what the read view held), and publishing makes exactly the
+///   claimed bytes of the ranges appear in the read view;
+/// - `base` is at least 4096-aligned or aligned to the page size in use;
+/// - no other code writes to either view while the mapping lives.
+pub unsafe trait Mapping: Send + Sync {
+    /// Start of the read view. Never moves. No system call.
+    fn base(&self) -> NonNull<u8>;
+
+    /// Start of the write view; equals `base()` where there is one view. No system call.
+    fn write_base(&self) -> NonNull<u8>;
+
+    /// Length in bytes of both views. Grown bytes are zero until stored to. No system call.
+    fn len(&self) -> u64;
+
+    /// Whether the length is 0: a store that is yet to be made.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the smallest unit whose rewrite cannot harm its neighbours; a power of two.
+    fn write_unit(&self) -> u32;
+
+    /// Whether the write view is another address than the read view.
+    fn two_views(&self) -> bool {
+        self.base() != self.write_base()
+    }
+
+    /// With two views: whether the byte at `offset` is claimed and not yet published or discarded.
+    /// With one view: always false (a page's own birth says who may write it). No system call.
+    fn claimed(&self, offset: u64) -> bool {
+        let _ = offset;
+        false
+    }
+
+    /// Announces stores to `range` of the write view: precedes every store, marks it dirty.
+    ///
+    /// With two views and `keep`, the write view then holds what the read view holds; without
+    /// `keep` its content is unspecified but initialised. Granularity may be coarser than the range
+    /// (whole write units): units already claimed keep their content. Cost: no system call in
+    /// place; memory on first touch otherwise. After power loss: nothing changes by claiming.
+    ///
+    /// # Errors
+    /// [`Error::Full`](crate::Error::Full) or [`Error::Io`](crate::Error::Io): nothing was claimed.
+    ///
+    /// # Safety
+    /// Nobody else stores into the range, or holds a reference to it in the write view, until it is
+    /// published or discarded.
+    unsafe fn claim(&self, range: Bytes, keep: bool) -> Result<()>;
+
+    /// Takes claims back: the read view stays as it is. Nothing to do where the views are one.
+    ///
+    /// # Safety
+    /// As [`claim`](Mapping::claim); the claimed bytes of the range are lost.
+    unsafe fn discard(&self, range: Bytes) {
+        let _ = range;
+    }
+
+    /// Makes the claimed bytes of `ranges` visible in the read view and ends their claims; ranges
+    /// may span unclaimed bytes, which are left alone. Nothing to do where the views are one.
+    ///
+    /// After power loss: as any store since the last flush. After `Ok`, process death keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) or [`Error::Full`](crate::Error::Full): some may have been
+    /// published; nothing that readers can reach has changed if the caller claimed only such pages.
+    ///
+    /// # Safety
+    /// No reference into the ranges' claimed bytes, through either view, is alive.
+    unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()>;
+
+    /// **One barrier**: publishes what is claimed in `ranges`, and on `Ok` every byte of them as
+    /// published so far survives power loss. Writes out no more than the ranges need where the
+    /// medium allows it, and other ranges may become durable too.
+    ///
+    /// # Errors
+    /// After an error nothing is known about any byte published since the last flush, and later
+    /// flushes promise nothing: the caller must stop committing.
+    ///
+    /// # Safety
+    /// As [`publish`](Mapping::publish) for the claimed bytes of the ranges.
+    unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()>;
+
+    /// Lengthens the mapping to at least `len` bytes (it may take more); new bytes are zero and,
+    /// where the file system can promise it, backed by the medium. After power loss the length may
+    /// be the old one unless a flush of a grown range returned `Ok`.
+    ///
+    /// # Errors
+    /// [`Error::Full`](crate::Error::Full): no space on the medium, in the address space or memory;
+    /// [`Error::Io`](crate::Error::Io) otherwise. The length is unchanged.
+    fn grow(&self, len: u64) -> Result<()>;
+
+    /// Shortens the mapping to `len` bytes, or to the next larger length it can have.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): the length is unchanged.
+    ///
+    /// # Safety
+    /// Nobody holds a reference behind `len`, and no state that anybody may still read or recover
+    /// to reaches behind it.
+    unsafe fn shrink(&self, len: u64) -> Result<()>;
+
+    /// A hint; doing nothing is correct. At most one system call.
+    fn advise(&self, range: Bytes, advice: Advice) {
+        let _ = (range, advice);
+    }
+
+    /// Called before each store to a meta or log block and each hand-out of a mutable page: the
+    /// grain at which simulations crash. Nothing to do otherwise.
+    fn trace(&self, range: Bytes) {
+        let _ = range;
+    }
+}

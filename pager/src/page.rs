@@ -1,0 +1,95 @@
+//! The page header's first 16 bytes, and checksums.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..8 | XXH3-64 of bytes 8.. of the page (or run), mixed with the page number; until the page is sealed, the number of the page claimed before it |
+//! | 8..16 | birth: the transaction that claimed the page |
+//! | 16 | kind |
+//!
+//! The tree layer sees a page from byte 16 on, so it cannot forge a birth.
+
+use crate::PageId;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes at the start of each page that the pager owns: checksum and birth.
+pub const OWNED_BYTES: usize = 16;
+
+/// Bytes of the common header; what follows belongs to the page's kind.
+pub const HEADER_BYTES: usize = 32;
+
+/// Smallest page size in bytes.
+pub const PAGE_SIZE_MIN: usize = 512;
+
+/// Largest page size in bytes.
+pub const PAGE_SIZE_MAX: usize = 65_536;
+
+/// Page size of a new store unless told otherwise: one page of most machines' memory.
+pub const PAGE_SIZE_DEFAULT: usize = 4096;
+
+/// Kinds of page, the byte at offset 16. Numbers are part of the format.
+pub mod kind {
+    /// Never written.
+    pub const NONE: u8 = 0;
+    /// Inner page of a tree.
+    pub const INNER: u8 = 1;
+    /// Leaf with heads (leaf H).
+    pub const LEAF: u8 = 2;
+    /// Leaf with fingerprints (leaf F; reserved in v1 files until built).
+    pub const LEAF_FINGERPRINT: u8 = 3;
+    /// Leaf with fixed-size keys and values (leaf X; reserved until built).
+    pub const LEAF_FIXED: u8 = 4;
+    /// First page of a run: one large value (or a long key's tail).
+    pub const RUN: u8 = 5;
+    /// Bitmap of reusable pages.
+    pub const BITMAP: u8 = 6;
+    /// Directory of bitmaps.
+    pub const BITMAP_INNER: u8 = 7;
+    /// List of freed pages that are still pinned.
+    pub const FREED_LIST: u8 = 8;
+    /// Saved state of a savepoint; never part of a committed state.
+    pub const SAVEPOINT: u8 = 9;
+}
+
+/// Spreads a page number over 64 bits (multiplication by 2^64/φ), so that a page written to the
+/// wrong place does not pass.
+const fn mix(id: PageId) -> u64 {
+    (id.0 as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Checksum of a page or run whose bytes from offset 8 on are `rest`.
+#[must_use]
+pub(crate) fn checksum(id: PageId, rest: &[u8]) -> u64 {
+    xxh3_64(rest) ^ mix(id)
+}
+
+/// Reads a little-endian `u64` at `at`; 0 where the slice is too short (callers pass whole headers).
+#[must_use]
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..at.wrapping_add(8)).and_then(|s| s.first_chunk::<8>()) {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => 0,
+    }
+}
+
+/// Reads a little-endian `u32` at `at`; 0 where the slice is too short.
+#[must_use]
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    match bytes.get(at..at.wrapping_add(4)).and_then(|s| s.first_chunk::<4>()) {
+        Some(chunk) => u32::from_le_bytes(*chunk),
+        None => 0,
+    }
+}
+
+/// Writes `value` at `at`, little-endian; nothing where the slice is too short.
+pub(crate) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
+    if let Some(slot) = bytes.get_mut(at..at.wrapping_add(8)) {
+        slot.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Writes `value` at `at`, little-endian; nothing where the slice is too short.
+pub(crate) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+    if let Some(slot) = bytes.get_mut(at..at.wrapping_add(4)) {
+        slot.copy_from_slice(&value.to_le_bytes());
+    }
+}

@@ -1,0 +1,3 @@
+#![no_std]
+#![deny(unsafe_code)]
+//! Linux behind the mapping trait.
