@@ -4,6 +4,8 @@
 //! through a (possibly different) address, published, flushed and grown. Each method says what the
 //! bytes may be after power loss; a simulation of a lying kernel is one more implementation.
 
+#![allow(unsafe_code)] // The contract itself is an unsafe trait; nothing here dereferences.
+
 use crate::Result;
 use core::ops::Range;
 use core::ptr::NonNull;

@@ -1,0 +1,1 @@
+//! Pins: which states somebody may still read or recover to.
