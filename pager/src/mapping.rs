@@ -121,17 +121,30 @@ pub unsafe trait Mapping: Send + Sync {
     /// No reference into the ranges' claimed bytes, through either view, is alive.
     unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()>;
 
-    /// **One barrier**: publishes what is claimed in `ranges`, and on `Ok` every byte of them as
-    /// published so far survives power loss. Writes out no more than the ranges need where the
-    /// medium allows it, and other ranges may become durable too.
+    /// **One barrier**: on `Ok` every byte of `ranges` as published so far survives power loss.
+    /// Claimed bytes are **not** published: the writer may be building pages there meanwhile (a
+    /// checkpoint flushes beside a running writer). Several ranges, or one that spans most of the
+    /// mapping, are one spanning barrier; a short single range is written out alone where the medium
+    /// allows it. Other ranges may become durable too.
     ///
     /// # Errors
     /// After an error nothing is known about any byte published since the last flush, and later
     /// flushes promise nothing: the caller must stop committing.
     ///
     /// # Safety
-    /// As [`publish`](Mapping::publish) for the claimed bytes of the ranges.
+    /// Nobody changes what is published in the ranges meanwhile.
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()>;
+
+    /// [`publish`](Mapping::publish) and [`flush`](Mapping::flush) of one short range with **one
+    /// barrier**, and no more write-out than the range needs: a log block or a meta. Bytes of the
+    /// range that were published before (unflushed log blocks) become durable with it.
+    ///
+    /// # Errors
+    /// As [`flush`](Mapping::flush).
+    ///
+    /// # Safety
+    /// As [`publish`](Mapping::publish).
+    unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()>;
 
     /// Lengthens the mapping to at least `len` bytes (it may take more); new bytes are zero and,
     /// where the file system can promise it, backed by the medium. After power loss the length may
