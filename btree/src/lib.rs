@@ -18,6 +18,7 @@ mod cursor;
 mod cursor_mut;
 mod error;
 mod key;
+mod node;
 mod range;
 mod record;
 mod redo;
