@@ -1,33 +1,81 @@
 //! Reading an inner page.
+//!
+//! | array | slot |
+//! |---|---|
+//! | heads | u32: first 4 bytes of the separator behind the prefix, as a number |
+//! | children | u32: the page of the keys at or above the separator |
+//! | offsets | u16: page offset of the cell, or 0..=4: no cell, so many bytes, all in the head |
+//!
+//! A cell: len u16, then that many bytes of separator, all that follows the prefix.
 
-use crate::error::Result;
+use super::layout::{
+    BODY_HEADER_BYTES, HEAD_BYTES, Header, INNER, behind_prefix, damaged, field, head_of, without,
+};
+use super::search::{self, Head};
+use crate::error::{Error, Result};
 use crate::key::Key;
-use mapleaf_pager::PageId;
+use mapleaf_pager::{Damage, OWNED_BYTES, PageId};
+
+/// Bytes of a cell before its separator.
+pub(super) const CELL_HEADER_BYTES: usize = 2;
+
+/// Bytes of the cell of a separator of `len` bytes behind the prefix: none where its head says all.
+pub(super) const fn cell_bytes(len: usize) -> usize {
+    if len <= HEAD_BYTES { 0 } else { CELL_HEADER_BYTES + len }
+}
 
 /// A separator, read from a page or given. Short ones lie in no single slice of the page, so this
 /// carries up to four bytes of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Separator<'a> {
+    /// The prefix and what has a cell.
     key: Key<'a>,
-    own: [u8; 4],
-    own_len: u8,
+    /// What has no cell, behind the prefix.
+    own: [u8; HEAD_BYTES],
+    own_len: usize,
 }
 
 impl Separator<'_> {
     /// The separator as a key.
     #[inline]
     pub(crate) fn key(&self) -> Key<'_> {
-        unimplemented!()
+        match self.own.get(..self.own_len) {
+            Some(own @ [_, ..]) => {
+                let [prefix, ..] = self.key.parts();
+                Key::new(prefix, own)
+            }
+            _ => self.key,
+        }
     }
+}
+
+impl<'a> From<Key<'a>> for Separator<'a> {
+    fn from(key: Key<'a>) -> Separator<'a> {
+        Separator { key, own: [0; HEAD_BYTES], own_len: 0 }
+    }
+}
+
+/// What follows the prefix in a separator, as a slot stores it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rest<'a> {
+    /// So many bytes of the head, at most 4.
+    Head(usize),
+    /// A cell, at this body offset.
+    Cell(usize, &'a [u8]),
 }
 
 /// An inner page, checked once; each cell is checked when it is touched.
 ///
 /// `count` separators lie between `count + 1` children; child `i + 1` holds the keys at or above
 /// separator `i`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct InnerView<'a> {
     body: &'a [u8],
+    prefix: &'a [u8],
+    heads: &'a [Head],
+    children: &'a [[u8; 4]],
+    offsets: &'a [[u8; 2]],
+    heap: usize,
     id: PageId,
 }
 
@@ -39,7 +87,28 @@ impl<'a> InnerView<'a> {
     /// contradicts itself or the page's size.
     #[inline]
     pub(crate) fn new(body: &'a [u8], id: PageId) -> Result<InnerView<'a>> {
-        unimplemented!()
+        match Header::read(body, &INNER) {
+            Ok(header) => Ok(InnerView::with(body, &header, id)),
+            Err(damage) => Err(Error::corrupt(id, damage)),
+        }
+    }
+
+    /// The page with this header, which [`Header::read`] found to lie in the body.
+    #[inline]
+    pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> InnerView<'a> {
+        let prefix = body.get(BODY_HEADER_BYTES..).unwrap_or_default();
+        let heads = body.get(header.arrays()..).unwrap_or_default();
+        let children = heads.get(header.capacity * HEAD_BYTES..).unwrap_or_default();
+        let offsets = children.get(header.capacity * size_of::<PageId>()..).unwrap_or_default();
+        InnerView {
+            body,
+            prefix: prefix.get(..header.prefix_len).unwrap_or_default(),
+            heads: heads.as_chunks().0.get(..header.count).unwrap_or_default(),
+            children: children.as_chunks().0.get(..header.count).unwrap_or_default(),
+            offsets: offsets.as_chunks().0.get(..header.count).unwrap_or_default(),
+            heap: header.heap,
+            id,
+        }
     }
 
     /// The page's number.
@@ -50,7 +119,7 @@ impl<'a> InnerView<'a> {
     /// Separators on the page: one less than children.
     #[inline]
     pub(crate) fn count(&self) -> usize {
-        unimplemented!()
+        self.heads.len()
     }
 
     /// Child `i`, from 0 to `count`.
@@ -59,7 +128,14 @@ impl<'a> InnerView<'a> {
     /// `Layout`: no such child.
     #[inline]
     pub(crate) fn child(&self, i: usize) -> Result<PageId> {
-        unimplemented!()
+        let bytes = match i.checked_sub(1) {
+            None => self.body.get(field::FIRST_CHILD..).and_then(<[u8]>::first_chunk),
+            Some(slot) => self.children.get(slot),
+        };
+        match bytes {
+            Some(bytes) => Ok(PageId(u32::from_le_bytes(*bytes))),
+            None => Err(damaged(self.id)),
+        }
     }
 
     /// Separator `i`, between children `i` and `i + 1`.
@@ -68,31 +144,107 @@ impl<'a> InnerView<'a> {
     /// `Layout`: its cell leaves the page, or there is no such separator.
     #[inline]
     pub(crate) fn separator(&self, i: usize) -> Result<Separator<'a>> {
-        unimplemented!()
+        let (Some(rest), Some(head)) = (self.rest(i), self.heads.get(i)) else {
+            return Err(damaged(self.id));
+        };
+        let own = u32::from_le_bytes(*head).to_be_bytes();
+        Ok(match rest {
+            Rest::Head(own_len) => Separator { key: Key::new(self.prefix, &[]), own, own_len },
+            Rest::Cell(_, cell) => Separator::from(Key::new(self.prefix, cell)),
+        })
     }
 
-    /// Index, from 0 to `count`, of the child that holds `key`.
+    /// Index, from 0 to `count`, of the child that holds `key`: the number of separators at or
+    /// below it.
     ///
     /// # Errors
     /// As [`separator`](InnerView::separator), for the cells compared.
     #[inline]
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize> {
-        unimplemented!()
+        // The prefix comes from the separators that happened to be there: it has to be compared.
+        let rest = match behind_prefix(self.prefix, key) {
+            Ok(rest) => rest,
+            Err(order) if order.is_lt() => return Ok(0),
+            Err(_) => return Ok(self.count()),
+        };
+        let needle = super::layout::head(rest);
+        let first = search::lower_bound(self.heads, needle);
+        let ties = self.heads.get(first..).unwrap_or_default();
+        if ties.first() != Some(&needle.to_le_bytes()) {
+            return Ok(first);
+        }
+        self.search_ties(first, first + search::upper_bound(ties, needle), rest)
+    }
+
+    /// The search among separators of equal heads: by bytes, and a shorter one before a longer one.
+    fn search_ties(&self, mut first: usize, mut end: usize, rest: &[u8]) -> Result<usize> {
+        while first < end {
+            let middle = first + (end - first) / 2;
+            let at_or_below = match self.rest(middle) {
+                // All its bytes are in the head, and so they are as the key's: the shorter is less.
+                Some(Rest::Head(len)) => len <= rest.len(),
+                Some(Rest::Cell(_, cell)) => cell <= rest,
+                None => return Err(damaged(self.id)),
+            };
+            if at_or_below {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        Ok(first)
+    }
+
+    /// What follows the prefix in separator `i`.
+    #[inline]
+    fn rest(&self, i: usize) -> Option<Rest<'a>> {
+        let offset = usize::from(u16::from_le_bytes(*self.offsets.get(i)?));
+        if offset <= HEAD_BYTES {
+            return Some(Rest::Head(offset));
+        }
+        let at = offset.wrapping_sub(OWNED_BYTES);
+        if at < self.heap {
+            return None;
+        }
+        let (len, bytes) = self.body.get(at..)?.split_first_chunk()?;
+        Some(Rest::Cell(at, bytes.get(..usize::from(u16::from_le_bytes(*len)))?))
+    }
+
+    /// Body offset and length of the cell of separator `i`; length 0 where it has none.
+    pub(super) fn cell_place(&self, i: usize) -> Result<(usize, usize)> {
+        match self.rest(i) {
+            Some(Rest::Head(_)) => Ok((0, 0)),
+            Some(Rest::Cell(at, bytes)) => Ok((at, CELL_HEADER_BYTES + bytes.len())),
+            None => Err(damaged(self.id)),
+        }
+    }
+
+    /// What all separators of the page start with.
+    pub(crate) fn prefix(&self) -> &'a [u8] {
+        self.prefix
+    }
+
+    /// Page size in bytes.
+    pub(super) fn page_size(&self) -> usize {
+        self.body.len() + OWNED_BYTES
     }
 
     /// Bytes of the page in use, header included, dead cells and room in the arrays left out.
     pub(crate) fn used_bytes(&self) -> usize {
-        unimplemented!()
+        match Header::read(self.body, &INNER) {
+            Ok(header) => header.used_bytes(self.body.len(), &INNER),
+            Err(_) => self.page_size(),
+        }
     }
 
     /// Bytes of the page not in use, dead cells included.
     pub(crate) fn free_bytes(&self) -> usize {
-        unimplemented!()
+        self.page_size().saturating_sub(self.used_bytes())
     }
 
     /// Whether less than a quarter of the page is in use.
     pub(crate) fn is_underfull(&self) -> bool {
-        unimplemented!()
+        self.used_bytes() < self.page_size() / 4
     }
 
     /// Checks all of the page: cells, heads, strict order of the separators, the count of dead bytes.
@@ -100,6 +252,26 @@ impl<'a> InnerView<'a> {
     /// # Errors
     /// `Layout`, or [`Order`](mapleaf_pager::Damage::Order).
     pub(crate) fn check(&self) -> Result<()> {
-        unimplemented!()
+        let header =
+            Header::read(self.body, &INNER).map_err(|damage| Error::corrupt(self.id, damage))?;
+        let mut cells = 0;
+        let mut before: Option<Separator<'_>> = None;
+        for (i, head) in self.heads.iter().enumerate() {
+            let separator = self.separator(i)?;
+            let rest = without(separator.key(), self.prefix.len());
+            let (_, cell) = self.cell_place(i)?;
+            if *head != head_of(rest).to_le_bytes() || cell != cell_bytes(rest.len()) {
+                return Err(damaged(self.id));
+            }
+            if before.is_some_and(|before| before.key() >= separator.key()) {
+                return Err(Error::corrupt(self.id, Damage::Order));
+            }
+            cells += cell;
+            before = Some(separator);
+        }
+        if cells + header.garbage != self.body.len() - self.heap {
+            return Err(damaged(self.id));
+        }
+        Ok(())
     }
 }

@@ -1,32 +1,49 @@
 //! Entries of leaves, to be laid out in fresh pages.
 
-use super::{LeafView, NewValue};
-use crate::error::Result;
+use super::layout::{LEAF, damaged, head_of, shared_prefix, without};
+use super::leaf::CELL_HEADER_BYTES;
+use super::leaf_mut::{HEADS, OFFSETS};
+use super::slots::{SlotsMut, stored_offset};
+use super::split::{self, PageItems};
+use super::{Fit, LeafView, NewValue};
+use crate::error::{Error, Result};
 use crate::key::Key;
 use core::ops::Range;
-use mapleaf_pager::PageId;
 
 /// The entries of one leaf or of two neighbours, with a change that did not fit.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct LeafContent<'a> {
     left: LeafView<'a>,
+    right: Option<LeafView<'a>>,
+    change: Option<Change<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change<'a> {
+    /// Index of the entry, among those that will be.
+    at: usize,
+    key: Key<'a>,
+    value: NewValue<'a>,
+    /// The entry takes the place of one of the page.
+    replaces: bool,
 }
 
 impl<'a> LeafContent<'a> {
     /// The entries of one leaf.
     pub(crate) fn of(leaf: LeafView<'a>) -> LeafContent<'a> {
-        unimplemented!()
+        LeafContent { left: leaf, right: None, change: None }
     }
 
     /// The entries of two neighbours.
     pub(crate) fn join(left: LeafView<'a>, right: LeafView<'a>) -> LeafContent<'a> {
-        unimplemented!()
+        LeafContent { left, right: Some(right), change: None }
     }
 
     /// With an entry before entry `i`, as [`LeafMut::insert_at`](super::LeafMut::insert_at).
     /// At most one change: a second one replaces the first.
     pub(crate) fn insert(self, i: usize, key: &'a [u8], value: NewValue<'a>) -> LeafContent<'a> {
-        unimplemented!()
+        let change = Change { at: i, key: Key::from(key), value, replaces: false };
+        LeafContent { change: Some(change), ..self }
     }
 
     /// With another value for entry `i`. At most one change.
@@ -34,12 +51,15 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`: no such entry.
     pub(crate) fn replace(self, i: usize, value: NewValue<'a>) -> Result<LeafContent<'a>> {
-        unimplemented!()
+        let (key, _) = LeafContent { change: None, ..self }.entry(i)?;
+        let change = Change { at: i, key, value, replaces: true };
+        Ok(LeafContent { change: Some(change), ..self })
     }
 
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
-        unimplemented!()
+        let inserted = self.change.is_some_and(|change| !change.replaces);
+        self.left.count() + self.right.map_or(0, |right| right.count()) + usize::from(inserted)
     }
 
     /// Key of entry `i`.
@@ -47,7 +67,22 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn key(&self, i: usize) -> Result<Key<'a>> {
-        unimplemented!()
+        self.entry(i).map(|(key, _)| key)
+    }
+
+    /// Key and value of entry `i`.
+    fn entry(&self, i: usize) -> Result<(Key<'a>, NewValue<'a>)> {
+        let mut i = i;
+        match self.change {
+            Some(change) if i == change.at => return Ok((change.key, change.value)),
+            Some(change) if i > change.at && !change.replaces => i -= 1,
+            _ => {}
+        }
+        let (key, value) = match self.right {
+            Some(right) if i >= self.left.count() => right.entry(i - self.left.count())?,
+            _ => self.left.entry(i)?,
+        };
+        Ok((key, value.into()))
     }
 
     /// Bytes of a page that the entries of `range` take when laid out in it, header included.
@@ -55,7 +90,7 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn page_bytes(&self, range: Range<usize>) -> Result<usize> {
-        unimplemented!()
+        split::page_bytes(self, range)
     }
 
     /// Whether all entries fit in one page (for a merge: compare `page_bytes` with what shall stay
@@ -64,7 +99,12 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn fits(&self) -> Result<bool> {
-        unimplemented!()
+        Ok(self.page_bytes(0..self.len())? <= self.left.page_size())
+    }
+
+    /// Whether a change that found no room in place wants the page rebuilt or split.
+    pub(super) fn fit(&self) -> Result<Fit> {
+        split::fit(self, 2)
     }
 
     /// Where to cut so that both halves fit and take about as many bytes: index of the first entry
@@ -73,7 +113,7 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`: fewer than two entries, or no cut fits (the page is damaged).
     pub(crate) fn split_point(&self) -> Result<usize> {
-        unimplemented!()
+        split::cut(self, 1)
     }
 
     /// The separator for a cut before entry `at`: the shortest prefix of its key that is above the
@@ -82,17 +122,65 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`: `at` is 0 or past the last entry.
     pub(crate) fn separator(&self, at: usize) -> Result<Key<'a>> {
-        unimplemented!()
+        let before = at.checked_sub(1).ok_or(damaged(self.left.id()))?;
+        Ok(super::separator(self.key(before)?, self.key(at)?))
     }
 
-    /// Makes the page `id` a leaf of the entries of `range`, with the prefix they share.
+    /// Makes the page a leaf of the entries of `range`, with the prefix they share.
     ///
     /// `body` must have the length of the source's body. Where the change was a
     /// [`NewValue::Reserved`], its value is then at index `change - range.start`.
     ///
     /// # Errors
     /// `Layout`, of the source page: a cell leaves it, or the entries do not fit.
-    pub(crate) fn fill(&self, range: Range<usize>, body: &mut [u8], id: PageId) -> Result<()> {
-        unimplemented!()
+    pub(crate) fn fill(&self, range: Range<usize>, body: &mut [u8]) -> Result<()> {
+        let damaged = damaged(self.left.id());
+        let prefix_len = self.prefix_len(&range)?;
+        let prefix = match prefix_len {
+            0 => Key::default(),
+            len => self.key(range.start)?.truncated(len),
+        };
+        let bytes = self.page_bytes(range.clone())?;
+        let mut slots =
+            SlotsMut::init_for(body, &LEAF, prefix, range.len(), bytes).ok_or(damaged)?;
+        // From the last to the first, so that entries lie in the heap in ascending order.
+        for i in range.clone().rev() {
+            let (key, value) = self.entry(i)?;
+            write(&mut slots, i - range.start, without(key, prefix_len), value).ok_or(damaged)?;
+        }
+        slots.store();
+        Ok(())
+    }
+}
+
+/// Writes entry `slot` of a page being filled; `rest` is its key behind the prefix.
+fn write(slots: &mut SlotsMut<'_>, slot: usize, rest: Key<'_>, value: NewValue<'_>) -> Option<()> {
+    let at = slots.allocate(CELL_HEADER_BYTES + rest.len() + value.stored_bytes())?;
+    value.write_cell(slots.body.get_mut(at..)?, rest.parts())?;
+    slots.set(HEADS, slot, head_of(rest).to_le_bytes());
+    slots.set(OFFSETS, slot, stored_offset(at));
+    Some(())
+}
+
+impl PageItems for LeafContent<'_> {
+    fn len(&self) -> usize {
+        LeafContent::len(self)
+    }
+    fn damaged(&self) -> Error {
+        damaged(self.left.id())
+    }
+    fn page_size(&self) -> usize {
+        self.left.page_size()
+    }
+    fn prefix_len(&self, range: &Range<usize>) -> Result<usize> {
+        if range.len() < 2 {
+            return Ok(0);
+        }
+        Ok(shared_prefix(self.key(range.start)?, self.key(range.end - 1)?))
+    }
+    fn item_bytes(&self, i: usize, prefix_len: usize) -> Result<usize> {
+        let (key, value) = self.entry(i)?;
+        let suffix_len = key.len().saturating_sub(prefix_len);
+        Ok(LEAF.slot_bytes + CELL_HEADER_BYTES + suffix_len + value.stored_bytes())
     }
 }

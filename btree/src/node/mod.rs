@@ -15,7 +15,7 @@
 //! ```text
 //! match leaf_mut.insert_at(i, key, value)? {
 //!     Fit::Done => {}
-//!     Fit::Rebuild => LeafContent::of(view).insert(i, key, value).fill(.., fresh)?,
+//!     Fit::Rebuild => LeafContent::of(view).insert(i, key, value).fill(0..len, fresh)?,
 //!     Fit::Split => {
 //!         let content = LeafContent::of(view).insert(i, key, value);
 //!         let at = content.split_point()?;              // or the right edge: content.len() - 1
@@ -28,9 +28,13 @@
 mod inner;
 mod inner_content;
 mod inner_mut;
+mod layout;
 mod leaf;
 mod leaf_content;
 mod leaf_mut;
+mod search;
+mod slots;
+mod split;
 
 pub(crate) use inner::{InnerView, Separator};
 pub(crate) use inner_content::InnerContent;
@@ -40,6 +44,7 @@ pub(crate) use leaf_content::LeafContent;
 pub(crate) use leaf_mut::{LeafMut, NewValue};
 
 use crate::key::Key;
+use mapleaf_pager::HEADER_BYTES;
 
 /// What came of a change in place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,22 +59,35 @@ pub(crate) enum Fit {
     Split,
 }
 
+/// Entries of the longest key, or of the longest inline value, that any leaf holds.
+const ENTRIES_MIN: usize = 4;
+
+/// Bytes of a page that an entry takes at most: a quarter of what the header leaves.
+const fn max_entry_bytes(page_size: usize) -> usize {
+    page_size.saturating_sub(HEADER_BYTES) / ENTRIES_MIN
+}
+
+/// Bytes an entry takes beside key and value: slot and cell header.
+const ENTRY_OVERHEAD: usize = layout::LEAF.slot_bytes + leaf::CELL_HEADER_BYTES;
+
 /// Longest key in bytes of a store with pages of `page_size` bytes: about a quarter page, so that
 /// four entries with run references, or four separators, fit in any page.
 #[must_use]
 pub(crate) const fn max_key_len(page_size: usize) -> usize {
-    unimplemented!()
+    max_entry_bytes(page_size).saturating_sub(ENTRY_OVERHEAD + leaf::RUN_BYTES)
 }
 
 /// Longest value in bytes that a leaf holds beside a key of `key_len` bytes (at most
 /// [`max_key_len`]); longer ones go to a run. Never less than a run reference takes.
 #[must_use]
 pub(crate) const fn max_inline_value(page_size: usize, key_len: usize) -> usize {
-    unimplemented!()
+    let room = max_entry_bytes(page_size).saturating_sub(ENTRY_OVERHEAD + key_len);
+    if room < leaf::RUN_BYTES { leaf::RUN_BYTES } else { room }
 }
 
 /// The shortest prefix of `right` that is above `left`, where `left < right`.
 #[must_use]
 pub(crate) fn separator<'r>(left: Key<'_>, right: Key<'r>) -> Key<'r> {
-    unimplemented!()
+    // The first byte in which they differ is in `right`, or `left` were not below it.
+    right.truncated(left.common_len(&right) + 1)
 }

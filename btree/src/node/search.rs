@@ -1,0 +1,104 @@
+//! Searching the heads of a page: the hot loops of every lookup.
+//!
+//! Heads are sorted numbers, four bytes each. Two searches:
+//! - *bound*: branch-free binary search. Whether a head is below the needle is a coin toss, so a
+//!   branch on it is mispredicted every other step; `select_unpredictable` makes it a conditional
+//!   move (a plain `if` compiled to branches and cost 30 %).
+//! - *equal*: in a leaf, all heads are compared with the needle in blocks that the compiler turns into
+//!   vector compares, without a single dependent load. The block's equal heads come as one bit mask:
+//!
+//! ```text
+//! for each block of 16 heads: bits = OR over j of (head[j] == needle ? 1 << j : 0)
+//! ```
+
+use core::hint::select_unpredictable;
+
+/// A head as it lies in the page: little-endian.
+pub(super) type Head = [u8; 4];
+
+/// Heads compared at a time: 64 bytes, a cache line.
+pub(super) const BLOCK: usize = 16;
+
+/// Index of the first head at or above `needle`; the number of heads where there is none.
+#[inline]
+pub(super) fn lower_bound(heads: &[Head], needle: u32) -> usize {
+    partition_point(heads, |head| head < needle)
+}
+
+/// Index of the first head above `needle`; the number of heads where there is none.
+///
+/// By `<=`, not as the lower bound of `needle + 1`: the needle may be the largest number.
+#[inline]
+pub(super) fn upper_bound(heads: &[Head], needle: u32) -> usize {
+    partition_point(heads, |head| head <= needle)
+}
+
+#[inline]
+fn partition_point(heads: &[Head], below: impl Fn(u32) -> bool) -> usize {
+    let mut base = 0;
+    let mut size = heads.len();
+    // The answer lies in base..=base + size.
+    while size > 1 {
+        let half = size / 2;
+        let middle = base + half;
+        let Some(head) = heads.get(middle) else { return base };
+        base = select_unpredictable(below(u32::from_le_bytes(*head)), middle, base);
+        size -= half;
+    }
+    base + usize::from(heads.get(base).is_some_and(|head| below(u32::from_le_bytes(*head))))
+}
+
+/// Bit `j` is set where head `j` of the block is `needle`.
+#[inline]
+pub(super) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {
+    let mut bits = 0;
+    for (j, head) in block.iter().enumerate() {
+        bits |= if u32::from_le_bytes(*head) == needle { 1 << j } else { 0 };
+    }
+    bits
+}
+
+/// Calls `matches` with the index of each of the first `count` heads that is `needle`, in order, until
+/// it answers `Some`.
+///
+/// `words` may go on behind the heads (in a page: with whatever follows the array); so whole blocks
+/// can be compared up to the page's end, and what lies behind `count` is masked out.
+#[inline]
+pub(super) fn find_equal<T>(
+    words: &[Head],
+    count: usize,
+    needle: u32,
+    mut matches: impl FnMut(usize) -> Option<T>,
+) -> Option<T> {
+    let (blocks, tail) = words.as_chunks::<BLOCK>();
+    let mut first = 0;
+    for block in blocks {
+        if first >= count {
+            return None;
+        }
+        let mut bits = equal_bits(block, needle) & low_bits(count - first);
+        while bits != 0 {
+            let found = matches(first + bits.trailing_zeros() as usize);
+            if found.is_some() {
+                return found;
+            }
+            bits &= bits - 1;
+        }
+        first += BLOCK;
+    }
+    // Fewer than a block of words up to the page's end.
+    for (j, head) in tail.iter().enumerate().take(count.saturating_sub(first)) {
+        if u32::from_le_bytes(*head) == needle
+            && let Some(found) = matches(first + j)
+        {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// The lowest `count` bits of a block's mask.
+#[inline]
+fn low_bits(count: usize) -> u32 {
+    if count >= BLOCK { (1 << BLOCK) - 1 } else { (1 << count) - 1 }
+}
