@@ -139,13 +139,13 @@ impl<'r> Chain<'r> {
     ///
     /// # Errors
     /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
-    pub(crate) fn nothing_durable_behind(&self, checkpoint: TxnId) -> Result<()> {
+    pub(crate) fn nothing_durable_behind(&self) -> Result<()> {
         let words = self.ring.as_chunks::<8>().0;
         let salt = self.salt.to_le_bytes();
         // The salt stands in the eighth word of a block.
         for (at, _) in words.iter().enumerate().skip(7).filter(|(_, word)| **word == salt) {
             let Some(block) = block_at(self.ring, (at as u64 - 7) * 8, self.salt) else { continue };
-            if block.durable_txn > self.txn || block.durable_checkpoint > checkpoint {
+            if block.durable_txn.max(block.durable_checkpoint) > self.txn {
                 return Err(Error::corrupt(PageId::NONE, Damage::LogGap));
             }
         }

@@ -132,7 +132,8 @@ pub unsafe trait Mapping: Send + Sync {
     /// flushes promise nothing: the caller must stop committing.
     ///
     /// # Safety
-    /// Nobody changes what is published in the ranges meanwhile.
+    /// What the caller counts on in the ranges does not change meanwhile. (Pages that a running
+    /// transaction builds in place may: they are in any of their versions afterwards.)
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()>;
 
     /// [`publish`](Mapping::publish) and [`flush`](Mapping::flush) of one short range with **one
@@ -168,6 +169,17 @@ pub unsafe trait Mapping: Send + Sync {
     /// A hint; doing nothing is correct. At most one system call.
     fn advise(&self, range: Bytes, advice: Advice) {
         let _ = (range, advice);
+    }
+
+    /// Whether so much is claimed that a running transaction should publish what it has sealed, to
+    /// bound memory. Only mappings with two views ever say so. No system call.
+    fn pressure(&self) -> bool {
+        false
+    }
+
+    /// Called in a loop by a thread that waits for another's checkpoint: lets others run.
+    fn relax(&self) {
+        core::hint::spin_loop();
     }
 
     /// Called before each store to a meta or log block and each hand-out of a mutable page: the

@@ -1,0 +1,257 @@
+//! Checkpoints: pages, barrier, meta, barrier. And what is made durable without one.
+
+#![allow(unsafe_code)] // Flushes, and stores metas through the write view.
+
+use crate::mapping::Mapping;
+use crate::meta::{self, Identity, State};
+use crate::store::{Core, Latest, Parts, record_of};
+use crate::view::View;
+use crate::{Error, PageId, Result, TxnId};
+use core::sync::atomic::Ordering;
+use spin::{Mutex, MutexGuard};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Numbers skipped by each opening for writing, so that nothing of a lost future ever matches.
+pub(crate) const EPOCH_GAP: u64 = 1 << 32;
+
+/// With this many pages of the durable checkpoint freed, or a sixteenth of the store, the next
+/// checkpoint is due: they cannot be reused before.
+const FREED_DUE_MIN: u32 = 1024;
+
+/// The last durable checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Checkpointed {
+    pub(crate) txn: TxnId,
+    /// The slot that holds its meta.
+    pub(crate) slot: u8,
+    /// Its log position: what stands before it in the ring is no longer needed.
+    pub(crate) position: u64,
+}
+
+/// Waits for a lock, letting other threads run.
+pub(crate) fn wait_for<'m, T>(lock: &'m Mutex<T>, mapping: &dyn Mapping) -> MutexGuard<'m, T> {
+    loop {
+        if let Some(guard) = lock.try_lock() {
+            return guard;
+        }
+        mapping.relax();
+    }
+}
+
+/// Stores a meta and makes it durable. The caller has the turn.
+pub(crate) fn store_meta(view: View<'_>, slot: u8, identity: &Identity, state: &State) -> Result<()> {
+    let offset = view.offset(PageId(u32::from(slot)));
+    let len = meta::record_len(view.page_size());
+    let range = offset..offset + len as u64;
+    // SAFETY: only the holder of the turn touches metas, and it keeps no reference into them.
+    unsafe { view.mapping().claim(range.clone(), false)? };
+    {
+        // SAFETY: claimed just now; the one reference into the slot.
+        let bytes = unsafe { view.build(offset, len)? };
+        meta::encode(bytes, slot, identity, state);
+    }
+    // SAFETY: the reference above has ended.
+    unsafe { view.mapping().publish_and_flush(range) }
+}
+
+/// Stores the meta in `slot` again, byte for byte, and makes it durable: what was read when the
+/// store was opened may have been in the page cache only.
+pub(crate) fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
+    let offset = view.offset(PageId(u32::from(slot)));
+    let len = meta::record_len(view.page_size());
+    let range = offset..offset + len as u64;
+    // SAFETY: only the holder of the turn touches metas, and it keeps no reference into them.
+    unsafe { view.mapping().claim(range.clone(), true)? };
+    // SAFETY: claimed just now; the one reference into the slot.
+    for byte in unsafe { view.build(offset, len)? } {
+        let at: *mut u8 = byte;
+        // SAFETY: from an exclusive reference. Volatile, so that the page is dirtied.
+        let value = unsafe { at.read_volatile() };
+        // SAFETY: as above.
+        unsafe { at.write_volatile(value) };
+    }
+    // SAFETY: the references above have ended.
+    unsafe { view.mapping().publish_and_flush(range) }
+}
+
+/// A salt that no earlier opening of this store used.
+pub(crate) fn new_salt(old: u64, txn: TxnId, entropy: u64) -> u64 {
+    let mut seed = [0; 16];
+    seed[..8].copy_from_slice(&old.to_le_bytes());
+    seed[8..].copy_from_slice(&txn.0.to_le_bytes());
+    xxh3_64_with_seed(&seed, entropy)
+}
+
+impl<'s> Parts<'s> {
+    /// Flushes all pages, whatever else is dirty: one barrier.
+    pub(crate) fn flush_pages(&self, state: &State) -> Result<()> {
+        let [front, back] = self.page_ranges(state);
+        let all = [front, back];
+        let ranges = if all[1].is_empty() { &all[..1] } else { &all[..] };
+        // SAFETY: pages of `state` do not change: it is pinned.
+        self.core.flushed(unsafe { self.view.mapping().flush(ranges) })
+    }
+
+    /// Writes out the newest state beside whoever writes.
+    pub(crate) fn checkpoint(&self, mut turn: MutexGuard<'s, State>, clean: bool) -> Result<TxnId> {
+        self.core.writable()?;
+        let (identity, slot) = {
+            let mut latest = self.core.latest.lock();
+            if latest.durable.txn == latest.state.txn && !clean {
+                return Ok(latest.state.txn);
+            }
+            *turn = latest.state;
+            latest.in_progress = Some(turn.txn);
+            (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
+        };
+        self.flush_pages(&turn)?;
+        self.core.flushed(store_meta(self.view, slot, &identity, &turn))?;
+        let mut latest = self.core.latest.lock();
+        latest.made_durable(&turn, slot);
+        Core::count(&self.core.counters.checkpoints, 1);
+        Ok(turn.txn)
+    }
+
+    pub(crate) fn checkpoint_due(&self) -> bool {
+        let latest = self.core.latest.lock();
+        if self.core.options.read_only || latest.durable.txn == latest.state.txn {
+            return false;
+        }
+        let wait_max = (latest.state.space.page_count / 16).max(FREED_DUE_MIN);
+        latest.freed_durable > wait_max
+            || self.ring(&latest.state).is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)
+    }
+
+    /// Makes everything committed survive power loss.
+    pub(crate) fn sync(&self) -> Result<TxnId> {
+        self.core.writable()?;
+        let Some(writer) = self.core.writer.try_lock() else {
+            return self.checkpoint(self.take_turn(), false);
+        };
+        let synced = self.sync_log()?;
+        drop(writer);
+        match synced {
+            Some(txn) => Ok(txn),
+            None => self.checkpoint(self.take_turn(), false),
+        }
+    }
+
+    /// Flushes the log, if that makes the newest state durable. The caller has the writer's turn.
+    pub(crate) fn sync_log(&self) -> Result<Option<TxnId>> {
+        let (ring, from, position, txn) = {
+            let latest = self.core.latest.lock();
+            let txn = latest.state.txn;
+            if latest.synced == txn {
+                return Ok(Some(txn));
+            }
+            let (Some(ring), Some(from)) = (self.ring(&latest.state), latest.unflushed) else {
+                return Ok(None);
+            };
+            (ring, from, latest.state.log.position, txn)
+        };
+        self.core.flushed(ring.flush(from, position))?;
+        let mut latest = self.core.latest.lock();
+        latest.state.log.position = ring.padded(position);
+        latest.synced = txn;
+        latest.unflushed = None;
+        Ok(Some(txn))
+    }
+
+    /// Makes a meta of this opening's own durable, before its first change. The caller has the
+    /// writer's turn.
+    pub(crate) fn begin_epoch(&self, next: &mut TxnId) -> Result<()> {
+        if self.core.latest.lock().epoch_begun {
+            return Ok(());
+        }
+        let mut turn = self.take_turn();
+        let (identity, slot) = {
+            let latest = self.core.latest.lock();
+            *turn = latest.state;
+            (latest.identity.next_epoch(), latest.durable.slot)
+        };
+        self.core.flushed(store_meta_again(self.view, slot))?;
+        turn.log.salt = new_salt(turn.log.salt, turn.txn, self.core.options.entropy);
+        turn.log.position = 0;
+        turn.log.last_checksum = 0;
+        turn.txn = TxnId(turn.txn.0.checked_add(EPOCH_GAP).ok_or(Error::InvalidArgument)?);
+        self.core.flushed(store_meta(self.view, slot ^ 1, &identity, &turn))?;
+        let mut latest = self.core.latest.lock();
+        latest.identity = identity;
+        latest.state = *turn;
+        latest.made_durable(&turn, slot ^ 1);
+        latest.epoch_begun = true;
+        *next = turn.txn.next();
+        self.shared.publish(&record_of(&turn));
+        Ok(())
+    }
+
+    /// The last checkpoint, with the clean mark; gives back unused length.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.core.options.read_only {
+            return Ok(());
+        }
+        let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
+        self.core.healthy()?;
+        if !self.core.latest.lock().epoch_begun {
+            return Ok(());
+        }
+        self.checkpoint(self.take_turn(), true)?;
+        {
+            let mut latest = self.core.latest.lock();
+            latest.epoch_begun = false;
+        }
+        self.shrink(true);
+        drop(writer);
+        Ok(())
+    }
+
+    /// Truncates what no state that anybody may read, or recover to, reaches. The caller has the
+    /// writer's turn and the newest state is durable.
+    pub(crate) fn shrink(&self, all: bool) {
+        let (page_count, lowered_at) = {
+            let latest = self.core.latest.lock();
+            (latest.state.space.page_count, latest.lowered_at)
+        };
+        let mapped = self.view.mapped_pages();
+        let slack = if all { 0 } else { page_count / 4 };
+        if mapped <= page_count.saturating_add(slack) || lowered_at == TxnId(0) {
+            return;
+        }
+        let mut pins = crate::pins::Pins::new();
+        self.shared.collect(&mut pins);
+        if pins.oldest().is_some_and(|oldest| oldest < lowered_at) {
+            return;
+        }
+        let len = self.view.range(PageId(0), page_count).end;
+        // SAFETY: no reader's state reaches past the newest one's pages (the page count has not been
+        // lowered since the oldest pin), and the newest one is durable. A failure changes nothing.
+        let _ = unsafe { self.view.mapping().shrink(len) };
+    }
+}
+
+impl Latest {
+    /// Bytes of the ring in use: from the durable checkpoint's position to the tail.
+    pub(crate) fn log_used(&self, size: u64) -> u64 {
+        let (head, tail) = (self.durable.position, self.state.log.position);
+        if tail >= head { tail - head } else { size.saturating_sub(head) + tail }
+    }
+
+    /// `state` is the last durable checkpoint now.
+    pub(crate) fn made_durable(&mut self, state: &State, slot: u8) {
+        self.durable = Checkpointed { txn: state.txn, slot, position: state.log.position };
+        self.in_progress = None;
+        self.freed_durable = 0;
+        self.synced = self.synced.max(state.txn);
+        if self.state.txn == state.txn {
+            self.unflushed = None;
+        } else if self.unflushed.is_some() {
+            // What stands before was needed by older states only.
+            self.unflushed = Some(state.log.position);
+        }
+    }
+}
+
+/// Figures for [`Stats`](crate::Stats).
+pub(crate) fn counted(counter: &core::sync::atomic::AtomicU32) -> u32 {
+    counter.load(Ordering::Relaxed)
+}

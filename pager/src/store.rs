@@ -1,0 +1,335 @@
+//! The opened store: a mapping, shared words, and what the writer and the checkpoint hold.
+
+use crate::checkpoint::{Checkpointed, wait_for};
+use crate::mapping::Mapping;
+use crate::meta::{Identity, State};
+use crate::pins::Pins;
+use crate::running::Running;
+use crate::shared::{Record, Shared};
+use crate::tail::Ring;
+use crate::view::View;
+use crate::{Bytes, Error, PageId, Result, Snapshot, Stats, TxnId, WriteTxn};
+use core::sync::atomic::{AtomicU32, Ordering};
+use spin::{Mutex, MutexGuard};
+
+/// How a store is made or opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Page size in bytes: a power of two from 512 to 65,536, at least the mapping's write unit.
+    /// `None`: the file's own, or the default for a new one.
+    pub page_size: Option<u32>,
+    /// Bytes of a new store's log ring; 0 for none (every durable commit is then a checkpoint).
+    pub log_bytes: u64,
+    /// The ring grows with the store up to this many bytes.
+    pub log_bytes_max: u64,
+    /// UUID of a new store.
+    pub uuid: [u8; 16],
+    /// Any number that another opening of the same file is unlikely to choose.
+    pub entropy: u64,
+    /// Refuse write transactions, and change nothing.
+    pub read_only: bool,
+    /// Opened for reading: ignore the log behind the last checkpoint instead of refusing.
+    pub at_checkpoint: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            page_size: None,
+            log_bytes: 1 << 20,
+            log_bytes_max: 64 << 20,
+            uuid: [0; 16],
+            entropy: 0,
+            read_only: false,
+            at_checkpoint: false,
+        }
+    }
+}
+
+impl Options {
+    /// With this page size.
+    #[must_use]
+    pub const fn page_size(mut self, bytes: u32) -> Options {
+        self.page_size = Some(bytes);
+        self
+    }
+
+    /// With a log ring of this many bytes at first, and never more than `max`.
+    #[must_use]
+    pub const fn log_bytes(mut self, first: u64, max: u64) -> Options {
+        self.log_bytes = first;
+        self.log_bytes_max = max;
+        self
+    }
+}
+
+/// What the writer's turn protects.
+pub(crate) struct Writer {
+    pub(crate) run: Running,
+    /// The state being built.
+    pub(crate) state: State,
+    /// Numbers below were given to a transaction or savepoint.
+    pub(crate) next: TxnId,
+}
+
+/// The newest published state, and what is known about durability.
+pub(crate) struct Latest {
+    pub(crate) identity: Identity,
+    pub(crate) state: State,
+    /// The last durable checkpoint.
+    pub(crate) durable: Checkpointed,
+    /// The checkpoint being written out.
+    pub(crate) in_progress: Option<TxnId>,
+    /// The newest transaction known to survive power loss.
+    pub(crate) synced: TxnId,
+    /// Log blocks from here on (in bytes from the ring's start) await a flush.
+    pub(crate) unflushed: Option<u64>,
+    /// This opening has made a meta of its own durable.
+    pub(crate) epoch_begun: bool,
+    /// The transaction that last lowered the page count.
+    pub(crate) lowered_at: TxnId,
+    /// Pages of the durable checkpoint that were freed since: they wait for the next one.
+    pub(crate) freed_durable: u32,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) log_commits: AtomicU32,
+    pub(crate) checkpoints: AtomicU32,
+    pub(crate) spills: AtomicU32,
+    pub(crate) replayed_blocks: AtomicU32,
+}
+
+/// All of a store that does not depend on its mapping's type.
+pub(crate) struct Core {
+    pub(crate) shift: u32,
+    pub(crate) options: Options,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) latest: Mutex<Latest>,
+    /// The turn to write a meta; holds the state that is being made durable.
+    pub(crate) turn: Mutex<State>,
+    poisoned: AtomicU32,
+    pub(crate) counters: Counters,
+}
+
+impl Core {
+    pub(crate) fn new(options: &Options, identity: Identity, state: State, slot: u8) -> Core {
+        let durable = Checkpointed { txn: state.txn, slot, position: state.log.position };
+        Core {
+            shift: identity.page_shift,
+            options: *options,
+            writer: Mutex::new(Writer { run: Running::new(), state, next: state.txn.next() }),
+            latest: Mutex::new(Latest {
+                identity,
+                state,
+                durable,
+                in_progress: None,
+                synced: state.txn,
+                unflushed: None,
+                epoch_begun: false,
+                lowered_at: TxnId(0),
+                freed_durable: 0,
+            }),
+            turn: Mutex::new(state),
+            poisoned: AtomicU32::new(0),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Adds what checkpoints pin.
+    pub(crate) fn add_checkpoint_pins(&self, pins: &mut Pins) {
+        let latest = self.latest.lock();
+        pins.add(latest.durable.txn);
+        if let Some(txn) = latest.in_progress {
+            pins.add(txn);
+        }
+    }
+
+    /// # Errors
+    /// `Poisoned` after a failed flush.
+    pub(crate) fn healthy(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::Acquire) == 0 { Ok(()) } else { Err(Error::Poisoned) }
+    }
+
+    /// Passes a flush's result on; a failure ends all commits.
+    pub(crate) fn flushed(&self, result: Result<()>) -> Result<()> {
+        if result.is_err() {
+            self.poisoned.store(1, Ordering::Release);
+        }
+        result
+    }
+
+    /// # Errors
+    /// `ReadOnly`, `Poisoned`.
+    pub(crate) fn writable(&self) -> Result<()> {
+        if self.options.read_only { Err(Error::ReadOnly) } else { self.healthy() }
+    }
+
+    pub(crate) fn count(counter: &AtomicU32, by: u32) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// The parts of a store, as its transactions need them.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'s> {
+    pub(crate) view: View<'s>,
+    pub(crate) shared: Shared<'s>,
+    pub(crate) core: &'s Core,
+}
+
+impl<'s> Parts<'s> {
+    pub(crate) fn ring(&self, state: &State) -> Option<Ring<'s>> {
+        Ring::new(self.view, &state.log)
+    }
+
+    /// All bytes but the metas and the log: where pages are. The second may be empty.
+    pub(crate) fn page_ranges(&self, state: &State) -> [Bytes; 2] {
+        let all = self.view.range(PageId(2), self.view.mapped_pages().saturating_sub(2));
+        if state.log.pages == 0 {
+            return [all.clone(), all.end..all.end];
+        }
+        let ring = self.view.range(state.log.start, state.log.pages);
+        [all.start..ring.start, ring.end..all.end]
+    }
+
+    /// The turn to write a meta; waits for whoever has it.
+    pub(crate) fn take_turn(&self) -> MutexGuard<'s, State> {
+        wait_for(&self.core.turn, self.view.mapping())
+    }
+}
+
+/// An opened store over a mapping. `Send + Sync`; one write transaction at a time, any number of
+/// snapshots up to the slots in the shared words.
+///
+/// ```
+/// use core::sync::atomic::AtomicU32;
+/// use mapleaf_pager::{Options, Pages, SliceMapping, Store, words_for};
+///
+/// let mut ram = [0u8; 64 * 512];
+/// let words: [AtomicU32; words_for(4)] = [const { AtomicU32::new(0) }; words_for(4)];
+/// let options = Options::default().page_size(512).log_bytes(0, 0);
+/// let store = Store::create(SliceMapping::empty(&mut ram), words, &options)?;
+/// let mut txn = store.begin_write()?;
+/// let page = txn.claim()?;
+/// let ([], [bytes]) = txn.edit([], [page])?;
+/// bytes[16..21].copy_from_slice(b"hello");
+/// txn.commit(mapleaf_pager::Durability::Sync)?;
+/// let snapshot = store.begin_read(0)?;
+/// assert_eq!(&(&snapshot).page(page)?[16..21], b"hello");
+/// # Ok::<(), mapleaf_pager::Error>(())
+/// ```
+pub struct Store<M, W> {
+    mapping: M,
+    words: W,
+    core: Core,
+}
+
+impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
+    pub(crate) fn assemble(mapping: M, words: W, core: Core) -> Result<Store<M, W>> {
+        let store = Store { mapping, words, core };
+        let shared = Shared::new(store.words.as_ref())?;
+        shared.reset();
+        shared.publish(&record_of(&store.core.latest.lock().state));
+        Ok(store)
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        let view = View::new(&self.mapping, self.core.shift);
+        // `assemble` has made it once: the words are enough.
+        let shared = Shared::of(self.words.as_ref());
+        Parts { view, shared, core: &self.core }
+    }
+
+    /// The mapping.
+    pub fn mapping(&self) -> &M {
+        &self.mapping
+    }
+
+    /// Page size in bytes.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        1 << self.core.shift
+    }
+
+    /// UUID of the store, given when it was made.
+    #[must_use]
+    pub fn uuid(&self) -> [u8; 16] {
+        self.core.latest.lock().identity.uuid
+    }
+
+    /// Pins the newest committed state. `hint` says where to look for a free slot first: a number
+    /// that differs between threads keeps them on cache lines of their own.
+    ///
+    /// No system call, no lock, no allocation.
+    ///
+    /// # Errors
+    /// [`ReadersFull`](Error::ReadersFull).
+    pub fn begin_read(&self, hint: usize) -> Result<Snapshot<'_>> {
+        self.parts().snapshot(hint)
+    }
+
+    /// Begins the write transaction. The first one of an opening writes two metas.
+    ///
+    /// # Errors
+    /// [`WriterBusy`](Error::WriterBusy), [`ReadOnly`](Error::ReadOnly), [`Poisoned`](Error::Poisoned),
+    /// [`Io`](Error::Io).
+    pub fn begin_write(&self) -> Result<WriteTxn<'_>> {
+        WriteTxn::begin(self.parts())
+    }
+
+    /// Makes everything committed so far survive power loss: flushes the log, or checkpoints where
+    /// there is none or a write transaction is open.
+    ///
+    /// # Errors
+    /// [`Poisoned`](Error::Poisoned), [`Io`](Error::Io).
+    pub fn sync(&self) -> Result<TxnId> {
+        self.parts().sync()
+    }
+
+    /// Writes the newest committed state out and makes it the one from which the store opens. May
+    /// run beside a write transaction and readers. Two barriers.
+    ///
+    /// # Errors
+    /// [`CheckpointBusy`](Error::CheckpointBusy): another one runs; [`Poisoned`](Error::Poisoned),
+    /// [`ReadOnly`](Error::ReadOnly), [`Io`](Error::Io).
+    pub fn checkpoint(&self) -> Result<TxnId> {
+        let turn = self.core.turn.try_lock().ok_or(Error::CheckpointBusy)?;
+        self.parts().checkpoint(turn, false)
+    }
+
+    /// Whether it is time for a checkpoint: the log is half full, or many pages wait for one.
+    #[must_use]
+    pub fn checkpoint_due(&self) -> bool {
+        self.parts().checkpoint_due()
+    }
+
+    /// Checkpoints and marks the store as closed cleanly, so that the next opening reads two metas
+    /// and nothing else. Dropping a store without it is safe, and costs the next opening a recovery.
+    ///
+    /// # Errors
+    /// [`WriterBusy`](Error::WriterBusy); as [`checkpoint`](Store::checkpoint).
+    pub fn close(&self) -> Result<()> {
+        self.parts().close()
+    }
+
+    /// Figures of the store. No system call.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        crate::stats::of(self.parts())
+    }
+
+    /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
+    ///
+    /// # Errors
+    /// [`WriterBusy`](Error::WriterBusy), [`ReadersFull`](Error::ReadersFull).
+    pub fn inspect(&self) -> Result<crate::Inspection<'_>> {
+        crate::Inspection::begin(self.parts())
+    }
+}
+
+/// What readers need of a state.
+pub(crate) fn record_of(state: &State) -> Record {
+    Record { txn: state.txn, page_count: state.space.page_count, root: state.root }
+}
