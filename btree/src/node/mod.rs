@@ -35,6 +35,8 @@ mod leaf_mut;
 mod search;
 mod slots;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use inner::{InnerView, Separator};
 pub(crate) use inner_content::InnerContent;

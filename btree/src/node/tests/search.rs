@@ -1,0 +1,60 @@
+//! The searches over heads against linear ones.
+
+use super::super::search::{BLOCK, equal_bits, find_equal, lower_bound, upper_bound};
+use super::*;
+use quickcheck::quickcheck;
+
+/// Numbers near each other and at both ends of what a head can be.
+fn heads_of(numbers: &[u8]) -> Vec<u32> {
+    let spread = |n: u8| match n % 4 {
+        0 => u32::from(n / 4),
+        1 => u32::MAX - u32::from(n / 64),
+        2 => u32::from(n) << 24,
+        _ => 0x6162_6300 + u32::from(n / 32),
+    };
+    numbers.iter().map(|n| spread(*n)).collect()
+}
+
+fn stored(heads: &[u32]) -> Vec<[u8; 4]> {
+    heads.iter().map(|head| head.to_le_bytes()).collect()
+}
+
+quickcheck! {
+    fn bounds_are_the_naive_ones(numbers: Vec<u8>, needles: Vec<u8>) -> bool {
+        let mut heads = heads_of(&numbers);
+        heads.sort();
+        let words = stored(&heads);
+        let needles = heads_of(&needles).into_iter().chain(heads.clone());
+        needles.chain([0, u32::MAX]).all(|needle| {
+            lower_bound(&words, needle) == heads.iter().filter(|head| **head < needle).count()
+                && upper_bound(&words, needle) == heads.iter().filter(|head| **head <= needle).count()
+        })
+    }
+
+    /// In order, none behind the count, and it stops when told to; the words need not be sorted.
+    fn equal_heads_are_all_found(numbers: Vec<u8>, count: usize, needle: u8) -> bool {
+        let heads = heads_of(&numbers);
+        let words = stored(&heads);
+        let count = count % (heads.len() + 1);
+        let needle = heads_of(&[needle])[0];
+        let expected: Vec<usize> = (0..count).filter(|i| heads[*i] == needle).collect();
+        let mut seen = Vec::new();
+        let none = find_equal(&words, count, needle, |i| {
+            seen.push(i);
+            None::<usize>
+        });
+        none.is_none()
+            && seen == expected
+            && find_equal(&words, count, needle, Some) == expected.first().copied()
+    }
+}
+
+#[test]
+fn each_place_of_a_block_has_its_bit() {
+    for place in 0..BLOCK {
+        let mut block = [[1, 2, 3, 4]; BLOCK];
+        block[place] = 9u32.to_le_bytes();
+        assert_eq!(equal_bits(&block, 9), 1 << place);
+    }
+    assert_eq!(equal_bits(&[[7, 0, 0, 0]; BLOCK], 7), (1 << BLOCK) - 1);
+}
