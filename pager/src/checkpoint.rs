@@ -219,7 +219,7 @@ impl<'s> Parts<'s> {
         }
         let mut pins = crate::pins::Pins::new();
         self.shared.collect(&mut pins);
-        if pins.oldest().is_some_and(|oldest| oldest < lowered_at) {
+        if pins.iter().next().is_some_and(|(oldest, _)| oldest < lowered_at) {
             return;
         }
         let len = self.view.range(PageId(0), page_count).end;

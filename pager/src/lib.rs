@@ -5,21 +5,50 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod checkpoint;
+mod commit;
 mod error;
 mod ids;
+mod inspect;
+mod log;
 mod mapping;
+mod meta;
+#[cfg(feature = "alloc")]
+mod owned;
 mod page;
 mod pages;
+mod pins;
+mod recover;
+mod running;
+mod savepoint;
+mod shared;
+mod slice;
 mod snapshot;
+mod space;
+mod stats;
+mod store;
+mod tail;
 mod txn;
+mod view;
 
 pub use error::{Damage, Error, Result, Unsupported};
 pub use ids::{PageId, TxnId};
+pub use inspect::{Inspection, PageUse};
+pub use log::{Redo, RedoLog};
 pub use mapping::{Advice, Bytes, Mapping};
+#[cfg(feature = "alloc")]
+pub use owned::OwnedSnapshot;
 pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN, kind};
 pub use pages::{Pages, ROOT_BYTES, Root};
+pub use recover::Replay;
+pub use shared::words_for;
+pub use slice::SliceMapping;
 pub use snapshot::Snapshot;
+pub use stats::Stats;
+pub use store::{Options, Store};
 pub use txn::{Durability, Part, Savepoint, WriteTxn};

@@ -31,7 +31,7 @@ pub(crate) const RECORD_HEADER: u64 = 4;
 pub(crate) const BLOCK_ALIGN: u64 = 8;
 
 /// A block's header.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Block {
     pub(crate) checksum: u64,
     pub(crate) previous: u64,

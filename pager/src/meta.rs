@@ -57,6 +57,13 @@ pub(crate) struct Identity {
     pub(crate) compatible_features: u64,
 }
 
+impl Identity {
+    /// Of the next opening for writing.
+    pub(crate) fn next_epoch(self) -> Identity {
+        Identity { epoch: self.epoch.wrapping_add(1), clean: false, ..self }
+    }
+}
+
 /// The log ring's place, and where the next block goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct LogPlace {

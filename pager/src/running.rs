@@ -14,6 +14,7 @@ use crate::store::Core;
 use crate::tail::Tail;
 use crate::view::{View, birth_of, kind_of, run_pages_of};
 use crate::{Damage, Error, PageId, Result, TxnId};
+use core::ops::Range;
 
 /// Where a freed single page of this transaction holds the number of the next one.
 const NEXT_FREED: usize = 28;
@@ -53,7 +54,11 @@ pub(crate) struct Running {
     pub(crate) tail: Tail,
     pub(crate) failed: bool,
     pub(crate) changed: bool,
-    /// Pages of the last durable checkpoint freed: they wait for the next.
+    /// The commit lowers the page count.
+    pub(crate) lowered: bool,
+    /// The durable checkpoint when the transaction began.
+    pub(crate) durable: TxnId,
+    /// Pages of that checkpoint freed: they wait for the next.
     pub(crate) freed_durable: u32,
 }
 
@@ -74,6 +79,8 @@ impl Running {
             tail: Tail::default(),
             failed: false,
             changed: false,
+            lowered: false,
+            durable: TxnId(0),
             freed_durable: 0,
         }
     }
@@ -90,6 +97,8 @@ pub(crate) struct Host<'a, 's> {
     pub(crate) view: View<'s>,
     pub(crate) shared: Shared<'s>,
     pub(crate) core: &'s Core,
+    /// Pages of the log ring: no page of a tree or of the space lies there.
+    pub(crate) ring: Range<PageId>,
     pub(crate) run: &'a mut Running,
 }
 
@@ -113,6 +122,13 @@ impl<'s> Host<'_, 's> {
     }
 
     fn claim_bytes(&mut self, id: PageId, pages: u32, keep: bool) -> Result<&'s mut [u8]> {
+        let end = PageId(id.0.saturating_add(pages));
+        if id.0 < 2 || end.0 > self.view.mapped_pages() {
+            return Err(Error::corrupt(id, Damage::OutOfRange));
+        }
+        if id < self.ring.end && self.ring.start < end {
+            return Err(Error::corrupt(id, Damage::Shared));
+        }
         let range = self.view.range(id, pages);
         let len = (range.end - range.start) as usize;
         let offset = range.start;
@@ -155,6 +171,19 @@ impl<'s> Host<'_, 's> {
         put_u64(bytes, 24, len_bytes);
         self.run.dirty_pages += u64::from(pages);
         Ok(())
+    }
+
+    /// Whether a page that the space gives again was claimed before in this transaction, and not
+    /// sealed since: it is in the chain, and must not enter it twice.
+    fn in_chain(&self, id: PageId) -> Result<bool> {
+        if self.view.two_views() {
+            return Ok(self.view.claimed(id));
+        }
+        if id.0 < 2 || id.0 >= self.view.mapped_pages() {
+            return Err(Error::corrupt(id, Damage::OutOfRange));
+        }
+        // SAFETY: in range of the mapping; the space gives pages that nobody reads.
+        Ok(birth_of(unsafe { self.view.read_unchecked(id) }) == self.run.birth)
     }
 
     /// Takes a page that this transaction freed before: it is in the chain, unless it was spilled.
@@ -366,6 +395,11 @@ impl SpaceHost for Host<'_, '_> {
     }
 
     fn start(&mut self, id: PageId) -> Result<()> {
+        if self.in_chain(id)? {
+            let page = self.build(id)?;
+            self.stamp(page);
+            return Ok(());
+        }
         let page = self.claim_bytes(id, 1, false)?;
         self.link(page, id);
         self.stamp(page);

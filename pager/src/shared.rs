@@ -64,6 +64,11 @@ impl<'s> Shared<'s> {
         if words.len() < words_for(1) { Err(Error::InvalidArgument) } else { Ok(Shared { words }) }
     }
 
+    /// Words that [`new`](Shared::new) has seen before.
+    pub(crate) fn of(words: &'s [AtomicU32]) -> Shared<'s> {
+        Shared { words }
+    }
+
     fn word(&self, at: usize) -> &'s AtomicU32 {
         // `new` saw at least one slot, and callers stay below `slot_count`; word 0 stands in
         // otherwise, which no caller reaches.
@@ -210,18 +215,6 @@ impl Slot<'_> {
         low.store(txn.0 as u32, Ordering::Relaxed);
         high.store((txn.0 >> 32) as u32, Ordering::Relaxed);
         state.store(generation | PINNED, Ordering::Release);
-    }
-
-    /// The slot's place, from which [`from_index`](Slot::from_index) makes it again.
-    pub(crate) fn into_index(self) -> usize {
-        let at = self.at;
-        core::mem::forget(self);
-        at
-    }
-
-    /// The slot that [`into_index`](Slot::into_index) gave up.
-    pub(crate) fn from_index(words: &[AtomicU32], at: usize) -> Slot<'_> {
-        Slot { words, at }
     }
 }
 

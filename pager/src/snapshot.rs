@@ -6,6 +6,7 @@ use crate::mapping::Advice;
 use crate::page::{self, HEADER_BYTES, OWNED_BYTES, kind, u64_at};
 use crate::pages::{Pages, Root};
 use crate::shared::{Record, Slot};
+use crate::store::Parts;
 use crate::view::{View, birth_of, kind_of, run_len_of, run_pages_of};
 use crate::{Damage, Error, PageId, Result, TxnId};
 
@@ -42,12 +43,6 @@ impl<'s> Snapshot<'s> {
         }
     }
 
-    #[cfg(feature = "alloc")]
-    pub(crate) fn into_parts(mut self) -> (Record, Option<Slot<'s>>) {
-        let slot = self.slot.take();
-        (self.record, slot)
-    }
-
     /// The whole page.
     #[inline]
     fn whole(&self, id: PageId) -> Result<&[u8]> {
@@ -69,6 +64,15 @@ impl<'s> Snapshot<'s> {
         let bytes = run_bytes(id, first, self.view.page_size(), self.record.page_count)?;
         // SAFETY: the run's pages are the snapshot's: born with its first page, and pinned with it.
         unsafe { self.view.read(self.view.offset(id), bytes) }
+    }
+}
+
+impl<'s> Parts<'s> {
+    /// Pins the newest committed state.
+    pub(crate) fn snapshot(&self, hint: usize) -> Result<Snapshot<'s>> {
+        let (slot, record) = self.shared.pin(hint)?;
+        // SAFETY: published records are committed states within the mapping; the slot pins it.
+        Ok(unsafe { Snapshot::new(self.view, record, Some(slot)) })
     }
 }
 

@@ -57,6 +57,31 @@ impl<'s> Ring<'s> {
         unsafe { self.view.read(self.offset, self.size as usize) }
     }
 
+    /// `position` rounded up to a write unit: what stands before it is never rewritten.
+    pub(crate) fn padded(&self, position: u64) -> u64 {
+        position.next_multiple_of(self.unit).min(self.size)
+    }
+
+    /// Publishes what is claimed from `from` to `to`.
+    pub(crate) fn publish(&self, from: u64, to: u64) -> Result<()> {
+        let from = from / self.unit * self.unit;
+        // SAFETY: the holder of the writer's turn calls this, and keeps no reference into the ring.
+        unsafe { self.view.mapping().publish(&[self.range(from, self.padded(to))]) }
+    }
+
+    /// Publishes and flushes from `from` to `to`, wrapping where `to` is below: one barrier, two
+    /// where it wraps.
+    pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
+        let (from, to) = (from / self.unit * self.unit, self.padded(to));
+        if to < from {
+            // SAFETY: the holder of the writer's turn calls this, and keeps no reference into the ring.
+            unsafe { self.view.mapping().publish_and_flush(self.range(from, self.size))? };
+            return self.flush(0, to);
+        }
+        // SAFETY: as above.
+        unsafe { self.view.mapping().publish_and_flush(self.range(from, to)) }
+    }
+
     fn build(&self, from: u64, len: u64) -> Result<&'s mut [u8]> {
         // SAFETY: the ring behind the tail belongs to the holder of the writer's turn, which is the
         // only one to call this, and takes one slice at a time; `Tail` claimed it.
@@ -69,6 +94,22 @@ impl Tail {
     pub(crate) fn new(place: &LogPlace, head: u64) -> Tail {
         let start = place.position.next_multiple_of(BLOCK_ALIGN);
         Tail { start, len: 0, overflow: place.pages == 0, claimed_to: start, head }
+    }
+
+    /// As a savepoint keeps it; [`overflow`](Tail::overflow) apart.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [self.start, self.len, self.claimed_to, self.head]
+    }
+
+    /// What [`words`](Tail::words) gave.
+    pub(crate) fn from_words(words: [u64; 4], overflow: bool) -> Tail {
+        let [start, len, claimed_to, head] = words;
+        Tail { start, len, overflow, claimed_to, head }
+    }
+
+    /// Whether the block can be closed: no record was left out, and there is room for its header.
+    pub(crate) fn fits(&mut self, ring: &Ring<'_>) -> Result<bool> {
+        Ok(!self.overflow && self.make_room(ring, 0)?)
     }
 
     /// End of the block in bytes from the ring's start.

@@ -1,7 +1,17 @@
-//! The write transaction.
+//! The write transaction: claims, copies, edits and frees of pages.
 
+#![allow(unsafe_code)] // Hands out page bytes; its exclusive borrow is what makes that sound.
+
+use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
-use crate::{PageId, Result, TxnId};
+use crate::running::{Host, whole};
+use crate::snapshot::{run_bytes, verify_bytes};
+use crate::space::SpaceHost;
+use crate::store::{Core, Parts, Writer};
+use crate::tail::Tail;
+use crate::view::{birth_of, kind_of, run_pages_of};
+use crate::{Damage, Error, PageId, Result, Snapshot, TxnId};
+use spin::MutexGuard;
 
 /// What a commit promises when it returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,7 +29,8 @@ pub enum Durability {
 pub enum Part<'a> {
     /// Bytes of the caller.
     Bytes(&'a [u8]),
-    /// Bytes of a page's body (as [`Pages::page`] returns it), read in this transaction's state.
+    /// Bytes of a page's body (as [`Pages::page`] returns it), from `.1` on, `.2` of them, read in
+    /// this transaction's state.
     Page(PageId, usize, usize),
     /// The first `.1` bytes of the run's value.
     Run(PageId, u64),
@@ -32,68 +43,223 @@ pub struct Savepoint {
     pub(crate) birth: TxnId,
 }
 
-/// The one write transaction. Dropping it without [`commit`](WriteTxn::commit) rolls back.
+/// The one write transaction. Dropping it without [`commit`](WriteTxn::commit) rolls back. `Send`.
 pub struct WriteTxn<'s> {
-    _p: core::marker::PhantomData<&'s mut ()>,
+    pub(crate) parts: Parts<'s>,
+    pub(crate) writer: MutexGuard<'s, Writer>,
+    /// Committed: nothing to roll back.
+    pub(crate) done: bool,
 }
 
-impl WriteTxn<'_> {
+impl<'s> WriteTxn<'s> {
+    pub(crate) fn begin(parts: Parts<'s>) -> Result<WriteTxn<'s>> {
+        parts.core.writable()?;
+        let writer = parts.core.writer.try_lock().ok_or(Error::WriterBusy)?;
+        WriteTxn::begin_with(parts, writer)
+    }
+
+    fn begin_with(
+        parts: Parts<'s>,
+        mut writer: MutexGuard<'s, Writer>,
+    ) -> Result<WriteTxn<'s>> {
+        parts.begin_epoch(&mut writer.next)?;
+        WriteTxn::begin_here(parts, writer)
+    }
+
+    /// Begins without making a meta of this opening's own durable before.
+    pub(crate) fn begin_here(
+        parts: Parts<'s>,
+        mut writer: MutexGuard<'s, Writer>,
+    ) -> Result<WriteTxn<'s>> {
+        let durable = {
+            let latest = parts.core.latest.lock();
+            writer.state = latest.state;
+            latest.durable
+        };
+        let birth = writer.next;
+        if birth.0 >= u64::MAX - 1 {
+            return Err(Error::InvalidArgument);
+        }
+        writer.next = birth.next();
+        let tail = Tail::new(&writer.state.log, durable.position);
+        let base = writer.state.txn;
+        writer.run.begin(birth, base, tail);
+        writer.run.durable = durable.txn;
+        let mut txn = WriteTxn { parts, writer, done: false };
+        let (mut host, space) = txn.split();
+        host.collect_pins();
+        space.begin(&mut host)?;
+        Ok(txn)
+    }
+
+    /// The transaction's pages and its space, to be used together.
+    pub(crate) fn split(&mut self) -> (Host<'_, 's>, &mut crate::space::Space) {
+        let Writer { run, state, .. } = &mut *self.writer;
+        let ring = state.log.start..PageId(state.log.start.0.saturating_add(state.log.pages));
+        (Host { view: self.parts.view, shared: self.parts.shared, core: self.parts.core, ring, run }, &mut state.space)
+    }
+
     /// The number pages are born with now. A savepoint raises it.
     #[must_use]
     pub fn id(&self) -> TxnId {
-        unimplemented!()
+        self.writer.run.birth
+    }
+
+    /// The state before the transaction, pinned like any snapshot: it may outlive the transaction,
+    /// and its values can be inserted.
+    ///
+    /// # Errors
+    /// [`ReadersFull`](Error::ReadersFull).
+    pub fn base(&self) -> Result<Snapshot<'s>> {
+        self.parts.snapshot(0)
     }
 
     /// Makes sure that the next `pages` single-page claims do not fail for want of space.
     ///
     /// # Errors
-    /// [`Full`](crate::Error::Full): nothing changed.
-    pub fn reserve(&mut self, _pages: u32) -> Result<()> {
-        unimplemented!()
+    /// [`Full`](Error::Full): nothing changed.
+    pub fn reserve(&mut self, pages: u32) -> Result<()> {
+        let (mut host, space) = self.split();
+        space.ensure(&mut host, pages)
     }
 
     /// Claims a page: reused, or at the end of the file. Bytes 0..16 of its body are zero, the rest
-    /// unspecified (but initialised).
+    /// unspecified (but initialised). No system call unless the store grows.
     ///
     /// # Errors
-    /// [`Full`](crate::Error::Full), [`Io`](crate::Error::Io), [`Corrupt`](crate::Error::Corrupt) (space
-    /// pages): nothing changed that a later claim would miss.
+    /// [`Full`](Error::Full), [`Io`](Error::Io), [`Corrupt`](Error::Corrupt) (space pages): nothing
+    /// changed that a later claim would miss.
     pub fn claim(&mut self) -> Result<PageId> {
-        unimplemented!()
+        self.spill_under_pressure()?;
+        let (mut host, space) = self.split();
+        if let Some(id) = host.reuse_freed()? {
+            return Ok(id);
+        }
+        let id = space.claim(&mut host)?;
+        host.start(id)?;
+        Ok(id)
     }
 
     /// Claims a run of consecutive pages for a value of `len_bytes`; its bytes are unspecified until
     /// written through [`run_mut`](WriteTxn::run_mut).
-    pub fn claim_run(&mut self, _len_bytes: u64) -> Result<PageId> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`claim`](WriteTxn::claim); [`ValueTooLong`](Error::ValueTooLong).
+    pub fn claim_run(&mut self, len_bytes: u64) -> Result<PageId> {
+        self.spill_under_pressure()?;
+        let bytes = len_bytes.checked_add(HEADER_BYTES as u64).ok_or(Error::ValueTooLong)?;
+        let pages = bytes.div_ceil(self.parts.view.page_size() as u64);
+        let pages = u32::try_from(pages).map_err(|_| Error::ValueTooLong)?;
+        if usize::try_from(bytes).is_err() {
+            return Err(Error::ValueTooLong);
+        }
+        let (mut host, space) = self.split();
+        let id = space.claim_run(&mut host, pages)?;
+        host.start_run(id, pages, len_bytes)?;
+        Ok(id)
     }
 
     /// The value bytes of a run claimed in this transaction (since the last savepoint).
-    pub fn run_mut(&mut self, _id: PageId) -> Result<&mut [u8]> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument): not born here; [`Corrupt`](Error::Corrupt).
+    pub fn run_mut(&mut self, id: PageId) -> Result<&mut [u8]> {
+        let bytes = self.run_len(id)?;
+        if !self.owned(id)? {
+            return Err(Error::InvalidArgument);
+        }
+        let (mut host, _) = self.split();
+        host.ensure_linked(id)?;
+        let offset = self.parts.view.offset(id);
+        // SAFETY: the run was born in this transaction and is claimed whole; the exclusive borrow of
+        // the transaction keeps every other reference away.
+        let whole = unsafe { self.parts.view.build(offset, bytes)? };
+        Ok(whole.get_mut(HEADER_BYTES..).unwrap_or(&mut []))
     }
 
     /// The page itself where it was born in this transaction (since the last savepoint); else a
     /// claimed copy of it, and the old page is freed. The caller stores the new number in the parent.
-    pub fn own(&mut self, _id: PageId) -> Result<PageId> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`claim`](WriteTxn::claim) and [`Pages::page`].
+    pub fn own(&mut self, id: PageId) -> Result<PageId> {
+        if self.owned(id)? {
+            return Ok(id);
+        }
+        let copy = self.claim()?;
+        if copy == id {
+            return Err(Error::corrupt(id, Damage::Shared));
+        }
+        let (mut host, _) = self.split();
+        let old = host.whole(id)?;
+        if kind_of(old) == kind::RUN {
+            return Err(Error::corrupt(id, Damage::Kind));
+        }
+        let new = host.build(copy)?;
+        if let (Some(to), Some(from)) = (new.get_mut(OWNED_BYTES..), old.get(OWNED_BYTES..)) {
+            to.copy_from_slice(from);
+        }
+        self.free(id)?;
+        Ok(copy)
     }
 
     /// Whether the page was born in this transaction since the last savepoint, so that
     /// [`own`](WriteTxn::own) would return it unchanged.
-    pub fn owned(&self, _id: PageId) -> Result<bool> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`Pages::page`].
+    pub fn owned(&self, id: PageId) -> Result<bool> {
+        Ok(birth_of(self.whole(id)?) == self.writer.run.birth)
     }
 
     /// Frees a page that this transaction's state no longer reaches. It is reused when no pinned state
     /// can see it.
-    pub fn free(&mut self, _id: PageId) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`claim`](WriteTxn::claim) and [`Pages::page`].
+    pub fn free(&mut self, id: PageId) -> Result<()> {
+        let page = self.whole(id)?;
+        let birth = birth_of(page);
+        if kind_of(page) == kind::RUN {
+            return Err(Error::corrupt(id, Damage::Kind));
+        }
+        if self.waits_in_chain(id, birth) {
+            let (mut host, _) = self.split();
+            return host.push_freed(id);
+        }
+        self.free_pages(id, 1, birth)
     }
 
     /// Frees a run, by its first page.
-    pub fn free_run(&mut self, _id: PageId) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`free`](WriteTxn::free).
+    pub fn free_run(&mut self, id: PageId) -> Result<()> {
+        self.run_len(id)?;
+        let page = self.whole(id)?;
+        let (birth, pages) = (birth_of(page), run_pages_of(page));
+        if self.waits_in_chain(id, birth) {
+            let (mut host, _) = self.split();
+            return host.push_freed_run(id);
+        }
+        self.free_pages(id, pages, birth)
+    }
+
+    /// Born since the last savepoint, and not yet sealed.
+    fn waits_in_chain(&self, id: PageId, birth: TxnId) -> bool {
+        let view = self.parts.view;
+        birth == self.writer.run.birth && (!view.two_views() || view.claimed(id))
+    }
+
+    fn free_pages(&mut self, id: PageId, pages: u32, birth: TxnId) -> Result<()> {
+        let run = &mut self.writer.run;
+        run.changed = true;
+        if birth <= run.durable {
+            run.freed_durable = run.freed_durable.saturating_add(pages);
+        }
+        let now = run.birth;
+        let (mut host, space) = self.split();
+        space.free(&mut host, id, pages, birth, now)
     }
 
     /// The only way to mutable pages: bodies (behind the 16 bytes the pager owns) of `read` pages of
@@ -101,77 +267,183 @@ impl WriteTxn<'_> {
     /// All `write` numbers are distinct from each other and from the `read` ones (which may repeat).
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument): not distinct, or a `write` page was not born
-    /// here; [`Corrupt`](crate::Error::Corrupt) as for [`Pages::page`].
+    /// [`InvalidArgument`](Error::InvalidArgument): not distinct, or a `write` page was not born here;
+    /// [`Corrupt`](Error::Corrupt) as for [`Pages::page`].
     #[allow(clippy::type_complexity)]
     pub fn edit<const R: usize, const W: usize>(
         &mut self,
-        _read: [PageId; R],
-        _write: [PageId; W],
+        read: [PageId; R],
+        write: [PageId; W],
     ) -> Result<([&[u8]; R], [&mut [u8]; W])> {
-        unimplemented!()
+        for (at, id) in write.iter().enumerate() {
+            let twice = write.iter().skip(at + 1).any(|other| other == id) || read.contains(id);
+            if twice || !self.owned(*id)? {
+                return Err(Error::InvalidArgument);
+            }
+        }
+        let (mut host, _) = self.split();
+        let mut writes: [&mut [u8]; W] = core::array::from_fn(|_| &mut [][..]);
+        for (slot, id) in writes.iter_mut().zip(write) {
+            host.ensure_linked(id)?;
+            *slot = host.build(id)?.get_mut(OWNED_BYTES..).unwrap_or(&mut []);
+        }
+        let mut reads: [&[u8]; R] = [&[]; R];
+        for (slot, id) in reads.iter_mut().zip(read) {
+            *slot = host.whole(id)?.get(OWNED_BYTES..).unwrap_or(&[]);
+        }
+        Ok((reads, writes))
     }
 
     /// Sets the tree layer's root data of the state that this transaction makes.
-    pub fn set_root(&mut self, _root: &Root) {
-        unimplemented!()
+    pub fn set_root(&mut self, root: &Root) {
+        if self.writer.state.root != *root {
+            self.writer.state.root = *root;
+            self.writer.run.changed = true;
+        }
     }
 
     /// Appends one redo record, the concatenation of `parts`, to the log's tail. Where the log is
     /// off or the record does not fit, the commit becomes a checkpoint instead. Never fails.
-    pub fn redo(&mut self, _parts: &[Part<'_>]) {
-        unimplemented!()
+    pub fn redo(&mut self, parts: &[Part<'_>]) {
+        if !self.writer.run.tail.overflow && self.try_redo(parts) != Ok(true) {
+            self.writer.run.tail.overflow = true;
+        }
+    }
+
+    fn try_redo(&mut self, parts: &[Part<'_>]) -> Result<bool> {
+        let mut len = 0u64;
+        for part in parts {
+            len = len.saturating_add(self.part(*part)?.len() as u64);
+        }
+        let Some(ring) = self.parts.ring(&self.writer.state) else { return Ok(false) };
+        if !self.writer.run.tail.begin_record(&ring, len)? {
+            // A checkpoint may have ended meanwhile.
+            let head = self.parts.core.latest.lock().durable.position;
+            self.writer.run.tail.set_head(head);
+            if !self.writer.run.tail.begin_record(&ring, len)? {
+                return Ok(false);
+            }
+        }
+        for part in parts {
+            let mut tail = self.writer.run.tail;
+            tail.put(&ring, self.part(*part)?)?;
+            self.writer.run.tail = tail;
+        }
+        Ok(true)
+    }
+
+    fn part<'p>(&'p self, part: Part<'p>) -> Result<&'p [u8]> {
+        match part {
+            Part::Bytes(bytes) => Ok(bytes),
+            Part::Page(id, from, len) => {
+                let end = from.checked_add(len).ok_or(Error::InvalidArgument)?;
+                self.page(id)?.get(from..end).ok_or(Error::InvalidArgument)
+            }
+            Part::Run(id, len) => self.run(id, len),
+        }
     }
 
     /// Marks the transaction as broken half-way: it can only be rolled back (to a savepoint taken
     /// before, or whole). For a tree change that failed after it had begun.
     pub fn fail(&mut self) {
-        unimplemented!()
+        self.writer.run.failed = true;
     }
 
-    /// Starts a savepoint; they nest. Pages born before it are copied before they change.
-    pub fn savepoint(&mut self) -> Result<Savepoint> {
-        unimplemented!()
+    /// Publishes what was built, and forgets its claims, when too much memory is claimed.
+    fn spill_under_pressure(&mut self) -> Result<()> {
+        if !self.parts.view.mapping().pressure() {
+            return Ok(());
+        }
+        let (mut host, _) = self.split();
+        host.seal()?;
+        self.publish_pages()?;
+        self.writer.run.spills += 1;
+        Core::count(&self.parts.core.counters.spills, 1);
+        Ok(())
     }
 
-    /// Takes back everything since the savepoint, and ends it and all younger ones.
-    ///
-    /// # Errors
-    /// [`Stale`](crate::Error::Stale): it ended before.
-    pub fn rollback_to(&mut self, _savepoint: Savepoint) -> Result<()> {
-        unimplemented!()
+    /// Makes every sealed page visible to readers of a later state.
+    pub(crate) fn publish_pages(&mut self) -> Result<()> {
+        if !self.parts.view.two_views() {
+            return Ok(());
+        }
+        let ranges = self.parts.page_ranges(&self.writer.state);
+        // SAFETY: the exclusive borrow of the transaction shows that no reference to a claimed page
+        // is alive.
+        unsafe { self.parts.view.mapping().publish(&ranges) }
     }
 
-    /// Ends the savepoint and all younger ones, and keeps what was done since.
-    pub fn release(&mut self, _savepoint: Savepoint) -> Result<()> {
-        unimplemented!()
+    fn whole(&self, id: PageId) -> Result<&[u8]> {
+        whole(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
     }
 
-    /// Commits. `Ok` carries the number of the new state.
-    pub fn commit(self, _durability: Durability) -> Result<TxnId> {
-        unimplemented!()
+    /// Bytes from the run's start to its value's end.
+    fn run_len(&self, id: PageId) -> Result<usize> {
+        let view = self.parts.view;
+        run_bytes(id, self.whole(id)?, view.page_size(), self.writer.state.space.page_count)
+    }
+
+    fn whole_run(&self, id: PageId) -> Result<&[u8]> {
+        let bytes = self.run_len(id)?;
+        let view = self.parts.view;
+        if view.claimed(id) {
+            // SAFETY: a run is claimed whole by this transaction, and changes under an exclusive
+            // borrow only.
+            unsafe { view.built(view.offset(id), bytes) }
+        } else {
+            // SAFETY: a run of this state: nobody but this transaction could change it, and it does
+            // so under an exclusive borrow only.
+            unsafe { view.read(view.offset(id), bytes) }
+        }
+    }
+}
+
+impl Drop for WriteTxn<'_> {
+    fn drop(&mut self) {
+        if self.done || !self.parts.view.two_views() {
+            return;
+        }
+        let view = self.parts.view;
+        let all = view.range(PageId(2), view.mapped_pages().saturating_sub(2));
+        // SAFETY: what is rolled back is read by nobody; metas are not in the range.
+        unsafe { view.mapping().discard(all) };
     }
 }
 
 impl<'a> Pages<'a> for &'a WriteTxn<'_> {
     fn page_size(self) -> usize {
-        unimplemented!()
+        self.parts.view.page_size()
     }
+
     fn txn(self) -> TxnId {
-        unimplemented!()
+        self.writer.run.birth
     }
-    fn page(self, _id: PageId) -> Result<&'a [u8]> {
-        unimplemented!()
+
+    #[inline]
+    fn page(self, id: PageId) -> Result<&'a [u8]> {
+        Ok(self.whole(id)?.get(OWNED_BYTES..).unwrap_or(&[]))
     }
-    fn run(self, _id: PageId, _len_bytes: u64) -> Result<&'a [u8]> {
-        unimplemented!()
+
+    fn run(self, id: PageId, len_bytes: u64) -> Result<&'a [u8]> {
+        let value = self.whole_run(id)?.get(HEADER_BYTES..).unwrap_or(&[]);
+        if value.len() as u64 == len_bytes { Ok(value) } else { Err(Error::corrupt(id, Damage::Layout)) }
     }
-    fn prefetch(self, _id: PageId, _lines: usize) {}
+
+    fn prefetch(self, id: PageId, lines: usize) {
+        self.parts.view.prefetch(id, lines, self.writer.state.space.page_count);
+    }
+
     fn root(self) -> &'a Root {
-        unimplemented!()
+        &self.writer.state.root
     }
-    fn verify(self, _id: PageId) -> Result<()> {
-        unimplemented!()
+
+    fn verify(self, id: PageId) -> Result<()> {
+        let page = self.whole(id)?;
+        let view = self.parts.view;
+        let claimed_here = birth_of(page) > self.writer.run.base;
+        if claimed_here && (!view.two_views() || view.claimed(id)) {
+            return Ok(());
+        }
+        verify_bytes(id, if kind_of(page) == kind::RUN { self.whole_run(id)? } else { page })
     }
 }
-

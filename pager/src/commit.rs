@@ -1,0 +1,241 @@
+//! Commits: through the log, or as a checkpoint.
+//!
+//! Log: seal the pages, publish them, close the block, publish and flush the unflushed log (one
+//! barrier), make the state the newest. Checkpoint: seal, publish, flush the pages, store the meta in
+//! the slot that does not hold the durable one, flush it, make the state the newest.
+
+#![allow(unsafe_code)] // Claims, fills and publishes a new log ring.
+
+use crate::checkpoint::EPOCH_GAP;
+use crate::log::{BLOCK_HEADER, Block};
+use crate::meta::State;
+use crate::store::{Core, Parts, Writer, record_of};
+use crate::tail::Ring;
+use crate::txn::{Durability, WriteTxn};
+use crate::{Error, PageId, Result, TxnId};
+
+/// The ring is made as large as this part of the store, within the options' bounds.
+const RING_PART: u64 = 16;
+
+impl<'s> WriteTxn<'s> {
+    /// Commits. `Ok` carries the number of the new state, or of the one before where nothing changed.
+    ///
+    /// Cost: `Sync` is one barrier where the redo is smaller than the pages and fits the log, else two;
+    /// `Eventual` none (unless the log has no room).
+    ///
+    /// # Errors
+    /// [`TxnFailed`](Error::TxnFailed), [`Full`](Error::Full), [`Io`](Error::Io): rolled back, as is
+    /// [`Poisoned`](Error::Poisoned). After an error from a flush the store is poisoned, and whether the
+    /// transaction is found when the store is opened anew is unknown.
+    pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
+        self.parts.core.healthy()?;
+        let run = &self.writer.run;
+        if run.failed {
+            return Err(Error::TxnFailed { txn: run.birth });
+        }
+        if !run.changed {
+            return self.commit_nothing(durability);
+        }
+        self.settle()?;
+        let ring = self.parts.ring(&self.writer.state);
+        match ring {
+            Some(ring) if self.takes_log(&ring, durability)? => self.commit_logged(&ring, durability),
+            _ => self.commit_as_checkpoint(),
+        }
+    }
+
+    fn commit_nothing(mut self, durability: Durability) -> Result<TxnId> {
+        let (parts, base) = (self.parts, self.writer.run.base);
+        if durability == Durability::Sync && parts.sync_log()?.is_none() {
+            parts.checkpoint(parts.take_turn(), false)?;
+        }
+        self.done = true;
+        Ok(base)
+    }
+
+    /// Gives the space what the transaction freed of its own, and takes unused pages off the end.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        let birth = self.writer.run.birth;
+        let (mut host, space) = self.split();
+        while let Some(id) = host.pop_freed()? {
+            space.free(&mut host, id, 1, birth, birth)?;
+        }
+        while let Some((id, pages)) = host.pop_freed_run()? {
+            space.free(&mut host, id, pages, birth, birth)?;
+        }
+        let before = space.page_count;
+        space.trim(&mut host)?;
+        let lowered = space.page_count < before;
+        self.writer.run.lowered = lowered;
+        self.writer.state.txn = birth;
+        Ok(())
+    }
+
+    /// Whether the log is the cheaper way, and has room. A transaction without redo cannot be replayed.
+    fn takes_log(&mut self, ring: &Ring<'_>, durability: Durability) -> Result<bool> {
+        let page_size = self.parts.view.page_size() as u64;
+        let run = &mut self.writer.run;
+        if run.tail.len == 0 || !run.tail.fits(ring)? {
+            return Ok(false);
+        }
+        let redo_bytes = BLOCK_HEADER + run.tail.len;
+        Ok(durability == Durability::Eventual
+            || redo_bytes.saturating_mul(2) < run.dirty_pages.saturating_mul(page_size))
+    }
+
+    fn commit_logged(mut self, ring: &Ring<'s>, durability: Durability) -> Result<TxnId> {
+        let (mut host, _) = self.split();
+        host.seal()?;
+        self.publish_pages()?;
+        let (unflushed, durable_txn, durable_checkpoint) = {
+            let latest = self.parts.core.latest.lock();
+            (latest.unflushed, latest.synced, latest.durable.txn)
+        };
+        let Writer { run, state, .. } = &mut *self.writer;
+        let block = Block {
+            previous: state.log.last_checksum,
+            txn: state.txn,
+            follows: run.base,
+            durable_txn,
+            durable_checkpoint,
+            ..Block::default()
+        };
+        let Some(checksum) = run.tail.close(ring, &block, state.log.salt)? else {
+            return Err(Error::InvalidArgument);
+        };
+        state.log.last_checksum = checksum;
+        state.log.position = run.tail.end();
+        let (start, end) = (run.tail.start, state.log.position);
+        let unflushed = match durability {
+            Durability::Sync => {
+                self.parts.core.flushed(ring.flush(unflushed.unwrap_or(start), end))?;
+                self.writer.state.log.position = ring.padded(end);
+                None
+            }
+            Durability::Eventual => {
+                ring.publish(start, end)?;
+                Some(unflushed.unwrap_or(start))
+            }
+        };
+        self.discard_log_leftovers();
+        Core::count(&self.parts.core.counters.log_commits, 1);
+        Ok(self.publish_state(|latest, state| {
+            latest.unflushed = unflushed;
+            if unflushed.is_none() {
+                latest.synced = state.txn;
+            }
+        }))
+    }
+
+    /// Claims that moved, or rolled back, records have left in the ring.
+    fn discard_log_leftovers(&self) {
+        let log = &self.writer.state.log;
+        if self.parts.view.two_views() && log.pages > 0 {
+            let ring = self.parts.view.range(log.start, log.pages);
+            // SAFETY: the block is published; what is still claimed in the ring is read by nobody.
+            unsafe { self.parts.view.mapping().discard(ring) };
+        }
+    }
+
+    /// Makes the built state the newest; ends the transaction.
+    fn publish_state(mut self, note: impl FnOnce(&mut crate::store::Latest, &State)) -> TxnId {
+        let parts = self.parts;
+        let Writer { run, state, .. } = &mut *self.writer;
+        {
+            let mut latest = parts.core.latest.lock();
+            latest.state = *state;
+            latest.freed_durable = latest.freed_durable.saturating_add(run.freed_durable);
+            if run.lowered {
+                latest.lowered_at = state.txn;
+            }
+            note(&mut latest, state);
+            parts.shared.publish(&record_of(state));
+        }
+        let txn = state.txn;
+        self.done = true;
+        txn
+    }
+
+    /// Commits with a checkpoint of its own: readers see it once its meta is durable.
+    pub(crate) fn commit_as_checkpoint(mut self) -> Result<TxnId> {
+        let parts = self.parts;
+        let mut turn = parts.take_turn();
+        parts.core.healthy()?;
+        self.discard_log_leftovers();
+        self.resize_log()?;
+        let (mut host, _) = self.split();
+        host.seal()?;
+        self.publish_pages()?;
+        *turn = self.writer.state;
+        let (identity, slot) = {
+            let latest = parts.core.latest.lock();
+            (latest.identity, latest.durable.slot ^ 1)
+        };
+        parts.flush_pages(&turn)?;
+        parts.core.flushed(crate::checkpoint::store_meta(parts.view, slot, &identity, &turn))?;
+        Core::count(&parts.core.counters.checkpoints, 1);
+        let txn = self.publish_state(|latest, state| {
+            latest.made_durable(state, slot);
+            latest.epoch_begun = true;
+        });
+        parts.shrink(false);
+        Ok(txn)
+    }
+
+    /// Starts the log anew with another salt, so that none of its blocks matches any more.
+    pub(crate) fn restart_log(&mut self, salt: u64) {
+        let log = &mut self.writer.state.log;
+        log.salt = salt;
+        log.position = 0;
+        log.last_checksum = 0;
+        self.writer.run.changed = true;
+    }
+
+    /// Moves the log to a larger ring where the store has outgrown it.
+    fn resize_log(&mut self) -> Result<()> {
+        let page_size = self.parts.view.page_size() as u64;
+        let log = self.writer.state.log;
+        let options = &self.parts.core.options;
+        let bytes = u64::from(self.writer.state.space.page_count) * page_size;
+        let wanted = (bytes / RING_PART).next_power_of_two().min(options.log_bytes_max);
+        let pages = u32::try_from(wanted / page_size).unwrap_or(0);
+        if log.pages == 0 || pages / 2 < log.pages {
+            return Ok(());
+        }
+        let birth = self.writer.run.birth;
+        let (mut host, space) = self.split();
+        let start = space.claim_run(&mut host, pages)?;
+        space.free(&mut host, log.start, log.pages, log.made_by, birth)?;
+        self.parts.zero_ring(start, pages)?;
+        let place = &mut self.writer.state.log;
+        place.start = start;
+        place.pages = pages;
+        place.position = 0;
+        place.last_checksum = 0;
+        place.made_by = birth;
+        Ok(())
+    }
+}
+
+impl Parts<'_> {
+    /// Fills a new ring with zeros and publishes it: written blocks of the medium need no metadata
+    /// when they are written again.
+    pub(crate) fn zero_ring(&self, start: PageId, pages: u32) -> Result<()> {
+        let range = self.view.range(start, pages);
+        let (offset, len) = (range.start, (range.end - range.start) as usize);
+        // SAFETY: the space gave these pages to the transaction alone.
+        unsafe { self.view.mapping().claim(range.clone(), false)? };
+        {
+            // SAFETY: claimed just now; the one reference into it.
+            let bytes = unsafe { self.view.build(offset, len)? };
+            bytes.fill(0);
+        }
+        // SAFETY: the reference above has ended.
+        unsafe { self.view.mapping().publish(&[range]) }
+    }
+}
+
+/// The first number after an opening that found `last` as the newest one anywhere.
+pub(crate) fn after_gap(last: TxnId) -> Result<TxnId> {
+    last.0.checked_add(EPOCH_GAP).map(TxnId).ok_or(Error::InvalidArgument)
+}
