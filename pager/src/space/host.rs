@@ -1,5 +1,6 @@
 //! What the space structures need of the transaction they run in.
 
+use crate::page::OWNED_BYTES;
 use crate::pins::Pins;
 use crate::{PageId, Result, TxnId};
 
@@ -27,6 +28,22 @@ pub(crate) trait SpaceHost {
 
     /// Mutable body of an owned page.
     fn edit(&mut self, id: PageId) -> Result<&mut [u8]>;
+
+    /// Copies the body of `from` to the owned page `to`. An implementor that can hold both bodies at
+    /// once does better than this: here a page that is not owned is verified for every piece.
+    fn copy(&mut self, from: PageId, to: PageId) -> Result<()> {
+        const PIECE: usize = 1024;
+        let mut piece = [0; PIECE];
+        for start in (0..self.page_size() - OWNED_BYTES).step_by(PIECE) {
+            let body = self.read(from)?.get(start..).unwrap_or(&[]);
+            let len = body.len().min(PIECE);
+            piece[..len].copy_from_slice(&body[..len]);
+            if let Some(place) = self.edit(to)?.get_mut(start..start + len) {
+                place.copy_from_slice(&piece[..len]);
+            }
+        }
+        Ok(())
+    }
 
     /// Makes sure that the mapping holds `page_count` pages.
     fn grow(&mut self, page_count: u32) -> Result<()>;

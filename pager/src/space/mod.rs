@@ -1,21 +1,77 @@
-//! Space: which pages are free, and which are freed but still pinned.
+//! Space: which pages are reusable, and which are freed but may still be seen.
+//!
+//! A page that was born at *a* and freed at *t* is reusable as soon as no pinned state *s* has
+//! a ≤ s < t. Pages move like this:
+//!
+//! ```text
+//! free ─► pinned (inline) ─► buckets, one a pin ─► ended chains ─► ready (inline) ─► claim
+//!                       └──► fresh ─────────────────┘    └──► bitmap ──┘
+//! ```
+//!
+//! - `pinned`: the last freed entries, looked at again when a transaction begins. A small transaction
+//!   gets by with this list and `ready`, and touches no space page.
+//! - When `pinned` is full it is spilled to list pages. What an older pin than the base state holds
+//!   goes to the bucket of the newest such pin; what only the base holds goes to `fresh`, since that
+//!   pin ends first.
+//! - When the pin of a bucket ends (and `fresh` when the next transaction begins), its chain is
+//!   *ended*: `walking` or, where that is taken, `ended`, which may hold links to more chains. Ended
+//!   chains are walked a bounded number of entries at a time, as pages are needed. Each entry is
+//!   looked at by itself, so a bucket may hold any entry: the tag only says when to look again.
+//! - `bitmap` holds what `ready` has no room for, and every longer run.
+//! - `reserve` holds free pages for the space's own use, so that changing a structure does not need
+//!   another structure. Below these layers nothing calls up: `own` (reserve, growth) < `freed` (pinned,
+//!   buckets) < `bitmap` < `claim`, `reclaim`, `trim`. So every operation ends, and encoding the state
+//!   at a commit takes no page.
+//!
+//! Pages born in the running transaction are in its seal chain, which must not meet a page twice. So
+//! what it frees of its own is not reused before it ends, the space's own pages included.
+//!
+//! The state's record (little-endian; P = page size):
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..4 | page count |
+//! | 4..8 | root of the bitmap, 0 = none |
+//! | 8 | its height: 1 = the root is a leaf |
+//! | 9, 10, 11, 12 | length of the reserve, ready, pinned, buckets |
+//! | 13 | ready pages that the transaction which made this state may still reuse |
+//! | 14 | flags: 1 = that transaction has freed pages of its own |
+//! | 15 | reserved, 0 |
+//! | 16..20, 20..24, 24..28 | free pages, pinned pages, space pages |
+//! | 28..36 | first birth of the transaction that made this state |
+//! | 36..44 | the state it is based on |
+//! | 44..54, 54..64, 64..74 | chains `fresh`, `walking`, `ended`: head u32, entries u32, head length u16 |
+//! | 74.. | reserve u32 each, ready u32 each, pinned 24 each (see `entry`), buckets 18 each: tag u64, chain |
 
+mod bitmap;
+mod bits;
+mod claim;
+mod entry;
+mod freed;
 mod host;
+mod inline;
+mod own;
+mod reclaim;
+mod record;
+mod runs;
+mod trim;
+mod visit;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use host::SpaceHost;
+pub(crate) use visit::SpaceUse;
 
-use crate::{Error, PageId, Result, TxnId};
+use crate::{Damage, Error, PageId, Result, TxnId};
+use entry::{Bucket, Chain, Entry};
+use inline::Inline;
 
-/// What a page is to the space structures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum SpaceUse {
-    /// A page of the space structures themselves.
-    Space,
-    /// Reusable.
-    Free,
-    /// Freed, but a pinned state may see it.
-    Pinned,
-}
+/// Inline capacities at the largest; see `record::Limits` for what smaller pages have.
+const RESERVE_MAX: usize = 16;
+const READY_MAX: usize = 128;
+const PINNED_MAX: usize = 96;
+const BUCKETS_MAX: usize = 16;
 
 /// Pages by use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,81 +84,74 @@ pub(crate) struct SpaceStats {
     pub(crate) space_pages: u32,
 }
 
-/// Which pages are free or freed in one state. Plain data, copied with the state.
+/// Which pages are free or freed in one state. Plain data without heap, copied with the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Space {
     /// Pages of the file in this state, metas included.
     pub(crate) page_count: u32,
+    bitmap: PageId,
+    height: u8,
+    /// The running transaction has freed pages of its own: only what is known to be older is reused.
+    closing: bool,
+    /// The page count was lowered after that: it may not grow again before the commit.
+    lowered: bool,
+    /// The first so many pages of `ready` may be reused now.
+    claimable: usize,
+    /// Claims of pages, and of runs, that grow the file at once, since a search found nothing.
+    dry: u32,
+    dry_runs: u32,
+    stats: SpaceStats,
+    /// Pages from this birth on were born in the running transaction.
+    started: TxnId,
+    /// The state that the running transaction builds on.
+    base: TxnId,
+    fresh: Chain,
+    walking: Chain,
+    ended: Chain,
+    reserve: Inline<u32, RESERVE_MAX>,
+    ready: Inline<u32, READY_MAX>,
+    pinned: Inline<Entry, PINNED_MAX>,
+    buckets: Inline<Bucket, BUCKETS_MAX>,
 }
 
 impl Space {
     /// A store of `page_count` pages, none of them free.
     pub(crate) const fn new(page_count: u32) -> Space {
-        Space { page_count }
-    }
-
-    /// Begins a transaction: call it first, with the pins collected.
-    pub(crate) fn begin(&mut self, _host: &mut dyn SpaceHost) -> Result<()> {
-        Ok(())
-    }
-
-    /// A page to write, not started.
-    pub(crate) fn claim(&mut self, host: &mut dyn SpaceHost) -> Result<PageId> {
-        self.claim_run(host, 1)
-    }
-
-    /// Makes sure that the next `pages` claims of single pages do not fail for want of space.
-    pub(crate) fn ensure(&mut self, host: &mut dyn SpaceHost, pages: u32) -> Result<()> {
-        host.grow(self.page_count.checked_add(pages).ok_or(Error::Full)?)
-    }
-
-    /// Consecutive pages to write, not started.
-    pub(crate) fn claim_run(&mut self, host: &mut dyn SpaceHost, pages: u32) -> Result<PageId> {
-        let page_count = self.page_count.checked_add(pages).ok_or(Error::Full)?;
-        host.grow(page_count)?;
-        let first = PageId(self.page_count);
-        self.page_count = page_count;
-        Ok(first)
-    }
-
-    /// Takes back pages that were born at `birth` and are no longer reached from `freed_at` on.
-    pub(crate) fn free(
-        &mut self,
-        _host: &mut dyn SpaceHost,
-        _page: PageId,
-        _pages: u32,
-        _birth: TxnId,
-        _freed_at: TxnId,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    /// Lowers the page count where the last pages are free: the last call before a checkpoint.
-    pub(crate) fn trim(&mut self, _host: &mut dyn SpaceHost) -> Result<()> {
-        Ok(())
-    }
-
-    /// Calls `with` for each page (or run) that is free, pinned or the space's own.
-    pub(crate) fn visit(
-        &self,
-        _host: &dyn SpaceHost,
-        _with: &mut dyn FnMut(PageId, u32, SpaceUse),
-    ) -> Result<()> {
-        Ok(())
+        let nothing = Entry { page: PageId::NONE, pages: 0, birth: TxnId(0), freed_at: TxnId(0) };
+        Space {
+            page_count,
+            bitmap: PageId::NONE,
+            height: 0,
+            closing: false,
+            lowered: false,
+            claimable: 0,
+            dry: 0,
+            dry_runs: 0,
+            stats: SpaceStats { free_pages: 0, pinned_pages: 0, space_pages: 0 },
+            started: TxnId(0),
+            base: TxnId(0),
+            fresh: Chain::EMPTY,
+            walking: Chain::EMPTY,
+            ended: Chain::EMPTY,
+            reserve: Inline::new(0),
+            ready: Inline::new(0),
+            pinned: Inline::new(nothing),
+            buckets: Inline::new(Bucket { tag: TxnId(0), chain: Chain::EMPTY }),
+        }
     }
 
     /// Pages by use. O(1).
     pub(crate) fn stats(&self) -> SpaceStats {
-        SpaceStats::default()
+        self.stats
     }
 
-    /// Writes the record of a store with pages of `page_size` bytes.
-    pub(crate) fn encode(&self, _page_size: usize, out: &mut [u8]) {
-        crate::page::put_u32(out, 0, self.page_count);
-    }
-
-    /// Reads the record.
-    pub(crate) fn decode(_page_size: usize, record: &[u8]) -> Result<Space> {
-        Ok(Space { page_count: crate::page::u32_at(record, 0) })
+    /// Refuses pages that this state does not have, or that are metas.
+    fn check_range(&self, first: PageId, pages: u32) -> Result<()> {
+        let end = first.0.checked_add(pages);
+        if first.0 >= 2 && pages > 0 && end.is_some_and(|end| end <= self.page_count) {
+            Ok(())
+        } else {
+            Err(Error::corrupt(first, Damage::OutOfRange))
+        }
     }
 }

@@ -1,0 +1,199 @@
+//! Making freed pages reusable: when a transaction begins, and when it runs out of ready pages.
+
+use super::bitmap::HEIGHT_MAX;
+use super::claim::SHORT_RUN;
+use super::entry::Entry;
+use super::record::Limits;
+use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
+use crate::Result;
+
+/// Entries of ended chains that a transaction looks at when it begins.
+const WALK_BEGIN: usize = 64;
+/// Entries of ended chains that a claim looks at before it turns to the bitmap.
+const WALK_CLAIM: usize = 256;
+/// Claims that grow the file at once after a search that found nothing: the search's cost is spread
+/// over them.
+pub(super) const DRY_CLAIMS: u32 = 32;
+
+/// Which of the inline entries that are reusable are made so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unpin {
+    /// Short ones, while the ready pages have room: no structure is touched.
+    Short,
+    /// Any, until half of the ready pages' places are taken; of a long run, only its start.
+    Some,
+    /// All.
+    All,
+}
+
+impl Space {
+    /// Begins a transaction: call it first, with the pins collected. Bounded work: the inline entries,
+    /// and a number of entries of ended chains.
+    ///
+    /// # Errors
+    /// `Corrupt`: a page of the structures. `Full`, `Io`: a structure had to grow.
+    pub(crate) fn begin(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+        let limits = Limits::new(host.page_size());
+        let base_before = self.base;
+        self.started = host.birth();
+        self.base = host.pins().newest_below(self.started).unwrap_or_default();
+        self.closing = false;
+        self.lowered = false;
+        self.claimable = self.ready.len();
+        self.dry = 0;
+        self.dry_runs = 0;
+        self.end_buckets(host)?;
+        self.end_fresh(host, base_before)?;
+        self.unpin(host, &limits, Unpin::Short)?;
+        self.walk(host, &limits, WALK_BEGIN, limits.ready / 2)?;
+        self.top_up(&limits);
+        Ok(())
+    }
+
+    /// Fills the reserve from the ready pages.
+    fn top_up(&mut self, limits: &Limits) {
+        while self.reserve.len() < limits.reserve
+            && let Some(page) = self.pop_ready()
+        {
+            let _ = self.reserve.push(page);
+        }
+    }
+
+    /// Sees to it that the reserve is not low before structures are changed.
+    pub(super) fn prepare(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<()> {
+        if self.reserve.len() * 2 >= limits.reserve {
+            return Ok(());
+        }
+        if self.claimable == 0 {
+            self.search(host)?;
+        }
+        self.top_up(limits);
+        Ok(())
+    }
+
+    /// Looks for reusable pages, unless a search found nothing a moment ago; whether some are ready.
+    pub(super) fn search(&mut self, host: &mut dyn SpaceHost) -> Result<bool> {
+        if self.closing {
+            return Ok(false);
+        }
+        if let Some(dry) = self.dry.checked_sub(1) {
+            self.dry = dry;
+            return Ok(false);
+        }
+        let limits = Limits::new(host.page_size());
+        let half = limits.ready / 2;
+        self.unpin(host, &limits, Unpin::Some)?;
+        if self.claimable == 0 {
+            self.walk(host, &limits, WALK_CLAIM, half)?;
+        }
+        if self.claimable == 0 {
+            self.draw(host, &limits)?;
+        }
+        if self.claimable == 0 {
+            self.look_again(host)?;
+            self.unpin(host, &limits, Unpin::Some)?;
+            self.walk(host, &limits, WALK_CLAIM, half)?;
+        }
+        if self.claimable == 0 && self.walking.is_empty() && self.ended.is_empty() {
+            self.dry = DRY_CLAIMS;
+        }
+        Ok(self.claimable > 0)
+    }
+
+    /// Some pins may have ended since the transaction began.
+    pub(super) fn look_again(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+        host.refresh_pins();
+        self.end_buckets(host)
+    }
+
+    /// Makes inline entries reusable that no pin holds any more.
+    pub(super) fn unpin(
+        &mut self,
+        host: &mut dyn SpaceHost,
+        limits: &Limits,
+        how: Unpin,
+    ) -> Result<()> {
+        let mut at = 0;
+        // Making pages free may add entries for bitmap pages that were copied, but no reusable ones.
+        while let Some(entry) = self.pinned.get(at) {
+            let room = |places: usize| places.saturating_sub(self.ready.len()) as u32;
+            let take = match how {
+                _ if !self.reusable(host.pins(), &entry) => 0,
+                Unpin::Short if entry.pages > SHORT_RUN.min(room(limits.ready)) => 0,
+                Unpin::Some => entry.pages.min(SHORT_RUN).min(room(limits.ready / 2)),
+                Unpin::Short | Unpin::All => entry.pages,
+            };
+            if take == 0 {
+                at += 1;
+                continue;
+            }
+            self.take_inline(at, take)?;
+            self.put_free(host, limits, entry.page.0, take)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the first `pages` pages of an inline entry out.
+    pub(super) fn take_inline(&mut self, at: usize, pages: u32) -> Result<()> {
+        if let Some(entry) = self.pinned.as_mut_slice().get_mut(at) {
+            entry.page.0 += pages;
+            entry.pages -= pages;
+            if entry.pages == 0 {
+                let _ = self.pinned.swap_remove(at);
+            }
+        }
+        self.count_pinned_less(pages)
+    }
+
+    /// Looks at up to `limit` entries of ended chains, until `places` pages are ready.
+    pub(super) fn walk(
+        &mut self,
+        host: &mut dyn SpaceHost,
+        limits: &Limits,
+        limit: usize,
+        places: usize,
+    ) -> Result<()> {
+        let mut left = limit;
+        while left > 0 && self.ready.len() < places {
+            let batch = self.take_ended(host, left)?;
+            if batch.is_empty() {
+                break;
+            }
+            left -= batch.len();
+            for entry in batch.as_slice() {
+                self.settle(host, limits, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an entry that was taken off a chain where it belongs now.
+    fn settle(&mut self, host: &mut dyn SpaceHost, limits: &Limits, entry: &Entry) -> Result<()> {
+        if self.reusable(host.pins(), entry) {
+            self.count_pinned_less(entry.pages)?;
+            return self.put_free(host, limits, entry.page.0, entry.pages);
+        }
+        let tag = self.tag(host.pins(), entry);
+        self.file(host, limits, tag, entry)
+    }
+
+    /// Takes pages out of the bitmap: half of what can be ready. Some go to the reserve first, so
+    /// that the copies this makes need no growth.
+    fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<()> {
+        let mut pages = [0; READY_MAX / 2 + RESERVE_MAX];
+        let spare = (limits.reserve - self.reserve.len().min(limits.reserve)).min(HEIGHT_MAX);
+        let wanted = limits.ready / 2 + spare;
+        let found = self.first_free(host, pages.get_mut(..wanted).unwrap_or(&mut []))?;
+        let drawn = pages.get(..found).unwrap_or(&[]);
+        let (own, ready) = drawn.split_at(spare.min(found));
+        for page in own {
+            let _ = self.reserve.push(*page);
+        }
+        self.mark_pages(host, drawn, false)?;
+        // The last one pushed is claimed first.
+        for page in ready.iter().rev() {
+            let _ = self.push_ready(limits, *page);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Shrinking: lowering the page count where the file's last pages are free.
+
+use super::bitmap::{HEIGHT_MAX, Shape};
+use super::bits;
+use super::record::Limits;
+use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
+use crate::{Damage, Error, PageId, Result};
+
+/// Entries of ended chains that are brought to the bitmap at a checkpoint, if they were not needed
+/// since the last.
+const WALK_TRIM: usize = 2048;
+/// Entries between two looks at the pages at hand.
+const WALK_STEP: usize = 32;
+/// Bitmap leaves that are looked at.
+const LEAVES_MAX: usize = 16;
+/// The page count is lowered by at least this many pages, and this part of it.
+const CUT_MIN: u32 = 8;
+const CUT_PART: u32 = 64;
+
+impl Space {
+    /// Lowers the page count where the last pages are free: the last call before a checkpoint's
+    /// commit, in bounded time. The file may be cut when no pin has the larger count.
+    ///
+    /// # Errors
+    /// `Corrupt`: a page of the structures. `Full`, `Io`: a structure had to grow.
+    pub(crate) fn trim(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+        let limits = Limits::new(host.page_size());
+        let mut left = WALK_TRIM;
+        // Only what nobody needed: the ready pages are many. And not at the price of growing.
+        while left > 0
+            && self.ready.len() >= limits.ready / 2
+            && self.reserve.len() + self.claimable >= HEIGHT_MAX
+            && !(self.walking.is_empty() && self.ended.is_empty())
+        {
+            self.walk(host, &limits, WALK_STEP, usize::MAX)?;
+            left -= WALK_STEP;
+        }
+        let end = self.used_end(host)?;
+        let worth = self.page_count - end >= CUT_MIN.max(self.page_count / CUT_PART);
+        let claimable = self.ready.as_slice().get(..self.claimable).unwrap_or(&[]);
+        let at_hand = self.reserve.as_slice().iter().chain(claimable);
+        let paths = at_hand.filter(|page| **page < end).count() > usize::from(self.height);
+        if worth && paths { self.lower(host, end) } else { Ok(()) }
+    }
+
+    /// Behind which page all are free, as far as it is looked.
+    fn used_end(&self, host: &dyn SpaceHost) -> Result<u32> {
+        let shape = Shape::new(host.page_size());
+        let mut end = self.page_count;
+        let mut leaves = 0;
+        for _ in 0..READY_MAX + RESERVE_MAX + LEAVES_MAX {
+            let Some(last) = end.checked_sub(1) else {
+                break;
+            };
+            if self.ready.as_slice().contains(&last) || self.reserve.as_slice().contains(&last) {
+                end = last;
+                continue;
+            }
+            leaves += 1;
+            let free = match self.leaf_around(host, last)? {
+                Some(bits) if leaves <= LEAVES_MAX => bits::trailing(bits, last % shape.bits + 1),
+                _ => 0,
+            };
+            if free == 0 {
+                break;
+            }
+            end -= free;
+        }
+        Ok(end.max(2))
+    }
+
+    /// Drops the pages from `end` on, all of them free.
+    fn lower(&mut self, host: &mut dyn SpaceHost, end: u32) -> Result<()> {
+        let before = self.page_count;
+        let mut dropped = 0;
+        for at in (0..self.reserve.len()).rev() {
+            if self.reserve.get(at).is_some_and(|page| page >= end) {
+                let _ = self.reserve.swap_remove(at);
+                dropped += 1;
+            }
+        }
+        dropped += self.drop_ready(end);
+        let shape = Shape::new(host.page_size());
+        for leaf in end / shape.bits..=(before - 1) / shape.bits {
+            if self.leaf_around(host, leaf * shape.bits)?.is_some() {
+                let from = end.saturating_sub(leaf * shape.bits);
+                dropped += self.clear_leaf(host, leaf, from)?;
+            }
+        }
+        if dropped != before - end {
+            return Err(Error::corrupt(PageId::NONE, Damage::Count));
+        }
+        if self.page_count != before {
+            // The copies this made did not fit below: nothing is gained.
+            return self.mark_run(host, end, before - end, true);
+        }
+        self.count_free_less(dropped)?;
+        self.page_count = end;
+        self.lowered = self.closing;
+        Ok(())
+    }
+
+    /// Drops ready pages from `end` on; how many.
+    fn drop_ready(&mut self, end: u32) -> u32 {
+        let mut kept = super::Inline::new(0);
+        let mut claimable = 0;
+        for (at, page) in self.ready.as_slice().iter().enumerate() {
+            if *page < end {
+                let _ = kept.push(*page);
+                claimable += usize::from(at < self.claimable);
+            }
+        }
+        let dropped = self.ready.len() - kept.len();
+        (self.ready, self.claimable) = (kept, claimable);
+        dropped as u32
+    }
+
+    /// Clears the set bits of a leaf from bit `from` on; how many.
+    fn clear_leaf(&mut self, host: &mut dyn SpaceHost, leaf: u32, from: u32) -> Result<u32> {
+        let mut cleared = 0;
+        self.edit_leaf(host, leaf, &mut |bits: &mut [u8]| {
+            let before = bits::count(bits);
+            bits::clear_from(bits, from);
+            cleared = before - bits::count(bits);
+            Ok(())
+        })?;
+        Ok(cleared)
+    }
+}
