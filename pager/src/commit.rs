@@ -55,6 +55,7 @@ impl<'s> WriteTxn<'s> {
 
     /// Gives the space what the transaction freed of its own, and takes unused pages off the end.
     pub(crate) fn settle(&mut self) -> Result<()> {
+        self.release_all()?;
         let birth = self.writer.run.birth;
         let (mut host, space) = self.split();
         while let Some(id) = host.pop_freed()? {

@@ -211,17 +211,27 @@ impl WriteTxn<'_> {
     /// [`Stale`](Error::Stale): it ended before.
     pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
         self.find(savepoint)?;
-        loop {
-            let id = self.writer.run.savepoint;
-            let saved = self.saved(id)?;
-            let (mut host, _) = self.split();
-            host.join(saved.freed, saved.freed_runs)?;
-            self.writer.run.savepoint = saved.previous;
-            self.drop_page(id)?;
-            if id == savepoint.page || saved.previous.is_none() {
-                return Ok(());
-            }
+        while self.end_newest()? != savepoint.page {}
+        Ok(())
+    }
+
+    /// Ends all savepoints and keeps what was done since.
+    pub(crate) fn release_all(&mut self) -> Result<()> {
+        while self.writer.run.savepoint.is_some() {
+            self.end_newest()?;
         }
+        Ok(())
+    }
+
+    /// Ends the newest savepoint, which there is; its page.
+    fn end_newest(&mut self) -> Result<PageId> {
+        let id = self.writer.run.savepoint;
+        let saved = self.saved(id)?;
+        let (mut host, _) = self.split();
+        host.join(saved.freed, saved.freed_runs)?;
+        self.writer.run.savepoint = saved.previous;
+        self.drop_page(id)?;
+        Ok(id)
     }
 
     /// Frees a savepoint's page. Born in this transaction, and needed by no state.

@@ -1,0 +1,236 @@
+//! A mapping that forgets everything a flush did not promise: the worst medium in one respect.
+
+use mapleaf_pager::{Bytes, Error, Mapping, Result};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Bytes that never move, shared by address only.
+struct Memory {
+    base: NonNull<u8>,
+    capacity: usize,
+}
+
+impl Memory {
+    fn new(capacity: usize) -> Memory {
+        let bytes: &'static mut [u8] = Box::leak(vec![0u8; capacity].into_boxed_slice());
+        Memory { base: NonNull::from(bytes).cast(), capacity }
+    }
+
+    fn copy(&self, from: &Memory, range: std::ops::Range<usize>) {
+        assert!(range.end <= self.capacity.min(from.capacity));
+        if self.base == from.base {
+            return;
+        }
+        // SAFETY: in range of both allocations (asserted), which differ.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                from.base.as_ptr().add(range.start),
+                self.base.as_ptr().add(range.start),
+                range.len(),
+            );
+        }
+    }
+
+    fn to_vec(&self, len: usize) -> Vec<u8> {
+        assert!(len <= self.capacity);
+        // SAFETY: in range; the test is single-threaded where it asks for an image.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), len) }.to_vec()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: the box leaked in `new`, given back once.
+        drop(unsafe {
+            Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.base.as_ptr(), self.capacity))
+        });
+    }
+}
+
+struct Inner {
+    claimed: Vec<bool>,
+    durable: Vec<u8>,
+}
+
+/// One view or two, a write unit, and the image that a power loss would leave.
+pub(crate) struct Double {
+    read: Memory,
+    write: Option<Memory>,
+    unit: usize,
+    len: AtomicU64,
+    inner: Mutex<Inner>,
+    pub(crate) barriers: AtomicU64,
+    pub(crate) fail_flush: AtomicBool,
+    /// Claimed units above which the mapping asks for a spill.
+    pub(crate) budget: usize,
+}
+
+// SAFETY: raw memory behind the mapping contract; the rest is behind a mutex or atomic.
+unsafe impl Send for Double {}
+// SAFETY: as above.
+unsafe impl Sync for Double {}
+
+impl Double {
+    pub(crate) fn new(image: &[u8], capacity: usize, unit: usize, two_views: bool) -> Double {
+        let read = Memory::new(capacity);
+        // SAFETY: `image` fits (asserted) and nobody else has the memory yet.
+        unsafe {
+            assert!(image.len() <= capacity);
+            std::ptr::copy_nonoverlapping(image.as_ptr(), read.base.as_ptr(), image.len());
+        }
+        let write = two_views.then(|| Memory::new(capacity));
+        if let Some(write) = &write {
+            // SAFETY: in range. Junk, to show that nobody relies on the unclaimed write view.
+            unsafe { write.base.as_ptr().write_bytes(0xA5, capacity) };
+        }
+        let claimed = vec![false; capacity / unit];
+        let inner = Mutex::new(Inner { claimed, durable: image.to_vec() });
+        let len = AtomicU64::new(image.len() as u64);
+        let barriers = AtomicU64::new(0);
+        Double {
+            read,
+            write,
+            unit,
+            len,
+            inner,
+            barriers,
+            fail_flush: AtomicBool::new(false),
+            budget: usize::MAX,
+        }
+    }
+
+    /// What a power loss leaves.
+    pub(crate) fn durable(&self) -> Vec<u8> {
+        self.inner.lock().unwrap().durable.clone()
+    }
+
+    /// What the death of the process leaves.
+    pub(crate) fn published(&self) -> Vec<u8> {
+        self.read.to_vec(self.len() as usize)
+    }
+
+    fn units(&self, range: &Bytes) -> std::ops::Range<usize> {
+        range.start as usize / self.unit..(range.end as usize).div_ceil(self.unit)
+    }
+
+    fn publish_units(&self, inner: &mut Inner, range: &Bytes) {
+        let Some(write) = &self.write else { return };
+        for at in self.units(range) {
+            if inner.claimed[at] {
+                self.read.copy(write, at * self.unit..(at + 1) * self.unit);
+                inner.claimed[at] = false;
+            }
+        }
+    }
+
+    fn harden(&self, inner: &mut Inner, range: &Bytes) -> Result<()> {
+        if self.fail_flush.load(Ordering::Relaxed) {
+            return Err(Error::Io { code: 5 });
+        }
+        let len = self.len() as usize;
+        inner.durable.resize(len, 0);
+        let units = self.units(range);
+        let (from, to) = (units.start * self.unit, (units.end * self.unit).min(len));
+        let now = self.read.to_vec(len);
+        inner.durable[from..to].copy_from_slice(&now[from..to]);
+        Ok(())
+    }
+}
+
+// SAFETY: two leaked allocations that live as long as the mapping; claims and publication by unit
+// under a mutex.
+unsafe impl Mapping for Double {
+    fn base(&self) -> NonNull<u8> {
+        self.read.base
+    }
+
+    fn write_base(&self) -> NonNull<u8> {
+        self.write.as_ref().map_or(self.read.base, |write| write.base)
+    }
+
+    fn len(&self) -> u64 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    fn write_unit(&self) -> u32 {
+        self.unit as u32
+    }
+
+    fn claimed(&self, offset: u64) -> bool {
+        self.two_views() && self.inner.lock().unwrap().claimed[offset as usize / self.unit]
+    }
+
+    unsafe fn claim(&self, range: Bytes, keep: bool) -> Result<()> {
+        assert!(range.end <= self.len(), "claimed past the end");
+        let Some(write) = &self.write else { return Ok(()) };
+        let mut inner = self.inner.lock().unwrap();
+        for at in self.units(&range) {
+            if !inner.claimed[at] {
+                inner.claimed[at] = true;
+                let unit = at * self.unit..(at + 1) * self.unit;
+                let inside = unit.start as u64 >= range.start && unit.end as u64 <= range.end;
+                if keep || !inside {
+                    write.copy(&self.read, unit);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn discard(&self, range: Bytes) {
+        let mut inner = self.inner.lock().unwrap();
+        for at in self.units(&range) {
+            inner.claimed[at] = false;
+        }
+    }
+
+    unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()> {
+        let mut inner = self.inner.lock().unwrap();
+        for range in ranges {
+            self.publish_units(&mut inner, range);
+        }
+        Ok(())
+    }
+
+    unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
+        self.barriers.fetch_add(1, Ordering::Relaxed);
+        let mut inner = self.inner.lock().unwrap();
+        ranges.iter().try_for_each(|range| self.harden(&mut inner, range))
+    }
+
+    unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
+        self.barriers.fetch_add(1, Ordering::Relaxed);
+        let mut inner = self.inner.lock().unwrap();
+        self.publish_units(&mut inner, &range);
+        self.harden(&mut inner, &range)
+    }
+
+    fn grow(&self, len: u64) -> Result<()> {
+        if len > self.read.capacity as u64 {
+            return Err(Error::Full);
+        }
+        self.len.fetch_max(len, Ordering::AcqRel);
+        Ok(())
+    }
+
+    unsafe fn shrink(&self, len: u64) -> Result<()> {
+        self.len.fetch_min(len, Ordering::AcqRel);
+        let mut inner = self.inner.lock().unwrap();
+        inner.durable.truncate(len as usize);
+        // Bytes behind the end are zero when it grows again.
+        for memory in [Some(&self.read), self.write.as_ref()].into_iter().flatten() {
+            // SAFETY: in range; nobody reads behind the end.
+            unsafe {
+                memory.base.as_ptr().add(len as usize).write_bytes(0, memory.capacity - len as usize);
+            }
+        }
+        Ok(())
+    }
+
+    fn pressure(&self) -> bool {
+        self.two_views()
+            && self.budget != usize::MAX
+            && self.inner.lock().unwrap().claimed.iter().filter(|c| **c).count() > self.budget
+    }
+}

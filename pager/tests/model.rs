@@ -1,0 +1,434 @@
+//! The pager against a naive oracle: an array of values, each in a page or run of its own.
+//!
+//! Invariants checked:
+//! - a transaction, a savepoint and a snapshot each see exactly what the oracle has for them;
+//! - every value that is reachable has a right checksum once committed;
+//! - after power loss (only what a flush promised is left) every `Sync` commit is there, after the
+//!   death of the process every commit;
+//! - every page is reachable, free, pinned, log or meta: exactly once.
+//!
+//! A failure prints the program; quickcheck shrinks it.
+
+mod double;
+
+use double::Double;
+use mapleaf_pager::{
+    Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog, Replay, Result, Root,
+    Savepoint, Snapshot, Store, WriteTxn, words_for,
+};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use std::sync::atomic::AtomicU32;
+
+const SLOTS: usize = 40;
+const PAGE: usize = 512;
+const CAPACITY: usize = 4096 * PAGE;
+/// Values longer than this lie in runs.
+const INLINE_MAX: usize = 400;
+
+type Values = Vec<Option<Vec<u8>>>;
+type TestStore = Store<Double, Box<[AtomicU32]>>;
+
+/// Where a value is: page number, and length in bytes + 1 (0: none), as stored in the index page.
+fn entry(index: &[u8], slot: usize) -> (PageId, Option<usize>) {
+    let at = 16 + slot * 8;
+    let word = |at: usize| u32::from_le_bytes(index[at..at + 4].try_into().unwrap());
+    (PageId(word(at)), (word(at + 4) as usize).checked_sub(1))
+}
+
+fn index_page(root: &Root) -> PageId {
+    PageId(u32::from_le_bytes(root[..4].try_into().unwrap()))
+}
+
+fn get<'a, P: Pages<'a>>(pages: P, slot: usize) -> Result<Option<&'a [u8]>> {
+    let index = index_page(pages.root());
+    if index.is_none() {
+        return Ok(None);
+    }
+    let (page, len) = entry(pages.page(index)?, slot);
+    let Some(len) = len else { return Ok(None) };
+    pages.verify(page)?;
+    if len > INLINE_MAX { pages.run(page, len as u64).map(Some) } else { Ok(Some(&pages.page(page)?[16..16 + len])) }
+}
+
+fn values<'a, P: Pages<'a>>(pages: P) -> Result<Values> {
+    (0..SLOTS).map(|slot| Ok(get(pages, slot)?.map(<[u8]>::to_vec))).collect()
+}
+
+fn put(txn: &mut WriteTxn<'_>, slot: usize, value: Option<&[u8]>, log: bool) -> Result<()> {
+    let mut index = index_page((&*txn).root());
+    if index.is_none() {
+        index = txn.claim()?;
+        let ([], [bytes]) = txn.edit([], [index])?;
+        bytes[16..].fill(0);
+    } else {
+        index = txn.own(index)?;
+    }
+    let mut root = [0; 64];
+    root[..4].copy_from_slice(&index.0.to_le_bytes());
+    txn.set_root(&root);
+    let (old, old_len) = entry((&*txn).page(index)?, slot);
+    let mut page = PageId::NONE;
+    if let Some(value) = value {
+        if value.len() > INLINE_MAX {
+            page = txn.claim_run(value.len() as u64)?;
+            txn.run_mut(page)?.copy_from_slice(value);
+        } else {
+            page = match old_len {
+                Some(len) if len <= INLINE_MAX => txn.own(old)?,
+                _ => txn.claim()?,
+            };
+            let ([], [bytes]) = txn.edit([], [page])?;
+            bytes[0] = 2;
+            bytes[16..16 + value.len()].copy_from_slice(value);
+        }
+    }
+    let len = value.map_or(0, |value| value.len() as u32 + 1);
+    let ([], [bytes]) = txn.edit([], [index])?;
+    let at = 16 + slot * 8;
+    bytes[at..at + 4].copy_from_slice(&page.0.to_le_bytes());
+    bytes[at + 4..at + 8].copy_from_slice(&len.to_le_bytes());
+    match (old_len, value) {
+        (Some(len), _) if len > INLINE_MAX => txn.free_run(old)?,
+        (Some(_), Some(value)) if value.len() <= INLINE_MAX => {}
+        (Some(_), _) => txn.free(old)?,
+        (None, _) => {}
+    }
+    if log {
+        let head = [slot as u8, u8::from(value.is_some())];
+        match value {
+            Some(value) if value.len() > INLINE_MAX => {
+                txn.redo(&[Part::Bytes(&head), Part::Run(page, value.len() as u64)]);
+            }
+            Some(value) => txn.redo(&[Part::Bytes(&head), Part::Page(page, 16, value.len())]),
+            None => txn.redo(&[Part::Bytes(&head)]),
+        }
+    }
+    Ok(())
+}
+
+struct Toy;
+
+impl Replay for Toy {
+    fn replay<'s>(&mut self, mut txn: WriteTxn<'s>, log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
+        for step in log {
+            if let Redo::Record(record) = step? {
+                let value = (record[1] == 1).then_some(&record[2..]);
+                put(&mut txn, usize::from(record[0]), value, true)?;
+            }
+        }
+        Ok(txn)
+    }
+
+    fn prove(&mut self, inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
+        account(inspection);
+        Ok(())
+    }
+}
+
+/// Every page exactly once.
+fn account(inspection: &Inspection<'_>) {
+    let snapshot = inspection.snapshot();
+    let mut uses: Vec<Vec<String>> = vec![Vec::new(); snapshot.page_count() as usize];
+    inspection
+        .visit(&mut |page, pages, used| {
+            for at in page.0..page.0 + pages {
+                uses[at as usize].push(format!("{used:?}"));
+            }
+        })
+        .unwrap();
+    let index = index_page(snapshot.root());
+    if index.is_some() {
+        uses[index.index()].push("index".into());
+        for slot in 0..SLOTS {
+            let (page, len) = entry(snapshot.page(index).unwrap(), slot);
+            let Some(len) = len else { continue };
+            let pages = if len > INLINE_MAX { (len + 32).div_ceil(PAGE) } else { 1 };
+            for at in page.index()..page.index() + pages {
+                uses[at].push(format!("slot {slot}"));
+            }
+        }
+    }
+    for (at, uses) in uses.iter().enumerate() {
+        assert_eq!(uses.len(), 1, "page {at} is used as {uses:?}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, u16),
+    Delete(u8),
+    Savepoint,
+    Rollback(u8),
+    Release(u8),
+    Commit(bool),
+    Abort,
+    HoldSnapshot,
+    DropSnapshot(u8),
+    Checkpoint,
+    Sync,
+    PowerLoss,
+    Kill,
+    Close,
+}
+
+impl Arbitrary for Step {
+    fn arbitrary(g: &mut Gen) -> Step {
+        let slot = u8::arbitrary(g) % SLOTS as u8;
+        match u8::arbitrary(g) % 32 {
+            0..=9 => Step::Put(slot, u16::arbitrary(g) % 300),
+            10 | 11 => Step::Put(slot, u16::arbitrary(g) % 5000),
+            12..=14 => Step::Delete(slot),
+            15 | 16 => Step::Savepoint,
+            17 => Step::Rollback(u8::arbitrary(g)),
+            18 => Step::Release(u8::arbitrary(g)),
+            19..=21 => Step::Commit(true),
+            22 | 23 => Step::Commit(false),
+            24 => Step::Abort,
+            25 => Step::HoldSnapshot,
+            26 => Step::DropSnapshot(u8::arbitrary(g)),
+            27 => Step::Checkpoint,
+            28 => Step::Sync,
+            29 => Step::PowerLoss,
+            30 => Step::Kill,
+            _ => Step::Close,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Setup {
+    two_views: bool,
+    log_bytes: u64,
+    budget: usize,
+}
+
+fn words() -> Box<[AtomicU32]> {
+    (0..words_for(16)).map(|_| AtomicU32::new(0)).collect()
+}
+
+fn options(setup: Setup) -> Options {
+    Options::default().page_size(PAGE as u32).log_bytes(setup.log_bytes, 64 * 1024)
+}
+
+fn reopen(image: &[u8], setup: Setup) -> TestStore {
+    let mut mapping = Double::new(image, CAPACITY, PAGE, setup.two_views);
+    mapping.budget = setup.budget;
+    if image.is_empty() {
+        return Store::create(mapping, words(), &options(setup)).unwrap();
+    }
+    Store::open_proven(mapping, words(), &options(setup), &mut Toy, &mut []).unwrap()
+}
+
+/// How an era of a store ends.
+enum End {
+    Over,
+    Image(Vec<u8>, Vec<Values>),
+}
+
+struct Era<'s> {
+    store: &'s TestStore,
+    /// The states that a power loss may take the store back to: the last durable one and later.
+    possible: Vec<Values>,
+    held: Vec<(Snapshot<'s>, Values)>,
+    txn: Option<(WriteTxn<'s>, Values)>,
+    savepoints: Vec<(Savepoint, Values)>,
+    fill: u8,
+}
+
+impl<'s> Era<'s> {
+    fn newest(&self) -> &Values {
+        self.possible.last().unwrap()
+    }
+
+    fn txn(&mut self) -> &mut (WriteTxn<'s>, Values) {
+        if self.txn.is_none() {
+            self.savepoints.clear();
+            self.txn = Some((self.store.begin_write().unwrap(), self.newest().clone()));
+        }
+        self.txn.as_mut().unwrap()
+    }
+
+    fn step(&mut self, step: &Step) -> Option<End> {
+        match *step {
+            Step::Put(slot, len) => {
+                self.fill = self.fill.wrapping_add(1);
+                let value = vec![self.fill; usize::from(len)];
+                let (txn, model) = self.txn();
+                put(txn, usize::from(slot), Some(&value), true).unwrap();
+                model[usize::from(slot)] = Some(value);
+            }
+            Step::Delete(slot) => {
+                let (txn, model) = self.txn();
+                put(txn, usize::from(slot), None, true).unwrap();
+                model[usize::from(slot)] = None;
+            }
+            Step::Savepoint => {
+                let (txn, model) = self.txn();
+                let saved = (txn.savepoint().unwrap(), model.clone());
+                self.savepoints.push(saved);
+            }
+            Step::Rollback(which) => self.end_savepoint(which, true),
+            Step::Release(which) => self.end_savepoint(which, false),
+            Step::Commit(sync) => self.commit(sync),
+            Step::Abort => self.txn = None,
+            Step::HoldSnapshot if self.held.len() < 8 => {
+                self.held.push((self.store.begin_read(0).unwrap(), self.newest().clone()));
+            }
+            Step::DropSnapshot(which) if !self.held.is_empty() => {
+                let which = usize::from(which) % self.held.len();
+                self.held.remove(which);
+            }
+            Step::HoldSnapshot | Step::DropSnapshot(_) => {}
+            Step::Checkpoint => {
+                self.store.checkpoint().unwrap();
+                self.all_durable();
+            }
+            Step::Sync => {
+                self.store.sync().unwrap();
+                self.all_durable();
+            }
+            Step::PowerLoss => {
+                return Some(End::Image(self.store.mapping().durable(), self.possible.clone()));
+            }
+            Step::Kill => {
+                let newest = vec![self.newest().clone()];
+                return Some(End::Image(self.store.mapping().published(), newest));
+            }
+            Step::Close => {
+                self.txn = None;
+                self.store.close().unwrap();
+                let newest = vec![self.newest().clone()];
+                return Some(End::Image(self.store.mapping().durable(), newest));
+            }
+        }
+        None
+    }
+
+    fn all_durable(&mut self) {
+        self.possible = vec![self.newest().clone()];
+    }
+
+    fn end_savepoint(&mut self, which: u8, rollback: bool) {
+        let Some((txn, model)) = self.txn.as_mut() else { return };
+        if self.savepoints.is_empty() {
+            return;
+        }
+        let which = usize::from(which) % self.savepoints.len();
+        let (savepoint, saved) = self.savepoints[which].clone();
+        if rollback {
+            txn.rollback_to(savepoint).unwrap();
+            *model = saved;
+        } else {
+            txn.release(savepoint).unwrap();
+        }
+        for (ended, _) in self.savepoints.drain(which..) {
+            assert_eq!(txn.rollback_to(ended), Err(Error::Stale));
+        }
+    }
+
+    fn commit(&mut self, sync: bool) {
+        let Some((txn, model)) = self.txn.take() else { return };
+        assert_eq!(values(&txn).unwrap(), model);
+        txn.commit(if sync { Durability::Sync } else { Durability::Eventual }).unwrap();
+        self.possible.push(model);
+        if sync {
+            self.all_durable();
+        }
+    }
+
+    fn check(&self) {
+        let now = self.store.begin_read(1).unwrap();
+        assert_eq!(&values(&now).unwrap(), self.newest(), "newest");
+        for (snapshot, model) in &self.held {
+            assert_eq!(&values(snapshot).unwrap(), model, "held {:?}", (&*snapshot).txn());
+        }
+        if let Some((txn, model)) = &self.txn {
+            assert_eq!(&values(txn).unwrap(), model, "transaction");
+        } else {
+            account(&self.store.inspect().unwrap());
+        }
+    }
+}
+
+fn run(program: &[Step], setup: Setup) {
+    let mut image = Vec::new();
+    let mut start: Values = vec![None; SLOTS];
+    let mut rest = program;
+    loop {
+        let store = reopen(&image, setup);
+        if !image.is_empty() {
+            assert_eq!(values(&store.begin_read(0).unwrap()).unwrap(), start, "reopened");
+        }
+        let mut era = Era {
+            store: &store,
+            possible: vec![start.clone()],
+            held: Vec::new(),
+            txn: None,
+            savepoints: Vec::new(),
+            fill: 0,
+        };
+        let mut end = End::Over;
+        while let Some((step, later)) = rest.split_first() {
+            rest = later;
+            if let Some(ended) = era.step(step) {
+                end = ended;
+                break;
+            }
+            era.check();
+        }
+        let End::Image(bytes, possible) = end else { return };
+        let reopened = reopen(&bytes, setup);
+        let found = values(&reopened.begin_read(0).unwrap()).unwrap();
+        assert!(possible.contains(&found), "lost: {found:?}\nof {possible:?}");
+        start = found;
+        image = reopened.mapping().published();
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+fn campaign(setup: Setup, tests: u64) {
+    fn property(program: Vec<Step>, setup: Setup) -> bool {
+        run(&program, setup);
+        true
+    }
+    #[derive(Clone, Debug)]
+    struct Case(Vec<Step>);
+    impl Arbitrary for Case {
+        fn arbitrary(g: &mut Gen) -> Case {
+            Case(Vec::arbitrary(g))
+        }
+        fn shrink(&self) -> Box<dyn Iterator<Item = Case>> {
+            Box::new(self.0.shrink().map(Case))
+        }
+    }
+    thread_local!(static SETUP: std::cell::Cell<Option<Setup>> = const { std::cell::Cell::new(None) });
+    SETUP.set(Some(setup));
+    fn case(case: Case) -> bool {
+        property(case.0, SETUP.get().unwrap())
+    }
+    // `MODEL_TESTS=n` runs n programs instead.
+    let tests = std::env::var("MODEL_TESTS").map_or(tests, |n| n.parse().expect("a number"));
+    QuickCheck::new().rng(Gen::new(150)).tests(tests).quickcheck(case as fn(Case) -> bool);
+}
+
+#[test]
+fn one_view_without_log() {
+    campaign(Setup { two_views: false, log_bytes: 0, budget: usize::MAX }, 300);
+}
+
+#[test]
+fn one_view_with_log() {
+    campaign(Setup { two_views: false, log_bytes: 16 * 1024, budget: usize::MAX }, 300);
+}
+
+#[test]
+fn two_views_with_small_log() {
+    campaign(Setup { two_views: true, log_bytes: 8 * 1024, budget: usize::MAX }, 300);
+}
+
+#[test]
+fn two_views_that_spill() {
+    campaign(Setup { two_views: true, log_bytes: 32 * 1024, budget: 6 }, 300);
+}
