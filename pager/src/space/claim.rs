@@ -65,9 +65,10 @@ impl Space {
     }
 
     /// Takes back pages that were born at `birth` and are no longer reached from `freed_at` on.
-    /// Pages that were born and freed at the same time are taken back only when the transaction ends,
-    /// by the last calls before the commit: they are in its seal chain, and from then on the
-    /// transaction's remaining claims prefer growing the file.
+    ///
+    /// Pages that were born and freed at the same number are in the transaction's seal chain and are not
+    /// reused before it ends. They are best given back by the last calls before the commit: once they
+    /// are many, the transaction's further claims grow the file.
     ///
     /// # Errors
     /// `Corrupt`: the pages are out of range, born later, or in the bitmap already; a page of the
@@ -86,10 +87,14 @@ impl Space {
         }
         let limits = Limits::new(host.page_size());
         let entry = Entry { page, pages, birth, freed_at };
-        let own = birth == freed_at && birth >= self.started;
+        let mut own = birth == freed_at && birth >= self.started;
         if own && !self.closing {
-            self.prepare(host, &limits)?;
-            self.closing = true;
+            if self.pinned.len() < limits.pinned / 2 {
+                own = false; // A few may wait in the list, so that reuse goes on.
+            } else {
+                self.prepare(host, &limits)?;
+                self.closing = true;
+            }
         }
         if own || self.reusable(host.pins(), &entry) {
             return self.put_free(host, &limits, page.0, pages);

@@ -35,7 +35,7 @@
 //! | 8 | its height: 1 = the root is a leaf |
 //! | 9, 10, 11, 12 | length of the reserve, ready, pinned, buckets |
 //! | 13 | ready pages that the transaction which made this state may still reuse |
-//! | 14 | flags: 1 = that transaction has freed pages of its own |
+//! | 14 | flags: 1 = that transaction has freed many pages of its own |
 //! | 15 | reserved, 0 |
 //! | 16..20, 20..24, 24..28 | free pages, pinned pages, space pages |
 //! | 28..36 | first birth of the transaction that made this state |
@@ -91,10 +91,9 @@ pub(crate) struct Space {
     pub(crate) page_count: u32,
     bitmap: PageId,
     height: u8,
-    /// The running transaction has freed pages of its own: only what is known to be older is reused.
+    /// The running transaction has freed many pages of its own: only what is known to be older is
+    /// reused until it ends.
     closing: bool,
-    /// The page count was lowered after that: it may not grow again before the commit.
-    lowered: bool,
     /// The first so many pages of `ready` may be reused now.
     claimable: usize,
     /// Claims of pages, and of runs, that grow the file at once, since a search found nothing.
@@ -123,7 +122,6 @@ impl Space {
             bitmap: PageId::NONE,
             height: 0,
             closing: false,
-            lowered: false,
             claimable: 0,
             dry: 0,
             dry_runs: 0,

@@ -9,10 +9,6 @@ impl Space {
     /// Adds pages at the end of the file; the first of them.
     pub(super) fn grow(&mut self, host: &mut dyn SpaceHost, pages: u32) -> Result<PageId> {
         let page_count = self.page_count.checked_add(pages).ok_or(Error::Full)?;
-        if self.lowered {
-            // What was cut off may be in the seal chain.
-            return Err(Error::InvalidArgument);
-        }
         host.grow(page_count)?;
         let first = PageId(self.page_count);
         self.page_count = page_count;

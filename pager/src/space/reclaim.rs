@@ -38,7 +38,6 @@ impl Space {
         self.started = host.birth();
         self.base = host.pins().newest_below(self.started).unwrap_or_default();
         self.closing = false;
-        self.lowered = false;
         self.claimable = self.ready.len();
         self.dry = 0;
         self.dry_runs = 0;

@@ -6,41 +6,56 @@ use super::record::Limits;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
 use crate::{Damage, Error, PageId, Result};
 
-/// Entries of ended chains that are brought to the bitmap at a checkpoint, if they were not needed
-/// since the last.
-const WALK_TRIM: usize = 2048;
+/// Entries of ended chains that a commit brings to the bitmap, where much of the file waits in lists.
+const WALK_TRIM: usize = 256;
 /// Entries between two looks at the pages at hand.
 const WALK_STEP: usize = 32;
+/// Much: this part of the file, and at least so many pages.
+const WAITING_PART: u32 = 4;
+const WAITING_MIN: u32 = 256;
 /// Bitmap leaves that are looked at.
 const LEAVES_MAX: usize = 16;
 /// The page count is lowered by at least this many pages, and this part of it.
 const CUT_MIN: u32 = 8;
-const CUT_PART: u32 = 64;
+const CUT_PART: u32 = 16;
 
 impl Space {
-    /// Lowers the page count where the last pages are free: the last call before a checkpoint's
-    /// commit, in bounded time. The file may be cut when no pin has the larger count.
+    /// Lowers the page count where the last pages are free: call it when a transaction is about to
+    /// commit. Bounded work, O(1) where there is nothing to gain. The file may be cut when no pin has
+    /// the larger count.
     ///
     /// # Errors
     /// `Corrupt`: a page of the structures. `Full`, `Io`: a structure had to grow.
     pub(crate) fn trim(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
-        let limits = Limits::new(host.page_size());
-        let mut left = WALK_TRIM;
-        // Only what nobody needed: the ready pages are many. And not at the price of growing.
-        while left > 0
-            && self.ready.len() >= limits.ready / 2
-            && self.reserve.len() + self.claimable >= HEIGHT_MAX
-            && !(self.walking.is_empty() && self.ended.is_empty())
-        {
-            self.walk(host, &limits, WALK_STEP, usize::MAX)?;
-            left -= WALK_STEP;
+        if self.stats.pinned_pages >= WAITING_MIN.max(self.page_count / WAITING_PART) {
+            self.sort_out(host)?;
+        }
+        let cut_min = CUT_MIN.max(self.page_count / CUT_PART);
+        // What this transaction freed of its own is in its seal chain, and must not become new pages.
+        if self.closing || self.stats.free_pages < cut_min {
+            return Ok(());
         }
         let end = self.used_end(host)?;
-        let worth = self.page_count - end >= CUT_MIN.max(self.page_count / CUT_PART);
+        let worth = self.page_count - end >= cut_min;
         let claimable = self.ready.as_slice().get(..self.claimable).unwrap_or(&[]);
         let at_hand = self.reserve.as_slice().iter().chain(claimable);
         let paths = at_hand.filter(|page| **page < end).count() > usize::from(self.height);
         if worth && paths { self.lower(host, end) } else { Ok(()) }
+    }
+
+    /// Brings entries of ended chains to the bitmap: those that nobody needed, since many pages are
+    /// ready, and not at the price of growing.
+    fn sort_out(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+        let limits = Limits::new(host.page_size());
+        for _ in 0..WALK_TRIM / WALK_STEP {
+            let ended = !self.walking.is_empty() || !self.ended.is_empty();
+            let at_hand = self.reserve.len() + self.claimable >= HEIGHT_MAX;
+            if !ended || !at_hand || self.ready.len() < limits.ready / 2 {
+                break;
+            }
+            self.walk(host, &limits, WALK_STEP, usize::MAX)?;
+        }
+        Ok(())
     }
 
     /// Behind which page all are free, as far as it is looked.
@@ -96,7 +111,6 @@ impl Space {
         }
         self.count_free_less(dropped)?;
         self.page_count = end;
-        self.lowered = self.closing;
         Ok(())
     }
 

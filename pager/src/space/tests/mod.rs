@@ -1,1 +1,381 @@
+//! A store in miniature around the space: pages, births, committed states that are held.
 
+mod churn;
+mod hostile;
+mod model;
+
+use super::{Space, SpaceHost, SpaceUse};
+use crate::page::OWNED_BYTES;
+use crate::pins::Pins;
+use crate::{Damage, Error, PageId, Result, TxnId};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::vec::Vec;
+use std::{format, vec};
+
+/// The running transaction's side of the mock.
+pub(super) struct Mock {
+    pub(super) page_size: usize,
+    /// Bodies of the pages that the space has written, and births of all.
+    pub(super) bodies: HashMap<u32, Vec<u8>>,
+    pub(super) births: HashMap<u32, TxnId>,
+    pub(super) mapped: u32,
+    /// The mapping grows no further.
+    pub(super) mapped_max: u32,
+    pub(super) birth: TxnId,
+    pub(super) pins: Pins,
+    /// What the pins will be when they are looked at again.
+    pub(super) pins_now: Pins,
+    /// Pages in the seal chain.
+    pub(super) chain: HashSet<u32>,
+    /// Per held state, the pages it reaches.
+    pub(super) held: BTreeMap<u64, HashSet<u32>>,
+    /// Do not check pages that are started: for damaged stores.
+    pub(super) hostile: bool,
+}
+
+impl Mock {
+    pub(super) fn new(page_size: usize) -> Mock {
+        Mock {
+            page_size,
+            bodies: HashMap::new(),
+            births: HashMap::new(),
+            mapped: 2,
+            mapped_max: u32::MAX,
+            birth: TxnId(0),
+            pins: Pins::new(),
+            pins_now: Pins::new(),
+            chain: HashSet::new(),
+            held: BTreeMap::new(),
+            hostile: false,
+        }
+    }
+
+    /// What any page goes through that is claimed.
+    pub(super) fn take(&mut self, id: u32) {
+        if !self.hostile {
+            assert!(self.chain.insert(id), "page {id} is in the seal chain twice");
+            for (state, reached) in &self.held {
+                assert!(!reached.contains(&id), "page {id} is given out, but {state} reaches it");
+            }
+        }
+        let _ = self.births.insert(id, self.birth);
+    }
+}
+
+impl SpaceHost for Mock {
+    fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    fn birth(&self) -> TxnId {
+        self.birth
+    }
+
+    fn read(&self, id: PageId) -> Result<&[u8]> {
+        if id.0 < 2 || id.0 >= self.mapped {
+            return Err(Error::corrupt(id, Damage::OutOfRange));
+        }
+        let body = self.bodies.get(&id.0).ok_or(Error::corrupt(id, Damage::Checksum))?;
+        if self.births[&id.0] > self.birth {
+            return Err(Error::corrupt(id, Damage::BornLater));
+        }
+        Ok(body)
+    }
+
+    fn birth_of(&self, id: PageId) -> Result<TxnId> {
+        self.births.get(&id.0).copied().ok_or(Error::corrupt(id, Damage::OutOfRange))
+    }
+
+    fn owned(&self, id: PageId) -> Result<bool> {
+        Ok(self.birth_of(id)? == self.birth)
+    }
+
+    fn start(&mut self, id: PageId) -> Result<()> {
+        self.take(id.0);
+        // What else is on the page is unspecified.
+        let mut body = vec![0xA5; self.page_size - OWNED_BYTES];
+        body[..16].fill(0);
+        let _ = self.bodies.insert(id.0, body);
+        Ok(())
+    }
+
+    fn edit(&mut self, id: PageId) -> Result<&mut [u8]> {
+        if !self.owned(id)? {
+            return Err(Error::InvalidArgument);
+        }
+        let body = self.bodies.get_mut(&id.0).ok_or(Error::corrupt(id, Damage::Checksum))?;
+        Ok(body)
+    }
+
+    fn grow(&mut self, page_count: u32) -> Result<()> {
+        if page_count > self.mapped_max {
+            return Err(Error::Full);
+        }
+        self.mapped = self.mapped.max(page_count);
+        Ok(())
+    }
+
+    fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    fn refresh_pins(&mut self) {
+        self.pins = self.pins_now;
+    }
+}
+
+/// First page of what the tree reaches, its pages, and their birth.
+pub(super) type Live = BTreeMap<u32, (u32, TxnId)>;
+
+/// A committed state.
+#[derive(Clone)]
+pub(super) struct Committed {
+    pub(super) txn: TxnId,
+    pub(super) space: Space,
+    pub(super) live: Live,
+    /// Bytes of the space pages when it was committed.
+    pub(super) bodies: BTreeMap<u32, Vec<u8>>,
+}
+
+struct Savepoint {
+    record: Vec<u8>,
+    birth: TxnId,
+    live: Live,
+    own: Vec<(u32, u32)>,
+    chain: HashSet<u32>,
+    pinned_from: Option<TxnId>,
+}
+
+/// A store whose tree is a set of pages.
+pub(super) struct Store {
+    pub(super) mock: Mock,
+    pub(super) latest: Committed,
+    pub(super) durable: Committed,
+    pub(super) readers: Vec<Committed>,
+    pub(super) next: TxnId,
+    // The running transaction.
+    pub(super) space: Space,
+    pub(super) live: Live,
+    /// Born and freed since the last savepoint: first page, pages.
+    own: Vec<(u32, u32)>,
+    savepoints: Vec<Savepoint>,
+    pinned_from: Option<TxnId>,
+}
+
+impl Store {
+    pub(super) fn new(page_size: usize) -> Store {
+        let space = Space::new(2);
+        let live = Live::new();
+        let empty = Committed { txn: TxnId(2), space, live: live.clone(), bodies: BTreeMap::new() };
+        Store {
+            mock: Mock::new(page_size),
+            latest: empty.clone(),
+            durable: empty,
+            readers: Vec::new(),
+            next: TxnId(3),
+            space,
+            live,
+            own: Vec::new(),
+            savepoints: Vec::new(),
+            pinned_from: None,
+        }
+    }
+
+    /// The pins as a scan would find them now.
+    fn scan(&mut self) {
+        let mut pins = Pins::new();
+        let mut held = BTreeMap::new();
+        for state in [&self.latest, &self.durable].into_iter().chain(&self.readers) {
+            pins.add(state.txn);
+            let live = state.live.iter().flat_map(|(first, run)| *first..*first + run.0);
+            let reached = live.chain(state.bodies.keys().copied()).collect();
+            let _ = held.insert(state.txn.0, reached);
+        }
+        if let Some(from) = self.pinned_from {
+            pins.blanket(from);
+        }
+        self.mock.pins_now = pins;
+        self.mock.held = held;
+        for savepoint in &self.savepoints {
+            let live = savepoint.live.iter().flat_map(|(first, run)| *first..*first + run.0);
+            let _ = self.mock.held.insert(savepoint.birth.0, live.collect());
+        }
+    }
+
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.mock.birth = self.next;
+        self.next = self.next.next();
+        self.space = self.latest.space;
+        self.live = self.latest.live.clone();
+        self.own.clear();
+        self.mock.chain.clear();
+        self.scan();
+        self.mock.pins = self.mock.pins_now;
+        self.space.begin(&mut self.mock)
+    }
+
+    /// Ends readers `from..` of every `step`-th.
+    pub(super) fn close_reader(&mut self, at: usize) {
+        if !self.readers.is_empty() {
+            let at = at % self.readers.len();
+            let _ = self.readers.swap_remove(at);
+            self.scan();
+        }
+    }
+
+    pub(super) fn open_reader(&mut self) {
+        self.readers.push(self.latest.clone());
+    }
+
+    pub(super) fn claim(&mut self, pages: u32) -> Result<u32> {
+        let single = self.own.iter().position(|own| own.1 == 1);
+        let first = match single {
+            // As the pager does: what it freed of its own comes first, and keeps its place in the chain.
+            Some(at) if pages == 1 => self.own.swap_remove(at).0,
+            _ => {
+                let first = self.space.claim_run(&mut self.mock, pages)?.0;
+                assert!(first >= 2 && first + pages <= self.space.page_count);
+                (first..first + pages).for_each(|page| self.mock.take(page));
+                first
+            }
+        };
+        for (other, run) in &self.live {
+            assert!(first + pages <= *other || other + run.0 <= first, "{first} is in use");
+        }
+        let _ = self.live.insert(first, (pages, self.mock.birth));
+        Ok(first)
+    }
+
+    /// Frees the live run that is `at`-th.
+    pub(super) fn free(&mut self, at: usize) -> Result<()> {
+        if self.live.is_empty() {
+            return Ok(());
+        }
+        let (&first, &(pages, birth)) = self.live.iter().nth(at % self.live.len()).unwrap();
+        self.free_page(first, pages, birth)
+    }
+
+    pub(super) fn free_page(&mut self, first: u32, pages: u32, birth: TxnId) -> Result<()> {
+        let _ = self.live.remove(&first);
+        if birth == self.mock.birth {
+            self.own.push((first, pages));
+            return Ok(());
+        }
+        let now = self.mock.birth;
+        self.space.free(&mut self.mock, PageId(first), pages, birth, now)
+    }
+
+    pub(super) fn savepoint(&mut self) {
+        let mut record = vec![0; self.mock.page_size.min(4096) - 256];
+        self.space.encode(self.mock.page_size, &mut record);
+        self.savepoints.push(Savepoint {
+            record,
+            birth: self.mock.birth,
+            live: self.live.clone(),
+            own: core::mem::take(&mut self.own),
+            chain: self.mock.chain.clone(),
+            pinned_from: self.pinned_from,
+        });
+        let from = *self.pinned_from.get_or_insert(self.mock.birth);
+        self.mock.pins.blanket(from);
+        self.mock.birth = self.next;
+        self.next = self.next.next();
+        self.scan();
+    }
+
+    pub(super) fn rollback_to(&mut self) {
+        if let Some(saved) = self.savepoints.pop() {
+            self.space = Space::decode(self.mock.page_size, &saved.record).unwrap();
+            self.live = saved.live;
+            self.own = saved.own;
+            self.mock.chain = saved.chain;
+            self.mock.birth = saved.birth;
+            self.pinned_from = saved.pinned_from;
+            self.scan();
+            self.mock.pins = self.mock.pins_now;
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        if let Some(saved) = self.savepoints.pop() {
+            self.own.extend(saved.own);
+            // The blanket stays until the pins are collected anew.
+            if self.savepoints.is_empty() {
+                self.pinned_from = None;
+            }
+            self.scan();
+        }
+    }
+
+    pub(super) fn rollback(&mut self) {
+        self.savepoints.clear();
+        self.pinned_from = None;
+        self.scan();
+    }
+
+    pub(super) fn commit(&mut self) -> Result<()> {
+        while !self.savepoints.is_empty() {
+            self.release();
+        }
+        let birth = self.mock.birth;
+        for (first, pages) in core::mem::take(&mut self.own) {
+            self.space.free(&mut self.mock, PageId(first), pages, birth, birth)?;
+        }
+        self.space.trim(&mut self.mock)?;
+        let page_size = self.mock.page_size;
+        let mut record = vec![0; page_size.min(4096) - 256];
+        self.space.encode(page_size, &mut record);
+        let again = Space::decode(page_size, &record).expect("what was written can be read");
+        let mut record_again = vec![0; record.len()];
+        again.encode(page_size, &mut record_again);
+        assert_eq!(record, record_again);
+        let bodies = self.account(&again);
+        let live = core::mem::take(&mut self.live);
+        self.latest = Committed { txn: birth, space: again, live, bodies };
+        Ok(())
+    }
+
+    /// Every page is exactly one of meta, live, free, pinned, space. Returns the space pages.
+    fn account(&self, space: &Space) -> BTreeMap<u32, Vec<u8>> {
+        let mut uses = vec![None; space.page_count as usize];
+        let mut bodies = BTreeMap::new();
+        let mut count = |first: u32, pages: u32, what: &'static str| {
+            for page in first..first + pages {
+                let other = uses[page as usize].replace(what);
+                assert_eq!(other, None, "page {page} is {what} too");
+            }
+        };
+        count(0, 2, "meta");
+        for (first, run) in &self.live {
+            count(*first, run.0, "live");
+        }
+        let visited = space.visit(&self.mock, &mut |first, pages, used| match used {
+            SpaceUse::Free => count(first.0, pages, "free"),
+            SpaceUse::Pinned => count(first.0, pages, "pinned"),
+            SpaceUse::Space => {
+                count(first.0, pages, "space");
+                let _ = bodies.insert(first.0, self.mock.bodies[&first.0].clone());
+            }
+        });
+        assert_eq!(visited, Ok(()));
+        let lost: Vec<_> = uses.iter().enumerate().filter(|(_, used)| used.is_none()).collect();
+        assert!(lost.is_empty(), "{}", format!("lost pages: {lost:?}"));
+        bodies
+    }
+
+    pub(super) fn checkpoint(&mut self) {
+        self.durable = self.latest.clone();
+    }
+
+    /// The process died, or the power failed: the store is opened at the last checkpoint.
+    pub(super) fn reopen(&mut self) {
+        self.rollback();
+        self.readers.clear();
+        self.latest = self.durable.clone();
+        self.next = TxnId(self.next.0 + 1000);
+        self.mock.birth = self.next;
+        for (page, body) in &self.latest.bodies {
+            assert_eq!(self.mock.bodies.get(page), Some(body), "space page {page} was changed");
+        }
+    }
+}
