@@ -195,6 +195,32 @@ impl Arbitrary for Step {
     }
 }
 
+/// What a campaign met, summed over its stores: it must have met what it is for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    replayed: u32,
+    log_commits: u32,
+    checkpoints: u32,
+    spills: u32,
+    space_pages: u32,
+    pinned_pages: u32,
+}
+
+thread_local!(static MET: std::cell::Cell<Met> = const { std::cell::Cell::new(Met {
+    replayed: 0, log_commits: 0, checkpoints: 0, spills: 0, space_pages: 0, pinned_pages: 0,
+}) });
+
+fn meet(store: &TestStore) {
+    let (stats, mut met) = (store.stats(), MET.get());
+    met.replayed += stats.replayed_blocks;
+    met.log_commits += stats.log_commits;
+    met.checkpoints += stats.checkpoints;
+    met.spills += stats.spills;
+    met.space_pages = met.space_pages.max(stats.space_pages);
+    met.pinned_pages = met.pinned_pages.max(stats.pinned_pages);
+    MET.set(met);
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Setup {
     two_views: bool,
@@ -376,8 +402,11 @@ fn run(program: &[Step], setup: Setup) {
             }
             era.check();
         }
+        drop(era);
+        meet(&store);
         let End::Image(bytes, possible) = end else { return };
         let reopened = reopen(&bytes, setup);
+        meet(&reopened);
         let found = values(&reopened.begin_read(0).unwrap()).unwrap();
         assert!(possible.contains(&found), "lost: {found:?}\nof {possible:?}");
         start = found;
@@ -388,7 +417,7 @@ fn run(program: &[Step], setup: Setup) {
     }
 }
 
-fn campaign(setup: Setup, tests: u64) {
+fn campaign(setup: Setup, tests: u64) -> Met {
     fn property(program: Vec<Step>, setup: Setup) -> bool {
         run(&program, setup);
         true
@@ -411,24 +440,33 @@ fn campaign(setup: Setup, tests: u64) {
     // `MODEL_TESTS=n` runs n programs instead.
     let tests = std::env::var("MODEL_TESTS").map_or(tests, |n| n.parse().expect("a number"));
     QuickCheck::new().rng(Gen::new(150)).tests(tests).quickcheck(case as fn(Case) -> bool);
+    // Long programs fill lists and bitmaps.
+    QuickCheck::new().rng(Gen::new(3000)).tests(tests / 30).quickcheck(case as fn(Case) -> bool);
+    let met = MET.get();
+    assert!(met.checkpoints > 100 && met.pinned_pages > 30 && met.space_pages > 2, "{met:?}");
+    met
 }
 
 #[test]
 fn one_view_without_log() {
-    campaign(Setup { two_views: false, log_bytes: 0, budget: usize::MAX }, 300);
+    let met = campaign(Setup { two_views: false, log_bytes: 0, budget: usize::MAX }, 300);
+    assert_eq!(met.log_commits, 0);
 }
 
 #[test]
 fn one_view_with_log() {
-    campaign(Setup { two_views: false, log_bytes: 16 * 1024, budget: usize::MAX }, 300);
+    let met = campaign(Setup { two_views: false, log_bytes: 16 * 1024, budget: usize::MAX }, 300);
+    assert!(met.log_commits > 100 && met.replayed > 100, "{met:?}");
 }
 
 #[test]
 fn two_views_with_small_log() {
-    campaign(Setup { two_views: true, log_bytes: 8 * 1024, budget: usize::MAX }, 300);
+    let met = campaign(Setup { two_views: true, log_bytes: 8 * 1024, budget: usize::MAX }, 300);
+    assert!(met.log_commits > 100 && met.replayed > 100 && met.spills == 0, "{met:?}");
 }
 
 #[test]
 fn two_views_that_spill() {
-    campaign(Setup { two_views: true, log_bytes: 32 * 1024, budget: 6 }, 300);
+    let met = campaign(Setup { two_views: true, log_bytes: 32 * 1024, budget: 6 }, 300);
+    assert!(met.log_commits > 100 && met.replayed > 100 && met.spills > 100, "{met:?}");
 }
