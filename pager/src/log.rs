@@ -30,6 +30,9 @@ pub(crate) const RECORD_HEADER: u64 = 4;
 /// Blocks start at multiples of this.
 pub(crate) const BLOCK_ALIGN: u64 = 8;
 
+/// Blocks start at a multiple of 8 bytes, or of the writer's write unit: at most the largest page.
+const ALIGN_SHIFTS: core::ops::RangeInclusive<u32> = 3..=16;
+
 /// A block's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Block {
@@ -88,7 +91,6 @@ fn block_at(ring: &[u8], offset: u64, salt: u64) -> Option<Block> {
 pub(crate) struct Chain<'r> {
     ring: &'r [u8],
     salt: u64,
-    unit: u64,
     /// Where the next block may start, rounded up as blocks are.
     position: u64,
     last_checksum: u64,
@@ -101,21 +103,20 @@ impl<'r> Chain<'r> {
     pub(crate) fn new(
         ring: &'r [u8],
         salt: u64,
-        unit: u32,
         position: u64,
         last_checksum: u64,
         txn: TxnId,
     ) -> Chain<'r> {
         let left = ring.len() as u64 / BLOCK_HEADER;
-        Chain { ring, salt, unit: u64::from(unit.max(8)), position, last_checksum, txn, left }
+        Chain { ring, salt, position, last_checksum, txn, left }
     }
 
     /// The next block and its records' bytes, or `None` where the chain ends.
     pub(crate) fn next(&mut self) -> Option<(Block, &'r [u8])> {
         self.left = self.left.checked_sub(1)?;
-        let tight = self.position.checked_next_multiple_of(BLOCK_ALIGN)?;
-        let unit = self.position.checked_next_multiple_of(self.unit)?;
-        for start in [tight, unit, 0] {
+        // The write unit of the mapping that wrote the block may be another one than today's.
+        let aligned = ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
+        for start in aligned.chain([0]) {
             let Some(block) = block_at(self.ring, start, self.salt) else { continue };
             if block.previous != self.last_checksum || block.follows != self.txn || block.txn <= self.txn
             {

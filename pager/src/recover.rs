@@ -209,8 +209,7 @@ impl<'s> Parts<'s> {
         // keeps no such reference.
         let bytes = unsafe { ring.bytes()? };
         let log = &state.log;
-        let unit = self.view.mapping().write_unit();
-        Ok(Some(Chain::new(bytes, log.salt, unit, log.position, log.last_checksum, state.txn)))
+        Ok(Some(Chain::new(bytes, log.salt, log.position, log.last_checksum, state.txn)))
     }
 
     /// The last transaction in the log behind `state`, and the number of its blocks, if any.
