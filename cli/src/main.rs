@@ -1,0 +1,4 @@
+//! The mapleaf command.
+#![deny(unsafe_code)]
+
+fn main() {}
