@@ -11,6 +11,8 @@ use crate::Result;
 const WALK_BEGIN: usize = 64;
 /// Entries of ended chains that a claim looks at before it turns to the bitmap.
 const WALK_CLAIM: usize = 256;
+/// Bitmap leaves that a search takes pages from, where the first have but a few for the reserve.
+const DRAWS: usize = 4;
 /// Claims that grow the file at once after a search that found nothing: the search's cost is spread
 /// over them.
 pub(super) const DRY_CLAIMS: u32 = 32;
@@ -85,18 +87,25 @@ impl Space {
         if self.claimable == 0 {
             self.walk(host, &limits, WALK_CLAIM, half)?;
         }
-        if self.claimable == 0 {
-            self.draw(host, &limits)?;
+        for _ in 0..DRAWS {
+            if self.claimable == 0 && self.bitmap.is_some() {
+                self.draw(host, &limits)?;
+            }
         }
         if self.claimable == 0 {
             self.look_again(host)?;
             self.unpin(host, &limits, Unpin::Some)?;
             self.walk(host, &limits, WALK_CLAIM, half)?;
         }
-        if self.claimable == 0 && self.walking.is_empty() && self.ended.is_empty() {
+        if self.claimable == 0 && self.bitmap.is_none() && self.all_walked() {
             self.dry = DRY_CLAIMS;
         }
         Ok(self.claimable > 0)
+    }
+
+    /// Whether no ended chain is left.
+    pub(super) fn all_walked(&self) -> bool {
+        self.walking.is_empty() && self.ended.is_empty()
     }
 
     /// Some pins may have ended since the transaction began.

@@ -33,7 +33,7 @@ impl Space {
         self.look_again(host)?;
         self.walk(host, &limits, WALK_RUN, usize::MAX)?;
         let found = self.take_run(host, pages)?;
-        if found.is_none() && self.walking.is_empty() && self.ended.is_empty() {
+        if found.is_none() && self.all_walked() {
             self.dry_runs = DRY_CLAIMS;
         }
         Ok(found)

@@ -1,7 +1,8 @@
 //! Shrinking: lowering the page count where the file's last pages are free.
 
-use super::bitmap::{HEIGHT_MAX, Shape};
+use super::bitmap::Shape;
 use super::bits;
+use super::reclaim::Unpin;
 use super::record::Limits;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
 use crate::{Damage, Error, PageId, Result};
@@ -10,6 +11,8 @@ use crate::{Damage, Error, PageId, Result};
 const WALK_TRIM: usize = 256;
 /// Entries between two looks at the pages at hand.
 const WALK_STEP: usize = 32;
+/// Entries that are this part of the file's pages are walked though few pages are ready.
+const WALK_PART: u32 = 8;
 /// Much: this part of the file, and at least so many pages.
 const WAITING_PART: u32 = 4;
 const WAITING_MIN: u32 = 256;
@@ -43,19 +46,28 @@ impl Space {
         if worth && paths { self.lower(host, end) } else { Ok(()) }
     }
 
-    /// Brings entries of ended chains to the bitmap: those that nobody needed, since many pages are
-    /// ready, and not at the price of growing.
+    /// Brings what waits in lists, but is reusable, to the bitmap: where it is surplus, since many pages
+    /// are ready or it is a good part of the file; and not at the price of growing.
     fn sort_out(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
         let limits = Limits::new(host.page_size());
+        self.prepare(host, &limits)?;
+        if !self.closing && self.has_path() {
+            self.unpin(host, &limits, Unpin::All)?;
+        }
         for _ in 0..WALK_TRIM / WALK_STEP {
-            let ended = !self.walking.is_empty() || !self.ended.is_empty();
-            let at_hand = self.reserve.len() + self.claimable >= HEIGHT_MAX;
-            if !ended || !at_hand || self.ready.len() < limits.ready / 2 {
+            let entries = self.walking.entries.saturating_add(self.ended.entries);
+            let many = entries >= self.page_count / WALK_PART;
+            if !self.has_path() || !(many || self.ready.len() >= limits.ready / 2) {
                 break;
             }
             self.walk(host, &limits, WALK_STEP, usize::MAX)?;
         }
         Ok(())
+    }
+
+    /// Whether the pages for a path of the bitmap are at hand.
+    fn has_path(&self) -> bool {
+        self.reserve.len() + self.claimable > usize::from(self.height)
     }
 
     /// Behind which page all are free, as far as it is looked.

@@ -239,9 +239,8 @@ impl Store {
                 first
             }
         };
-        for (other, run) in &self.live {
-            assert!(first + pages <= *other || other + run.0 <= first, "{first} is in use");
-        }
+        let before = self.live.range(..first + pages).next_back();
+        assert!(before.is_none_or(|(other, run)| other + run.0 <= first), "{first} is in use");
         let _ = self.live.insert(first, (pages, self.mock.birth));
         Ok(first)
     }
