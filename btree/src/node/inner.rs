@@ -9,7 +9,8 @@
 //! A cell: len u16, then that many bytes of separator, all that follows the prefix.
 
 use super::layout::{
-    BODY_HEADER_BYTES, HEAD_BYTES, Header, INNER, behind_prefix, damaged, field, head_of, without,
+    BODY_HEADER_BYTES, HEAD_BYTES, Header, INNER, behind_prefix, damaged, field, head, head_of,
+    without,
 };
 use super::search::{self, Head};
 use crate::error::{Error, Result};
@@ -88,27 +89,32 @@ impl<'a> InnerView<'a> {
     #[inline]
     pub(crate) fn new(body: &'a [u8], id: PageId) -> Result<InnerView<'a>> {
         match Header::read(body, &INNER) {
-            Ok(header) => Ok(InnerView::with(body, &header, id)),
+            Ok(header) => InnerView::with(body, &header, id).ok_or(damaged(id)),
             Err(damage) => Err(Error::corrupt(id, damage)),
         }
     }
 
-    /// The page with this header, which [`Header::read`] found to lie in the body.
+    /// The page with this header; always one where [`Header::read`] read it from this body. By
+    /// branches, as [`LeafView::with`](super::LeafView).
     #[inline]
-    pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> InnerView<'a> {
-        let prefix = body.get(BODY_HEADER_BYTES..).unwrap_or_default();
-        let heads = body.get(header.arrays()..).unwrap_or_default();
-        let children = heads.get(header.capacity * HEAD_BYTES..).unwrap_or_default();
-        let offsets = children.get(header.capacity * size_of::<PageId>()..).unwrap_or_default();
-        InnerView {
+    pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> Option<InnerView<'a>> {
+        let heads = body.get(header.arrays()..)?;
+        let children = heads.get(header.capacity * HEAD_BYTES..)?;
+        let offsets = children.get(header.capacity * size_of::<PageId>()..)?;
+        Some(InnerView {
             body,
-            prefix: prefix.get(..header.prefix_len).unwrap_or_default(),
-            heads: heads.as_chunks().0.get(..header.count).unwrap_or_default(),
-            children: children.as_chunks().0.get(..header.count).unwrap_or_default(),
-            offsets: offsets.as_chunks().0.get(..header.count).unwrap_or_default(),
+            prefix: body.get(BODY_HEADER_BYTES..)?.get(..header.prefix_len)?,
+            heads: heads.as_chunks().0.get(..header.count)?,
+            children: children.as_chunks().0.get(..header.count)?,
+            offsets: offsets.as_chunks().0.get(..header.count)?,
             heap: header.heap,
             id,
-        }
+        })
+    }
+
+    /// A page without separators or children.
+    pub(super) const fn empty(id: PageId) -> InnerView<'a> {
+        InnerView { body: &[], prefix: &[], heads: &[], children: &[], offsets: &[], heap: 0, id }
     }
 
     /// The page's number.
@@ -159,7 +165,7 @@ impl<'a> InnerView<'a> {
     ///
     /// # Errors
     /// As [`separator`](InnerView::separator), for the cells compared.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize> {
         // The prefix comes from the separators that happened to be there: it has to be compared.
         let rest = match behind_prefix(self.prefix, key) {
@@ -167,17 +173,21 @@ impl<'a> InnerView<'a> {
             Err(order) if order.is_lt() => return Ok(0),
             Err(_) => return Ok(self.count()),
         };
-        let needle = super::layout::head(rest);
+        let needle = head(rest);
         let first = search::lower_bound(self.heads, needle);
-        let ties = self.heads.get(first..).unwrap_or_default();
-        if ties.first() != Some(&needle.to_le_bytes()) {
-            return Ok(first);
+        match self.heads.get(first..) {
+            Some(ties @ [tie, ..]) if *tie == needle.to_le_bytes() => {
+                self.search_ties(first, ties, rest)
+            }
+            _ => Ok(first),
         }
-        self.search_ties(first, first + search::upper_bound(ties, needle), rest)
     }
 
-    /// The search among separators of equal heads: by bytes, and a shorter one before a longer one.
-    fn search_ties(&self, mut first: usize, mut end: usize, rest: &[u8]) -> Result<usize> {
+    /// The search among separators of the key's head, which `ties` starts with: by bytes, and a
+    /// shorter one before a longer one.
+    #[inline(never)]
+    fn search_ties(&self, mut first: usize, ties: &[Head], rest: &[u8]) -> Result<usize> {
+        let mut end = first + search::upper_bound(ties, head(rest));
         while first < end {
             let middle = first + (end - first) / 2;
             let at_or_below = match self.rest(middle) {

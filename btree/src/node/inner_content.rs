@@ -151,9 +151,7 @@ impl<'a> InnerContent<'a> {
             _ => self.separator(range.start + 1)?,
         };
         let prefix = first.key().truncated(prefix_len);
-        let bytes = self.page_bytes(range.clone())?;
-        let mut slots =
-            SlotsMut::init_for(body, &INNER, prefix, separators, bytes).ok_or(damaged)?;
+        let mut slots = SlotsMut::init_for(body, &INNER, prefix, separators).ok_or(damaged)?;
         put(slots.body, field::FIRST_CHILD, self.child(range.start)?.0.to_le_bytes());
         for slot in 0..separators {
             let i = range.start + 1 + slot;
@@ -162,7 +160,7 @@ impl<'a> InnerContent<'a> {
                 .ok_or(damaged)?;
             slots.set(CHILDREN, slot, self.child(i)?.0.to_le_bytes());
         }
-        slots.store();
+        slots.share_gap();
         Ok(())
     }
 }

@@ -53,7 +53,9 @@ impl<'a> InnerMut<'a> {
 
     /// The page, to read.
     pub(crate) fn view(&self) -> InnerView<'_> {
-        InnerView::with(self.slots.body, &self.slots.header, self.id)
+        // The header lies in the body: the alternative does not happen.
+        let view = InnerView::with(self.slots.body, &self.slots.header, self.id);
+        view.unwrap_or(InnerView::empty(self.id))
     }
 
     /// After child `i` was split: inserts `separator` as separator `i` and `right` as child `i + 1`.

@@ -197,10 +197,40 @@ pub(super) fn without(key: Key<'_>, len: usize) -> Key<'_> {
 /// Length of the prefix worth taking out of two or more keys in order, the first and last of which
 /// are these.
 pub(super) fn shared_prefix(first: Key<'_>, last: Key<'_>) -> usize {
-    match first.common_len(&last) {
+    match common_len(first, last) {
         len if len >= PREFIX_LEN_MIN => len,
         _ => 0,
     }
+}
+
+/// Length of what both keys start with.
+pub(super) fn common_len(left: Key<'_>, right: Key<'_>) -> usize {
+    let (mut left, mut right) = (left, right);
+    let mut common = 0;
+    loop {
+        // The first parts that are not empty, as far as both go.
+        let (a, b) = (first_part(left), first_part(right));
+        let len = a.len().min(b.len());
+        let same = common_bytes(a, b);
+        common += same;
+        if len == 0 || same < len {
+            return common;
+        }
+        (left, right) = (without(left, len), without(right, len));
+    }
+}
+
+fn first_part(key: Key<'_>) -> &[u8] {
+    let [prefix, suffix, _] = key.parts();
+    if prefix.is_empty() { suffix } else { prefix }
+}
+
+/// Number of bytes that both slices start with.
+fn common_bytes(a: &[u8], b: &[u8]) -> usize {
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let whole = 8 * words.take_while(|(x, y)| x == y).count();
+    let rest = a.iter().zip(b).skip(whole);
+    whole + rest.take_while(|(x, y)| x == y).count()
 }
 
 /// What follows `prefix` in `key`; else where the keys of the page stand to it: `Less` where `key`
@@ -210,5 +240,9 @@ pub(super) fn behind_prefix<'k>(
     prefix: &[u8],
     key: &'k [u8],
 ) -> Result<&'k [u8], core::cmp::Ordering> {
+    if prefix.is_empty() {
+        // Most pages of short or random keys have none: no call to compare nothing.
+        return Ok(key);
+    }
     key.strip_prefix(prefix).ok_or_else(|| key.cmp(prefix))
 }

@@ -75,6 +75,17 @@ impl CellPlace {
     }
 }
 
+/// A cell as it lies in the page, to be copied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawCell<'a> {
+    /// Length of the key behind the page's prefix.
+    pub(super) key_len: usize,
+    /// The cell's value_len.
+    pub(super) value_len: u16,
+    /// That part of the key, then the value.
+    pub(super) bytes: &'a [u8],
+}
+
 impl<'a> LeafView<'a> {
     /// Views the body of page `id`.
     ///
@@ -84,25 +95,32 @@ impl<'a> LeafView<'a> {
     #[inline]
     pub(crate) fn new(body: &'a [u8], id: PageId) -> Result<LeafView<'a>> {
         match Header::read(body, &LEAF) {
-            Ok(header) => Ok(LeafView::with(body, &header, id)),
+            Ok(header) => LeafView::with(body, &header, id).ok_or(damaged(id)),
             Err(damage) => Err(Error::corrupt(id, damage)),
         }
     }
 
-    /// The leaf with this header, which [`Header::read`] found to lie in the body.
+    /// The leaf with this header; always one where [`Header::read`] read it from this body.
+    ///
+    /// Each step is a branch that is never taken; selecting an empty slice instead would put four
+    /// conditional moves between the header and the first load of a head.
     #[inline]
-    pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> LeafView<'a> {
-        let prefix = body.get(BODY_HEADER_BYTES..).unwrap_or_default();
-        let arrays = body.get(header.arrays()..).unwrap_or_default();
-        let offsets = arrays.get(header.capacity * HEAD_BYTES..).unwrap_or_default();
-        LeafView {
+    pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> Option<LeafView<'a>> {
+        let arrays = body.get(header.arrays()..)?;
+        let offsets = arrays.get(header.capacity * HEAD_BYTES..)?;
+        Some(LeafView {
             body,
-            prefix: prefix.get(..header.prefix_len).unwrap_or_default(),
+            prefix: body.get(BODY_HEADER_BYTES..)?.get(..header.prefix_len)?,
             words: arrays.as_chunks().0,
-            offsets: offsets.as_chunks().0.get(..header.count).unwrap_or_default(),
+            offsets: offsets.as_chunks().0.get(..header.count)?,
             heap: header.heap,
             id,
-        }
+        })
+    }
+
+    /// A leaf without entries.
+    pub(super) const fn empty(id: PageId) -> LeafView<'a> {
+        LeafView { body: &[], prefix: &[], words: &[], offsets: &[], heap: 0, id }
     }
 
     /// The page's number.
@@ -176,7 +194,7 @@ impl<'a> LeafView<'a> {
         found: impl Fn(usize, Option<Value<'a>>) -> Option<T>,
     ) -> Result<Option<T>> {
         // The prefix comes from the keys that happened to be there: it has to be compared.
-        let Some(rest) = key.strip_prefix(self.prefix) else { return Ok(None) };
+        let Ok(rest) = behind_prefix(self.prefix, key) else { return Ok(None) };
         search::find_equal(self.words, self.count(), head(rest), |i| match self.cell(i) {
             Some((suffix, value)) if suffix == rest => {
                 Some(found(i, value).ok_or(damaged(self.id)))
@@ -199,23 +217,27 @@ impl<'a> LeafView<'a> {
             Err(order) if order.is_lt() => return Ok((0, false)),
             Err(_) => return Ok((self.count(), false)),
         };
-        let heads = self.words.get(..self.count()).unwrap_or_default();
+        let heads = self.words.get(..self.count()).ok_or(damaged(self.id))?;
         let needle = head(rest);
         let first = search::lower_bound(heads, needle);
-        let ties = heads.get(first..).unwrap_or_default();
-        if ties.first() != Some(&needle.to_le_bytes()) {
-            return Ok((first, false));
+        match heads.get(first..) {
+            Some(ties @ [tie, ..]) if *tie == needle.to_le_bytes() => {
+                self.bound_among_ties(first, ties, rest)
+            }
+            _ => Ok((first, false)),
         }
-        self.bound_among_ties(first, first + search::upper_bound(ties, needle), rest)
     }
 
-    /// The lower bound among entries of equal heads: by bytes, and a shorter key before a longer one.
+    /// The lower bound among entries of the key's head, which `ties` starts with: by bytes, and a
+    /// shorter key before a longer one.
+    #[inline(never)]
     fn bound_among_ties(
         &self,
         mut first: usize,
-        mut end: usize,
+        ties: &[Head],
         rest: &[u8],
     ) -> Result<(usize, bool)> {
+        let mut end = first + search::upper_bound(ties, head(rest));
         let mut found = false;
         while first < end {
             let middle = first + (end - first) / 2;
@@ -262,12 +284,21 @@ impl<'a> LeafView<'a> {
         Some((suffix, value))
     }
 
+    /// The cell of entry `i` to be copied, and its head.
+    #[inline]
+    pub(super) fn raw(&self, i: usize) -> Result<(Head, RawCell<'a>)> {
+        let raw = self.cell_bytes(i).and_then(|(_, key_len, value_len, rest)| {
+            let bytes = rest.get(..key_len + value_bytes(value_len))?;
+            Some((*self.words.get(i)?, RawCell { key_len, value_len, bytes }))
+        });
+        raw.ok_or(damaged(self.id))
+    }
+
     /// Where the cell of entry `i` lies.
     pub(super) fn place(&self, i: usize) -> Result<CellPlace> {
         let place = self.cell_bytes(i).map(|(at, key_len, value_len, _)| {
             let is_run = value_len == RUN_MARK;
-            let value_bytes = if is_run { RUN_BYTES } else { usize::from(value_len) };
-            CellPlace { at, key_len, value_bytes, is_run }
+            CellPlace { at, key_len, value_bytes: value_bytes(value_len), is_run }
         });
         place.filter(|place| place.at + place.len() <= self.body.len()).ok_or(damaged(self.id))
     }
@@ -326,6 +357,11 @@ impl<'a> LeafView<'a> {
         }
         Ok(())
     }
+}
+
+/// Bytes that a value takes in its cell.
+const fn value_bytes(value_len: u16) -> usize {
+    if value_len == RUN_MARK { RUN_BYTES } else { value_len as usize }
 }
 
 /// Decodes a reference to a run; `None` where it is malformed.

@@ -1,11 +1,12 @@
 //! Entries of leaves, to be laid out in fresh pages.
 
-use super::layout::{LEAF, damaged, head_of, shared_prefix, without};
-use super::leaf::CELL_HEADER_BYTES;
+use super::layout::{LEAF, damaged, head_of, padded, shared_prefix, stored, without};
+use super::leaf::{CELL_HEADER_BYTES, RawCell};
 use super::leaf_mut::{HEADS, OFFSETS};
-use super::slots::{SlotsMut, stored_offset};
+use super::search::Head;
+use super::slots::{SlotsMut, stored_offset, write_parts};
 use super::split::{self, PageItems};
-use super::{Fit, LeafView, NewValue};
+use super::{ENTRY_OVERHEAD, Fit, LeafView, NewValue};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use core::ops::Range;
@@ -16,6 +17,14 @@ pub(crate) struct LeafContent<'a> {
     left: LeafView<'a>,
     right: Option<LeafView<'a>>,
     change: Option<Change<'a>>,
+}
+
+/// Where an entry comes from.
+enum Source<'a> {
+    /// It is the change.
+    New(Change<'a>),
+    /// It lies in a page, as entry `.1`.
+    Page(LeafView<'a>, usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +60,7 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`: no such entry.
     pub(crate) fn replace(self, i: usize, value: NewValue<'a>) -> Result<LeafContent<'a>> {
-        let (key, _) = LeafContent { change: None, ..self }.entry(i)?;
+        let key = LeafContent { change: None, ..self }.key(i)?;
         let change = Change { at: i, key, value, replaces: true };
         Ok(LeafContent { change: Some(change), ..self })
     }
@@ -67,22 +76,25 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn key(&self, i: usize) -> Result<Key<'a>> {
-        self.entry(i).map(|(key, _)| key)
+        match self.source(i) {
+            Source::New(change) => Ok(change.key),
+            Source::Page(leaf, i) => leaf.key(i),
+        }
     }
 
-    /// Key and value of entry `i`.
-    fn entry(&self, i: usize) -> Result<(Key<'a>, NewValue<'a>)> {
+    /// Where entry `i` comes from.
+    #[inline]
+    fn source(&self, i: usize) -> Source<'a> {
         let mut i = i;
         match self.change {
-            Some(change) if i == change.at => return Ok((change.key, change.value)),
+            Some(change) if i == change.at => return Source::New(change),
             Some(change) if i > change.at && !change.replaces => i -= 1,
             _ => {}
         }
-        let (key, value) = match self.right {
-            Some(right) if i >= self.left.count() => right.entry(i - self.left.count())?,
-            _ => self.left.entry(i)?,
-        };
-        Ok((key, value.into()))
+        match self.right {
+            Some(right) if i >= self.left.count() => Source::Page(right, i - self.left.count()),
+            _ => Source::Page(self.left, i),
+        }
     }
 
     /// Bytes of a page that the entries of `range` take when laid out in it, header included.
@@ -140,24 +152,58 @@ impl<'a> LeafContent<'a> {
             0 => Key::default(),
             len => self.key(range.start)?.truncated(len),
         };
-        let bytes = self.page_bytes(range.clone())?;
-        let mut slots =
-            SlotsMut::init_for(body, &LEAF, prefix, range.len(), bytes).ok_or(damaged)?;
+        let mut slots = SlotsMut::init_for(body, &LEAF, prefix, range.len()).ok_or(damaged)?;
         // From the last to the first, so that entries lie in the heap in ascending order.
         for i in range.clone().rev() {
-            let (key, value) = self.entry(i)?;
-            write(&mut slots, i - range.start, without(key, prefix_len), value).ok_or(damaged)?;
+            let slot = i - range.start;
+            match self.source(i) {
+                Source::New(change) => write_new(&mut slots, slot, &change),
+                Source::Page(leaf, i) => {
+                    let (head, cell) = leaf.raw(i)?;
+                    copy(&mut slots, slot, leaf.prefix(), head, cell)
+                }
+            }
+            .ok_or(damaged)?;
         }
-        slots.store();
+        slots.share_gap();
         Ok(())
     }
 }
 
-/// Writes entry `slot` of a page being filled; `rest` is its key behind the prefix.
-fn write(slots: &mut SlotsMut<'_>, slot: usize, rest: Key<'_>, value: NewValue<'_>) -> Option<()> {
-    let at = slots.allocate(CELL_HEADER_BYTES + rest.len() + value.stored_bytes())?;
-    value.write_cell(slots.body.get_mut(at..)?, rest.parts())?;
+/// Writes an entry as `slot` of a page being filled.
+fn write_new(slots: &mut SlotsMut<'_>, slot: usize, entry: &Change<'_>) -> Option<()> {
+    let rest = without(entry.key, slots.header.prefix_len);
+    let at = slots.allocate(CELL_HEADER_BYTES + rest.len() + entry.value.stored_bytes())?;
+    entry.value.write_cell(slots.body.get_mut(at..)?, rest.parts())?;
     slots.set(HEADS, slot, head_of(rest).to_le_bytes());
+    slots.set(OFFSETS, slot, stored_offset(at));
+    Some(())
+}
+
+/// Copies an entry of a page with this prefix to `slot` of a page being filled.
+fn copy(
+    slots: &mut SlotsMut<'_>,
+    slot: usize,
+    prefix: &[u8],
+    head: Head,
+    cell: RawCell<'_>,
+) -> Option<()> {
+    let prefix_len = slots.header.prefix_len;
+    // What the new prefix leaves of the old one comes before the cell's key; what it takes more than
+    // the old one goes from its start. Behind the key lies the value: all that is one piece.
+    let before = prefix.get(prefix_len..).unwrap_or_default();
+    let taken = prefix_len.saturating_sub(prefix.len());
+    let bytes = cell.bytes.get(taken..)?;
+    let key_len = cell.key_len.checked_sub(taken)?;
+    let head = if prefix.len() == prefix_len {
+        head
+    } else {
+        head_of(Key::new(before, bytes.get(..key_len)?)).to_le_bytes()
+    };
+    let at = slots.allocate(CELL_HEADER_BYTES + before.len() + bytes.len())?;
+    let lens = [stored(before.len() + key_len), cell.value_len.to_le_bytes()];
+    write_parts(slots.body.get_mut(at..)?, [lens.as_flattened(), before, bytes])?;
+    slots.set(HEADS, slot, head);
     slots.set(OFFSETS, slot, stored_offset(at));
     Some(())
 }
@@ -178,9 +224,29 @@ impl PageItems for LeafContent<'_> {
         }
         Ok(shared_prefix(self.key(range.start)?, self.key(range.end - 1)?))
     }
+    /// Without touching the cells: most inserts that find no room end here, and then in a split that
+    /// touches them anyway, but finds damage then.
+    fn total_bytes(&self) -> Result<usize> {
+        let (leaf, Some(change), None) = (self.left, self.change, self.right) else {
+            return split::page_bytes(self, 0..self.len());
+        };
+        let prefix_len = self.prefix_len(&(0..self.len()))?;
+        let old_len = leaf.prefix().len();
+        let new = ENTRY_OVERHEAD + change.key.len() + change.value.stored_bytes();
+        let replaced = match change.replaces {
+            true => LEAF.slot_bytes + leaf.place(change.at)?.len() + old_len,
+            false => 0,
+        };
+        let more = padded(prefix_len) + leaf.count() * old_len + new;
+        let less = padded(old_len) + self.len() * prefix_len + replaced;
+        Ok((leaf.used_bytes() + more).saturating_sub(less))
+    }
+    #[inline]
     fn item_bytes(&self, i: usize, prefix_len: usize) -> Result<usize> {
-        let (key, value) = self.entry(i)?;
-        let suffix_len = key.len().saturating_sub(prefix_len);
-        Ok(LEAF.slot_bytes + CELL_HEADER_BYTES + suffix_len + value.stored_bytes())
+        let key_and_value = match self.source(i) {
+            Source::New(change) => change.key.len() + change.value.stored_bytes(),
+            Source::Page(leaf, i) => leaf.prefix().len() + leaf.raw(i)?.1.bytes.len(),
+        };
+        Ok((ENTRY_OVERHEAD + key_and_value).saturating_sub(prefix_len))
     }
 }

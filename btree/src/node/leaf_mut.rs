@@ -3,7 +3,7 @@
 use super::layout::{LEAF, damaged, head, stored};
 use super::leaf::{CELL_HEADER_BYTES, CellPlace, RUN_BYTES, RUN_MARK, run_bytes};
 use super::slots::{SlotsMut, move_bytes, stored_offset, write_parts};
-use super::{Fit, LeafContent, LeafView, Value, max_inline_value, max_key_len};
+use super::{Fit, LeafContent, LeafView, max_inline_value, max_key_len};
 use crate::error::{Error, Result};
 use mapleaf_pager::{OWNED_BYTES, PageId};
 
@@ -25,15 +25,6 @@ pub(crate) enum NewValue<'v> {
         /// Length of the value.
         len_bytes: u64,
     },
-}
-
-impl<'v> From<Value<'v>> for NewValue<'v> {
-    fn from(value: Value<'v>) -> NewValue<'v> {
-        match value {
-            Value::Inline(bytes) => NewValue::Inline(bytes),
-            Value::Run { page, len_bytes } => NewValue::Run { page, len_bytes },
-        }
-    }
 }
 
 impl NewValue<'_> {
@@ -106,7 +97,9 @@ impl<'a> LeafMut<'a> {
 
     /// The leaf, to read.
     pub(crate) fn view(&self) -> LeafView<'_> {
-        LeafView::with(self.slots.body, &self.slots.header, self.id)
+        // The header lies in the body: the alternative does not happen.
+        let view = LeafView::with(self.slots.body, &self.slots.header, self.id);
+        view.unwrap_or(LeafView::empty(self.id))
     }
 
     /// Inserts an entry before entry `i`, where the keys' order wants it (see

@@ -91,5 +91,5 @@ pub(crate) const fn max_inline_value(page_size: usize, key_len: usize) -> usize 
 #[must_use]
 pub(crate) fn separator<'r>(left: Key<'_>, right: Key<'r>) -> Key<'r> {
     // The first byte in which they differ is in `right`, or `left` were not below it.
-    right.truncated(left.common_len(&right) + 1)
+    right.truncated(layout::common_len(left, right) + 1)
 }

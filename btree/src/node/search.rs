@@ -100,5 +100,5 @@ pub(super) fn find_equal<T>(
 /// The lowest `count` bits of a block's mask.
 #[inline]
 fn low_bits(count: usize) -> u32 {
-    if count >= BLOCK { (1 << BLOCK) - 1 } else { (1 << count) - 1 }
+    if count >= BLOCK { u32::MAX >> (32 - BLOCK) } else { (1 << count) - 1 }
 }

@@ -43,26 +43,31 @@ impl<'a> SlotsMut<'a> {
         Some(SlotsMut { body, header, shape })
     }
 
-    /// Makes the body a slotted page of `count` slots, still to be set, that takes `page_bytes` in
-    /// all; room left is shared fairly between arrays and heap. `None` where it does not fit.
+    /// Makes the body a page of `count` slots, still to be set, without room in the arrays.
     pub(super) fn init_for(
         body: &'a mut [u8],
         shape: &'static Shape,
         prefix: Key<'_>,
         count: usize,
-        page_bytes: usize,
     ) -> Option<SlotsMut<'a>> {
-        let gap = (body.len() + OWNED_BYTES).checked_sub(page_bytes)?;
-        let header_bytes = OWNED_BYTES + BODY_HEADER_BYTES + padded(prefix.len());
-        let live = page_bytes.checked_sub(header_bytes + count * shape.slot_bytes)?;
-        // An empty page cannot know; the first insert gives it a capacity.
-        let capacity = match count {
-            0 => 0,
-            _ => Header::fair_capacity(count, live, gap, shape.slot_bytes),
-        };
-        let mut slots = SlotsMut::init(body, shape, prefix.parts(), capacity)?;
+        let mut slots = SlotsMut::init(body, shape, prefix.parts(), count)?;
         slots.header.count = count;
         Some(slots)
+    }
+
+    /// Gives the arrays their fair part of the gap, and writes the header.
+    pub(super) fn share_gap(&mut self) {
+        let Header { count, heap, .. } = self.header;
+        let slot_bytes = self.shape.slot_bytes;
+        // An empty page cannot know what its entries will be; the first insert gives it a capacity.
+        if let Some(gap) = heap.checked_sub(self.header.arrays() + count * slot_bytes)
+            && count > 0
+        {
+            let live = self.header.live_bytes(self.body.len());
+            // Moving within the gap cannot fail; if it did, the page would be right without.
+            let _ = self.set_capacity(Header::fair_capacity(count, live, gap, slot_bytes));
+        }
+        self.store();
     }
 
     /// Body offset of slot `i` in array `column`.
@@ -204,6 +209,9 @@ pub(super) fn write_parts<'b, const N: usize>(
     parts: [&[u8]; N],
 ) -> Option<&'b mut [u8]> {
     for part in parts {
+        if part.is_empty() {
+            continue;
+        }
         let (target, rest) = place.split_at_mut_checked(part.len())?;
         target.copy_from_slice(part);
         place = rest;

@@ -1,6 +1,7 @@
 //! A sequence of leaves against a `BTreeMap`: every change in place, rebuilds, splits, merges,
 //! redistribution; after each change all of the changed pages is checked.
 
+use super::super::split::PageItems;
 use super::sample::{KeySeed, Op, Stored, ValueSeed};
 use super::*;
 use quickcheck::{Gen, QuickCheck, quickcheck};
@@ -56,6 +57,10 @@ impl Leaves {
             true => LeafContent::of(view).replace(i, new).unwrap(),
             false => LeafContent::of(view).insert(i, key, new),
         };
+        if fit != Fit::Done {
+            let bytes = content.page_bytes(0..content.len()).unwrap();
+            assert_eq!(PageItems::total_bytes(&content).unwrap(), bytes);
+        }
         match fit {
             Fit::Done => self.write_reserved(page, i, new, value),
             Fit::Rebuild => {
