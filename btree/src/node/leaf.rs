@@ -308,6 +308,12 @@ impl<'a> LeafView<'a> {
         self.prefix
     }
 
+    /// Entries there is room for in the arrays.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        Header::read(self.body, &LEAF).map_or(0, |header| header.capacity)
+    }
+
     /// Page size in bytes.
     pub(super) fn page_size(&self) -> usize {
         self.body.len() + OWNED_BYTES

@@ -1,5 +1,6 @@
 //! The searches over heads against linear ones.
 
+use super::super::layout::{common_len, without};
 use super::super::search::{BLOCK, equal_bits, find_equal, lower_bound, upper_bound};
 use super::*;
 use quickcheck::quickcheck;
@@ -46,6 +47,19 @@ quickcheck! {
         none.is_none()
             && seen == expected
             && find_equal(&words, count, needle, Some) == expected.first().copied()
+    }
+}
+
+quickcheck! {
+    /// However the keys are cut into parts.
+    fn common_length_is_the_naive_one(common: Vec<u8>, a: Vec<u8>, b: Vec<u8>, cuts: (usize, usize)) -> bool {
+        let (a, b) = ([&common[..], &a].concat(), [&common[..], &b].concat());
+        let naive = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+        let (a0, a1) = a.split_at(cuts.0 % (a.len() + 1));
+        let (b0, b1) = b.split_at(cuts.1 % (b.len() + 1));
+        common_len(Key::new(a0, a1), Key::new(b0, b1)) == naive
+            && bytes_of(without(Key::new(a0, a1), naive)) == a[naive..]
+            && bytes_of(without(Key::new(a0, a1), a.len() + 1)).is_empty()
     }
 }
 

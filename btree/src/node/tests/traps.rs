@@ -59,6 +59,11 @@ fn a_prefix_that_shrinks_may_make_the_page_too_small() {
     let mut few = few;
     let mut leaf = LeafMut::new(&mut few, ID).unwrap();
     assert_eq!(leaf.insert_at(2, b"z", NewValue::Inline(b"")).unwrap(), Fit::Rebuild);
+    // Emptied, it has no prefix left to shrink.
+    leaf.remove_at(0).unwrap();
+    leaf.remove_at(0).unwrap();
+    assert_eq!(leaf.insert_at(0, b"z", NewValue::Inline(b"")).unwrap(), Fit::Done);
+    assert_eq!(leaf.view().lower_bound(b"z").unwrap(), (0, true));
 }
 
 #[test]
@@ -173,6 +178,108 @@ fn hostile_counts_and_offsets_are_layout_damage() {
         assert_eq!(view.search(b"one-x"), Err(LAYOUT));
         assert_eq!(view.check(), Err(LAYOUT));
     }
+}
+
+#[test]
+fn cells_below_the_heap_are_layout_damage() {
+    let mut leaf = leaf_of(512, &[("one", "1")]);
+    let mut inner = inner_of(512, &["one-long-separator"]);
+    // In the gap, where the bytes are a sound cell: an empty key and value; a separator of 5 bytes.
+    leaf[460..464].fill(0);
+    put_u16(&mut inner, 460, 5);
+    let capacity = |body: &[u8]| usize::from(u16::from_le_bytes([body[4], body[5]]));
+    let (leaf_at, inner_at) = (16 + 4 * capacity(&leaf), 16 + 8 * capacity(&inner));
+    put_u16(&mut leaf, leaf_at, 460 + 16);
+    put_u16(&mut inner, inner_at, 460 + 16);
+    assert_eq!(LeafView::new(&leaf, ID).unwrap().key(0).err(), Some(LAYOUT));
+    assert_eq!(LeafMut::new(&mut leaf, ID).unwrap().remove_at(0), Err(LAYOUT));
+    assert_eq!(InnerView::new(&inner, ID).unwrap().separator(0).err(), Some(LAYOUT));
+    assert_eq!(InnerMut::new(&mut inner, ID).unwrap().remove(0, 1), Err(LAYOUT));
+}
+
+#[test]
+fn what_is_no_place_on_the_page_changes_nothing() {
+    let (mut leaf, mut inner) = (leaf_of(512, &[("one", "1")]), inner_of(512, &["one"]));
+    let before = (leaf.clone(), inner.clone());
+    let mut leaf_mut = LeafMut::new(&mut leaf, ID).unwrap();
+    assert!(leaf_mut.insert_at(2, b"two", NewValue::Inline(&[0; 90])).is_err());
+    assert!(leaf_mut.replace_at(1, NewValue::Inline(b"2")).is_err());
+    assert!(leaf_mut.remove_at(1).is_err());
+    assert!(leaf_mut.value_mut(1).is_err());
+    let mut inner_mut = InnerMut::new(&mut inner, ID).unwrap();
+    assert!(inner_mut.insert(2, Key::from(&[b'z'; 90][..]), ID).is_err());
+    assert!(inner_mut.set_separator(1, Key::from(&b"two"[..])).is_err());
+    assert!(inner_mut.set_child(2, ID).is_err());
+    assert!(inner_mut.remove(0, 2).is_err() && inner_mut.remove(1, 1).is_err());
+    assert_eq!((leaf, inner), before);
+}
+
+#[test]
+fn arrays_and_heap_run_full_together() {
+    let mut body = fresh(4096);
+    let mut leaf = LeafMut::init(&mut body, ID, &[]).unwrap();
+    let mut entries = 0;
+    let mut capacity_first = 0;
+    while leaf
+        .insert_at(entries, &(entries as u32).to_be_bytes(), NewValue::Inline(&[0; 36]))
+        .unwrap()
+        == Fit::Done
+    {
+        entries += 1;
+        if entries == 1 {
+            capacity_first = leaf.view().capacity();
+        }
+    }
+    // 6 bytes of slot, 4 of lengths, 4 of key, 36 of value: 81 fit; the first insert saw that.
+    assert_eq!((entries, capacity_first), (81, 81));
+}
+
+#[test]
+fn a_rebuild_that_would_leave_no_room_is_a_split() {
+    // Full to the last bytes, in entries of 50 bytes; then one of them dead.
+    let entries: Vec<_> = (0..81u32).map(|n| (n.to_be_bytes(), [0; 36])).collect();
+    let mut body = leaf_of(4096, &entries);
+    let mut leaf = LeafMut::new(&mut body, ID).unwrap();
+    leaf.remove_at(7).unwrap();
+    assert_eq!(leaf.view().free_bytes(), 4096 - 32 - 80 * 50);
+    // Its place would do, but the next insert would find no room again.
+    assert_eq!(leaf.insert_at(0, b"", NewValue::Inline(&[0; 36])).unwrap(), Fit::Split);
+    for _ in 0..4 {
+        leaf.remove_at(7).unwrap();
+    }
+    assert_eq!(leaf.insert_at(0, b"", NewValue::Inline(&[0; 36])).unwrap(), Fit::Rebuild);
+}
+
+#[test]
+fn a_split_is_by_bytes() {
+    // Small entries before large ones: the middle of the bytes is not that of the count.
+    let sizes = [[4; 40].as_slice(), &[100; 6]].concat();
+    let entries: Vec<_> =
+        sizes.iter().enumerate().map(|(n, len)| ([n as u8], vec![0; *len])).collect();
+    let body = leaf_of(2048, &entries);
+    let content = LeafContent::of(LeafView::new(&body, ID).unwrap());
+    let at = content.split_point().unwrap();
+    let side = |range| content.page_bytes(range).unwrap();
+    assert!(side(0..at).abs_diff(side(at..content.len())) <= 111, "{at}");
+
+    let separators: Vec<Vec<u8>> = (0..60u8).map(|n| vec![n; 1 + usize::from(n) / 3]).collect();
+    let body = inner_of(2048, &separators);
+    let content = InnerContent::of(InnerView::new(&body, ID).unwrap());
+    let at = content.split_point().unwrap();
+    let side = |range| content.page_bytes(range).unwrap();
+    assert!(side(0..at).abs_diff(side(at..content.children())) <= 2 * 32, "{at}");
+}
+
+#[test]
+fn each_side_of_a_split_inner_page_has_a_separator() {
+    // The one large separator is the last: the bytes' middle is beside it.
+    let separators = [&[b'a'; 1][..], &[b'b'; 1], &[b'c'; 90], &[b'd'; 94]];
+    let body = inner_of(512, &separators);
+    let content = InnerContent::of(InnerView::new(&body, ID).unwrap());
+    assert_eq!(content.split_point().unwrap(), 3);
+    let few = inner_of(512, &separators[..2]);
+    let few = InnerContent::of(InnerView::new(&few, ID).unwrap());
+    assert_eq!(few.split_point(), Err(LAYOUT));
 }
 
 #[test]
