@@ -131,11 +131,10 @@ impl Space {
             (false, false) => 0,
         };
         // The first page is pushed last, so that it is claimed first.
-        let rest = pages - keep;
-        for page in (first + rest..first + pages).rev() {
+        for page in (first..first + keep).rev() {
             let _ = self.push_ready(limits, page);
         }
-        if rest > 0 { self.mark_run(host, first, rest, true) } else { Ok(()) }
+        if keep < pages { self.mark_run(host, first + keep, pages - keep, true) } else { Ok(()) }
     }
 
     /// Moves half of the ready pages to the bitmap: those that may not be reused now where they are

@@ -18,6 +18,8 @@ const WAITING_PART: u32 = 4;
 const WAITING_MIN: u32 = 256;
 /// Bitmap leaves that are looked at.
 const LEAVES_MAX: usize = 16;
+/// List pages that freeing the copied bitmap pages may take.
+const LISTS_AT_HAND: usize = 2;
 /// The page count is lowered by at least this many pages, and this part of it.
 const CUT_MIN: u32 = 8;
 const CUT_PART: u32 = 16;
@@ -38,12 +40,13 @@ impl Space {
         if self.closing || self.stats.free_pages < cut_min {
             return Ok(());
         }
+        if self.page_count - self.used_end(host)? < cut_min {
+            return Ok(());
+        }
+        let limits = Limits::new(host.page_size());
+        self.prepare(host, &limits)?;
         let end = self.used_end(host)?;
-        let worth = self.page_count - end >= cut_min;
-        let claimable = self.ready.as_slice().get(..self.claimable).unwrap_or(&[]);
-        let at_hand = self.reserve.as_slice().iter().chain(claimable);
-        let paths = at_hand.filter(|page| **page < end).count() > usize::from(self.height);
-        if worth && paths { self.lower(host, end) } else { Ok(()) }
+        self.lower(host, end)
     }
 
     /// Brings what waits in lists, but is reusable, to the bitmap: where it is surplus, since many pages
@@ -96,34 +99,57 @@ impl Space {
         Ok(end.max(2))
     }
 
-    /// Drops the pages from `end` on, all of them free.
+    /// Drops the pages from `end` on, all of them free: leaf by leaf of the bitmap, as long as there are
+    /// pages for the copies that this makes.
     fn lower(&mut self, host: &mut dyn SpaceHost, end: u32) -> Result<()> {
-        let before = self.page_count;
-        let mut dropped = 0;
-        for at in (0..self.reserve.len()).rev() {
-            if self.reserve.get(at).is_some_and(|page| page >= end) {
-                let _ = self.reserve.swap_remove(at);
-                dropped += 1;
+        let shape = Shape::new(host.page_size());
+        for _ in 0..=LEAVES_MAX {
+            let Some(last) = self.page_count.checked_sub(1).filter(|last| *last >= end) else {
+                break;
+            };
+            let leaf = last / shape.bits;
+            let claimable = self.ready.as_slice().get(..self.claimable).unwrap_or(&[]);
+            let at_hand = self.reserve.as_slice().iter().chain(claimable);
+            let below = at_hand.filter(|page| **page < end).count();
+            if below < usize::from(self.height) + LISTS_AT_HAND
+                || !self.cut(host, leaf, end.max(leaf * shape.bits))?
+            {
+                break;
             }
         }
-        dropped += self.drop_ready(end);
-        let shape = Shape::new(host.page_size());
-        for leaf in end / shape.bits..=(before - 1) / shape.bits {
-            if self.leaf_around(host, leaf * shape.bits)?.is_some() {
-                let from = end.saturating_sub(leaf * shape.bits);
-                dropped += self.clear_leaf(host, leaf, from)?;
-            }
+        Ok(())
+    }
+
+    /// Drops the pages from `end` on, all of them free and of one leaf; whether that worked.
+    fn cut(&mut self, host: &mut dyn SpaceHost, leaf: u32, end: u32) -> Result<bool> {
+        let before = self.page_count;
+        let mut dropped = self.drop_reserve(end) + self.drop_ready(end);
+        let from = end % Shape::new(host.page_size()).bits;
+        if self.leaf_around(host, end)?.is_some() {
+            dropped += self.clear_leaf(host, leaf, from)?;
         }
         if dropped != before - end {
             return Err(Error::corrupt(PageId::NONE, Damage::Count));
         }
         if self.page_count != before {
-            // The copies this made did not fit below: nothing is gained.
-            return self.mark_run(host, end, before - end, true);
+            // The copies did not fit below: nothing is gained.
+            self.mark_run(host, end, before - end, true)?;
+            return Ok(false);
         }
         self.count_free_less(dropped)?;
         self.page_count = end;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Drops pages of the reserve from `end` on; how many.
+    fn drop_reserve(&mut self, end: u32) -> u32 {
+        let before = self.reserve.len();
+        for at in (0..before).rev() {
+            if self.reserve.get(at).is_some_and(|page| page >= end) {
+                let _ = self.reserve.swap_remove(at);
+            }
+        }
+        (before - self.reserve.len()) as u32
     }
 
     /// Drops ready pages from `end` on; how many.
