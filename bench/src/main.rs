@@ -1,0 +1,3 @@
+//! mapleaf and LMDB side by side.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the tests of this package share. The tests themselves are in `tests/tests`.

@@ -1,0 +1,3 @@
+//! Commands that people run by hand.
+
+fn main() {}
