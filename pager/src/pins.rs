@@ -108,3 +108,80 @@ impl Pins {
         self.len -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::quickcheck;
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    fn of(states: &[u8]) -> Pins {
+        let mut pins = Pins::new();
+        states.iter().for_each(|state| pins.add(TxnId(u64::from(*state))));
+        pins
+    }
+
+    quickcheck! {
+        /// Against a set of single states, while they fit.
+        fn agrees_with_a_set(states: Vec<u8>, from: Option<u8>, birth: u8, freed_at: u8) -> bool {
+            let mut states = states;
+            states.truncate(PINS_MAX);
+            let mut pins = of(&states);
+            let mut naive: BTreeSet<u64> = states.iter().map(|state| u64::from(*state)).collect();
+            if let Some(from) = from {
+                pins.blanket(TxnId(u64::from(from)));
+                naive.extend(u64::from(from)..=256);
+            }
+            let (birth, freed_at) = (u64::from(birth), u64::from(freed_at));
+            let seen = birth < freed_at && naive.range(birth..freed_at).next().is_some();
+            let newest = naive.range(..freed_at).next_back().copied();
+            // A blanket counts as one pin at its start.
+            let newest = match (newest, from.map(u64::from)) {
+                (Some(newest), Some(from)) => Some(newest.min(from)),
+                (newest, _) => newest,
+            };
+            pins.pinned(TxnId(birth), TxnId(freed_at)) == seen
+                && pins.contains(TxnId(birth)) == naive.contains(&birth)
+                && pins.newest_below(TxnId(freed_at)).map(|pin| pin.0) == newest
+        }
+
+        /// However many there are, none is forgotten, and the order of adding does not matter.
+        fn never_pins_too_little(states: Vec<u8>, birth: u8, freed_at: u8) -> bool {
+            let mut all: Vec<u8> = states.iter().flat_map(|s| [*s, s.wrapping_mul(37)]).collect();
+            all.extend((0..90).map(|i| i * 2));
+            let pins = of(&all);
+            let seen = all.iter().any(|state| birth <= *state && *state < freed_at);
+            let (birth, freed_at) = (TxnId(u64::from(birth)), TxnId(u64::from(freed_at)));
+            let ordered: Vec<_> = pins.iter().collect();
+            (!seen || pins.pinned(birth, freed_at))
+                && pins.len() <= PINS_MAX
+                && ordered.iter().all(|range| range.0 <= range.1)
+                && ordered.windows(2).all(|pair| pair[0].1 < pair[1].0)
+        }
+    }
+
+    #[test]
+    fn what_a_state_sees() {
+        let pins = of(&[5]);
+        let pinned = |birth, freed_at| pins.pinned(TxnId(birth), TxnId(freed_at));
+        assert!(pinned(5, 6), "born in the state");
+        assert!(pinned(1, 6));
+        assert!(!pinned(1, 5), "freed by the state");
+        assert!(!pinned(6, 9), "born after it");
+        assert!(!pinned(5, 5), "never seen by anybody");
+    }
+
+    #[test]
+    fn everything() {
+        let mut pins = of(&[3, 9]);
+        pins.pin_everything();
+        assert!(
+            pins.pinned(TxnId(0), TxnId(1)) && pins.pinned(TxnId(u64::MAX - 1), TxnId(u64::MAX))
+        );
+        assert!(!pins.pinned(TxnId(7), TxnId(7)));
+        assert_eq!(pins.len(), 1);
+        pins.clear();
+        assert!(!pins.pinned(TxnId(0), TxnId(u64::MAX)));
+    }
+}

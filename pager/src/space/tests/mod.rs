@@ -9,6 +9,7 @@ use crate::page::OWNED_BYTES;
 use crate::pins::Pins;
 use crate::{Damage, Error, PageId, Result, TxnId};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::vec::Vec;
 use std::{format, vec};
 
@@ -28,7 +29,7 @@ pub(super) struct Mock {
     /// Pages in the seal chain.
     pub(super) chain: HashSet<u32>,
     /// Per held state, the pages it reaches.
-    pub(super) held: BTreeMap<u64, HashSet<u32>>,
+    pub(super) held: BTreeMap<u64, Rc<HashSet<u32>>>,
     /// Do not check pages that are started: for damaged stores.
     pub(super) hostile: bool,
 }
@@ -127,6 +128,10 @@ impl SpaceHost for Mock {
 /// First page of what the tree reaches, its pages, and their birth.
 pub(super) type Live = BTreeMap<u32, (u32, TxnId)>;
 
+fn pages(live: &Live) -> HashSet<u32> {
+    live.iter().flat_map(|(first, run)| *first..*first + run.0).collect()
+}
+
 /// A committed state.
 #[derive(Clone)]
 pub(super) struct Committed {
@@ -135,6 +140,8 @@ pub(super) struct Committed {
     pub(super) live: Live,
     /// Bytes of the space pages when it was committed.
     pub(super) bodies: BTreeMap<u32, Vec<u8>>,
+    /// All pages it reaches: the tree's and the space's.
+    reached: Rc<HashSet<u32>>,
 }
 
 struct Savepoint {
@@ -166,7 +173,13 @@ impl Store {
     pub(super) fn new(page_size: usize) -> Store {
         let space = Space::new(2);
         let live = Live::new();
-        let empty = Committed { txn: TxnId(2), space, live: live.clone(), bodies: BTreeMap::new() };
+        let empty = Committed {
+            txn: TxnId(2),
+            space,
+            live: live.clone(),
+            bodies: BTreeMap::new(),
+            reached: Rc::default(),
+        };
         Store {
             mock: Mock::new(page_size),
             latest: empty.clone(),
@@ -187,9 +200,7 @@ impl Store {
         let mut held = BTreeMap::new();
         for state in [&self.latest, &self.durable].into_iter().chain(&self.readers) {
             pins.add(state.txn);
-            let live = state.live.iter().flat_map(|(first, run)| *first..*first + run.0);
-            let reached = live.chain(state.bodies.keys().copied()).collect();
-            let _ = held.insert(state.txn.0, reached);
+            let _ = held.insert(state.txn.0, Rc::clone(&state.reached));
         }
         if let Some(from) = self.pinned_from {
             pins.blanket(from);
@@ -197,8 +208,7 @@ impl Store {
         self.mock.pins_now = pins;
         self.mock.held = held;
         for savepoint in &self.savepoints {
-            let live = savepoint.live.iter().flat_map(|(first, run)| *first..*first + run.0);
-            let _ = self.mock.held.insert(savepoint.birth.0, live.collect());
+            let _ = self.mock.held.insert(savepoint.birth.0, Rc::new(pages(&savepoint.live)));
         }
     }
 
@@ -330,7 +340,10 @@ impl Store {
         assert_eq!(record, record_again);
         let bodies = self.account(&again);
         let live = core::mem::take(&mut self.live);
-        self.latest = Committed { txn: birth, space: again, live, bodies };
+        let mut reached = pages(&live);
+        reached.extend(bodies.keys());
+        let reached = Rc::new(reached);
+        self.latest = Committed { txn: birth, space: again, live, bodies, reached };
         Ok(())
     }
 
