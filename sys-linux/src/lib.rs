@@ -1,3 +1,64 @@
+//! Linux behind mapleaf's mapping trait: one file, mapped once, through direct system calls.
+//!
+//! `no_std`, no heap, no libc. [`FileMapping`] implements [`mapleaf_pager::Mapping`]; what a system
+//! does with folios, barriers and address space is decided here and nowhere above.
+//!
+//! | module | system calls |
+//! |---|---|
+//! | `span` | mmap, munmap, mprotect, madvise, msync |
+//! | `file` | openat, fstat, statfs, statx, pwrite, pwritev2, fallocate, ftruncate, fdatasync |
+//! | `lock`, `barrier` | flock; whose barrier runs on which descriptor |
+//! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
+//! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
 #![no_std]
 #![deny(unsafe_code)]
-//! Linux behind the mapping trait.
+
+#[cfg(test)]
+extern crate std;
+
+mod barrier;
+mod bits;
+mod error;
+mod file;
+mod fork;
+mod lock;
+mod mapping;
+mod memory;
+mod open;
+mod options;
+mod span;
+mod turn;
+mod twin;
+
+pub use error::OpenError;
+pub use file::{FileIdentity, identity, lives_in_memory};
+pub use mapping::FileMapping;
+pub use memory::memory_limit;
+pub use options::{Access, OpenOptions, WriteMode};
+/// Descriptors, as [`FileMapping::from_fd`] takes them.
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// `AT_PAGESZ`—bytes of a page of this machine's memory: 4, 16 or 64 KiB.
+#[must_use]
+pub fn host_page() -> usize {
+    rustix::param::page_size()
+}
+
+/// `getrandom(2)`—random bytes for a new store: 16 for its UUID, 8 for its salts. Waits only early
+/// in a machine's boot.
+///
+/// # Errors
+/// [`OpenError::Sys`] where the system refuses.
+///
+/// ```
+/// assert_ne!(mapleaf_sys_linux::entropy()?, mapleaf_sys_linux::entropy()?);
+/// # Ok::<(), mapleaf_sys_linux::OpenError>(())
+/// ```
+pub fn entropy() -> Result<[u8; 24], OpenError> {
+    use rustix::rand::{GetRandomFlags, getrandom};
+    let mut bytes = [0; 24];
+    let call = || getrandom(&mut bytes[..], GetRandomFlags::empty());
+    // Requests of up to 256 bytes are answered whole.
+    file::retry(call).map_err(OpenError::sys("getrandom"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,358 @@
+//! The mapping contract over one file: the read view, and either one view or two.
+
+#![allow(unsafe_code)] // Implements the unsafe mapping contract.
+
+use crate::barrier::Barriers;
+use crate::error::core_error;
+use crate::file::{
+    FileIdentity, cut, extend, growth_target, retry, size_limit, sync, write_durable,
+};
+use crate::fork::Birthplace;
+use crate::host_page;
+use crate::lock::Ticket;
+use crate::options::{Access, WriteMode};
+use crate::span::Span;
+use crate::turn::Turn;
+use crate::twin::{Twin, UNIT};
+use core::fmt;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use mapleaf_pager::{Advice, Bytes, Error, Mapping, Result};
+use rustix::io::Errno;
+use rustix::mm::Advice as Madvice;
+
+/// Longest range that is flushed alone, in bytes; what is longer takes the file with it.
+const RANGED_FLUSH_BYTES_MAX: u64 = 1 << 20;
+
+/// Ranges of less than this part of the mapping get no access pattern of their own: each would
+/// split the kernel's record of the map, of which a process can have 65,530 pieces.
+const ADVISED_PART: u64 = 64;
+
+/// A file, mapped. See [`open`](FileMapping::open), and [`Mapping`] for what its methods promise.
+///
+/// Stores reach the file by [`WriteMode`]. A forked child's handle reads, and refuses all else with
+/// `EPERM`; a write transaction that was open at the fork must not be used in the child.
+pub struct FileMapping {
+    // Dropped in this order: the maps, the descriptors and with them the lock, then the ticket.
+    view: Span,
+    twin: Option<Twin>,
+    barriers: Barriers,
+    here: Birthplace,
+    _ticket: Ticket,
+    len: AtomicU64,
+    growth: Turn<()>,
+    file_identity: FileIdentity,
+    mode: WriteMode,
+    read_only: bool,
+    in_memory: bool,
+    sparse: AtomicBool,
+    sparse_from: u64,
+    grain: u64,
+}
+
+/// What opening has put together.
+pub(crate) struct Parts {
+    pub(crate) view: Span,
+    pub(crate) twin: Option<Twin>,
+    pub(crate) barriers: Barriers,
+    pub(crate) here: Birthplace,
+    pub(crate) ticket: Ticket,
+    pub(crate) len: u64,
+    pub(crate) file_identity: FileIdentity,
+    pub(crate) mode: WriteMode,
+    pub(crate) read_only: bool,
+    pub(crate) in_memory: bool,
+    pub(crate) sparse_from: u64,
+    pub(crate) page_size: u64,
+}
+
+impl FileMapping {
+    pub(crate) fn from_parts(parts: Parts) -> FileMapping {
+        let mapping = FileMapping {
+            view: parts.view,
+            twin: parts.twin,
+            barriers: parts.barriers,
+            here: parts.here,
+            _ticket: parts.ticket,
+            len: AtomicU64::new(parts.len),
+            growth: Turn::new(()),
+            file_identity: parts.file_identity,
+            mode: parts.mode,
+            read_only: parts.read_only,
+            in_memory: parts.in_memory,
+            sparse: AtomicBool::new(false),
+            sparse_from: parts.sparse_from,
+            grain: parts.page_size.max(UNIT as u64).max(host_page() as u64),
+        };
+        mapping.advise_whole();
+        mapping
+    }
+
+    /// How stores reach the file; never `Auto`.
+    #[must_use]
+    pub fn mode(&self) -> WriteMode {
+        self.mode
+    }
+
+    /// How the file is being read now; never `Auto`.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        if self.sparse.load(Ordering::Relaxed) { Access::Sparse } else { Access::Resident }
+    }
+
+    /// Which file this is.
+    #[must_use]
+    pub fn file_identity(&self) -> FileIdentity {
+        self.file_identity
+    }
+
+    /// Bytes that the file can grow to while it is open.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> u64 {
+        self.view.len() as u64
+    }
+
+    /// Bytes claimed and not yet published or discarded; 0 in place.
+    #[must_use]
+    pub fn claimed_bytes(&self) -> u64 {
+        self.twin.as_ref().map_or(0, Twin::claimed_bytes)
+    }
+
+    /// Bytes of the twin that memory may stand behind, what is claimed included; 0 in place.
+    #[must_use]
+    pub fn twin_bytes(&self) -> u64 {
+        self.twin.as_ref().map_or(0, Twin::resident_bytes)
+    }
+
+    /// Large pages where they do no harm, or no read-ahead, by the file's size.
+    fn advise_whole(&self) {
+        let sparse = self.len() > self.sparse_from || self.sparse_from == 0;
+        let advice = if sparse {
+            Madvice::Random
+        } else if self.large_folios_welcome() {
+            Madvice::LinuxHugepage
+        } else {
+            Madvice::LinuxNoHugepage
+        };
+        self.sparse.store(sparse, Ordering::Relaxed);
+        self.view.advise(0..self.view.len(), advice);
+    }
+
+    /// A store through the map dirties all of a folio; without such stores, or without a disk to
+    /// write to, large ones are all gain.
+    fn large_folios_welcome(&self) -> bool {
+        self.mode == WriteMode::Shadow || self.read_only || self.in_memory
+    }
+
+    /// Whether this handle may change the file.
+    fn changeable(&self) -> Result<()> {
+        if self.read_only {
+            Err(Error::ReadOnly)
+        } else if self.here.is_elsewhere() {
+            Err(Error::Io { code: Errno::PERM.raw_os_error() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The part of a range that is inside the mapping, which fits the address space.
+    fn clip(&self, range: &Bytes) -> Bytes {
+        let end = range.end.min(self.len());
+        range.start.min(end)..end
+    }
+
+    /// Writes a range out with one barrier, whichever way its bytes reached the page cache.
+    fn sync_view(&self, range: Range<usize>) -> Result<()> {
+        self.barriers.run_mapped(|| retry(|| self.view.sync(range.clone())))
+    }
+
+    /// Writes a range out with one barrier, from the twin. Units not claimed are taken from the read
+    /// view: published and perhaps not flushed yet, they must become durable with the others.
+    ///
+    /// # Safety
+    /// As [`Mapping::publish_and_flush`].
+    unsafe fn write_through(&self, twin: &Twin, range: Bytes) -> Result<()> {
+        let len = self.len() as usize;
+        // SAFETY: the range is inside both views; what is claimed here is changed by nobody else.
+        unsafe { twin.claim(&range, true, self.view.base(), len) };
+        let start = range.start as usize / UNIT * UNIT;
+        let end = (range.end as usize).next_multiple_of(UNIT).min(len);
+        // SAFETY: claimed, and nobody refers to these bytes, by the caller's promise.
+        let bytes = unsafe { twin.bytes(start, end) };
+        self.barriers.run(|file| write_durable(file, bytes, start as u64))?;
+        twin.discard(&range);
+        Ok(())
+    }
+}
+
+// SAFETY: the read view is a map of the file over reserved address space that stays until drop, as
+// does the anonymous twin; `len` never exceeds the reservation, and the file is at least that long
+// (growth lengthens it first, `shrink` is told that nobody looks; nobody else cuts it, by the
+// promise given to `open`). Publishing writes exactly the units claimed, from the twin to the file,
+// which Linux' page cache shows in the read view at once. Nobody else writes: the lock, the list of
+// open files and the promise given to `open` see to it.
+unsafe impl Mapping for FileMapping {
+    #[inline]
+    fn base(&self) -> NonNull<u8> {
+        self.view.base()
+    }
+
+    #[inline]
+    fn write_base(&self) -> NonNull<u8> {
+        self.twin.as_ref().map_or(self.view.base(), Twin::base)
+    }
+
+    #[inline]
+    fn len(&self) -> u64 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// In place, write-back is by host page; positioned writes are by unit.
+    fn write_unit(&self) -> u32 {
+        let unit = if self.mode == WriteMode::InPlace { host_page() } else { UNIT };
+        u32::try_from(unit).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    fn claimed(&self, offset: u64) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.claimed(offset))
+    }
+
+    unsafe fn claim(&self, range: Bytes, keep: bool) -> Result<()> {
+        self.changeable()?;
+        let len = self.len();
+        if range.start > range.end || range.end > len {
+            return Err(Error::InvalidArgument);
+        }
+        if let Some(twin) = &self.twin {
+            // SAFETY: inside both views (checked above, and the twin is let grow with the file);
+            // the caller claims for itself alone.
+            unsafe { twin.claim(&range, keep, self.view.base(), len as usize) };
+        }
+        Ok(())
+    }
+
+    unsafe fn discard(&self, range: Bytes) {
+        if let Some(twin) = &self.twin {
+            twin.discard(&self.clip(&range));
+        }
+    }
+
+    unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()> {
+        self.changeable()?;
+        let Some(twin) = &self.twin else { return Ok(()) };
+        for range in ranges {
+            let (range, len) = (self.clip(range), self.len() as usize);
+            // SAFETY: nobody refers to the claimed bytes, by the caller's promise.
+            unsafe { twin.publish(&range, len, self.barriers.file()) }.map_err(core_error)?;
+        }
+        Ok(())
+    }
+
+    unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
+        self.changeable()?;
+        match ranges {
+            [] => Ok(()),
+            [range] if range.end.saturating_sub(range.start) <= RANGED_FLUSH_BYTES_MAX => {
+                let range = addresses(&self.clip(range));
+                self.sync_view(range)
+            }
+            _ => self.barriers.run(sync),
+        }
+    }
+
+    unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
+        self.changeable()?;
+        let range = self.clip(&range);
+        match &self.twin {
+            _ if range.is_empty() => Ok(()),
+            // SAFETY: as this function, inside the mapping.
+            Some(twin) => unsafe { self.write_through(twin, range) },
+            None => self.sync_view(addresses(&range)),
+        }
+    }
+
+    fn grow(&self, len: u64) -> Result<()> {
+        self.changeable()?;
+        let _turn = self.growth.lock();
+        let old = self.len();
+        if len <= old {
+            return Ok(());
+        }
+        let most = self.reserved_bytes().min(size_limit());
+        if len > most {
+            return Err(Error::Full);
+        }
+        let needed = len.next_multiple_of(self.grain).min(most);
+        let wanted = growth_target(old, needed, self.grain).min(most).max(needed);
+        if let Some(twin) = &self.twin {
+            twin.allow(wanted as usize).map_err(core_error)?;
+        }
+        let backed = self.twin.is_none();
+        let new = extend(self.barriers.file(), old, needed, wanted, backed).map_err(core_error)?;
+        self.len.store(new, Ordering::Release);
+        if new > self.sparse_from && !self.sparse.load(Ordering::Relaxed) {
+            self.advise_whole();
+        }
+        Ok(())
+    }
+
+    unsafe fn shrink(&self, len: u64) -> Result<()> {
+        self.changeable()?;
+        let _turn = self.growth.lock();
+        let new = len.checked_next_multiple_of(self.grain).unwrap_or(u64::MAX);
+        if new >= self.len() {
+            return Ok(());
+        }
+        cut(self.barriers.file(), new).map_err(|errno| Error::Io { code: errno.raw_os_error() })?;
+        self.len.store(new, Ordering::Release);
+        if let Some(twin) = &self.twin {
+            twin.cut(new as usize);
+        }
+        Ok(())
+    }
+
+    /// `Sequential` on a small range reads it ahead; `Random` and `Huge` there do nothing.
+    fn advise(&self, range: Bytes, advice: Advice) {
+        let range = self.clip(&range);
+        let small = (range.end - range.start).saturating_mul(ADVISED_PART) < self.len();
+        let advice = match advice {
+            Advice::WillNeed => Madvice::WillNeed,
+            // Leaves the pages mapped, and the first to go when memory is short.
+            Advice::DontNeed => Madvice::LinuxCold,
+            Advice::Sequential if small => Madvice::WillNeed,
+            _ if small => return,
+            Advice::Random => Madvice::Random,
+            Advice::Sequential => Madvice::Sequential,
+            Advice::Huge if self.large_folios_welcome() => Madvice::LinuxHugepage,
+            _ => return,
+        };
+        self.view.advise(addresses(&range), advice);
+    }
+
+    #[inline]
+    fn pressure(&self) -> bool {
+        self.twin.as_ref().is_some_and(Twin::over_budget)
+    }
+
+    fn relax(&self) {
+        rustix::thread::sched_yield();
+    }
+}
+
+/// A range of the mapping as a range of addresses: what is inside the mapping fits.
+fn addresses(range: &Bytes) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+impl fmt::Debug for FileMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileMapping")
+            .field("file", &self.file_identity)
+            .field("len", &self.len())
+            .field("mode", &self.mode)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
+    }
+}
