@@ -1,58 +1,182 @@
 //! A place in a tree that can move both ways.
 
-use crate::Entry;
 use crate::error::Result;
 use crate::key::Key;
-use core::marker::PhantomData;
+use crate::node::LeafView;
+use crate::path::{At, Place};
+use crate::tree::{bytes_of, entry_of};
+use crate::{Entry, Tree};
 use mapleaf_pager::Pages;
 
 /// A place in a tree. A new cursor is at no entry: `next` goes to the first, `prev` to the last.
-/// Past an end it is at no entry either, and the way back leads to the entry at that end.
+/// Past an end it is at no entry either, and the way back leads to the entry at that end. After a
+/// `seek` that found nothing it is between the entries around the key.
+///
+/// A move within a leaf touches that leaf only; one to the next leaf costs O(1) pages on average, a
+/// seek the tree's height. Nothing allocates. The errors are those of damage, as for [`Tree`]; after
+/// an error the cursor is as new.
 #[derive(Clone)]
 pub struct Cursor<'a, P: Pages<'a>> {
-    _p: PhantomData<(&'a (), P)>,
+    tree: Tree<'a, P>,
+    place: Place,
+    /// The leaf of the entry here.
+    leaf: Option<LeafView<'a>>,
 }
 
 impl<'a, P: Pages<'a>> Cursor<'a, P> {
-    /// Goes to `key` if it is in the tree, else to no entry.
-    pub fn seek(&mut self, _key: &[u8]) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+    pub(crate) fn new(tree: Tree<'a, P>) -> Cursor<'a, P> {
+        Cursor { tree, place: Place::new(), leaf: None }
     }
+
+    /// Moves as `step` says; it returns the leaf of the entry it came to.
+    pub(crate) fn moved(
+        &mut self,
+        step: impl FnOnce(&mut Place) -> Result<Option<LeafView<'a>>>,
+    ) -> Result<()> {
+        self.leaf = None;
+        self.leaf = step(&mut self.place)?;
+        Ok(())
+    }
+
+    /// Whether both are at the same entry of the same tree.
+    pub(crate) fn is_at(&self, other: &Cursor<'a, P>) -> bool {
+        self.place.entry() == other.place.entry()
+    }
+
+    /// Goes to `key` if it is in the tree, else to no entry: between those around it.
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn seek(&mut self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        let tree = self.tree;
+        self.moved(|place| place.seek(tree.pages, &tree.record, key))?;
+        self.current()
+    }
+
     /// Goes to `key`, or else to the next larger key.
-    pub fn seek_at_or_after(&mut self, _key: &[u8]) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn seek_at_or_after(&mut self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        match self.seek(key)? {
+            None => self.next(),
+            here => Ok(here),
+        }
     }
+
     /// Goes to `key`, or else to the next smaller key.
-    pub fn seek_at_or_before(&mut self, _key: &[u8]) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn seek_at_or_before(&mut self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        match self.seek(key)? {
+            None => self.prev(),
+            here => Ok(here),
+        }
     }
+
     /// Goes to the first entry.
+    ///
+    /// # Errors
+    /// Damage.
     pub fn first(&mut self) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+        let tree = self.tree;
+        self.moved(|place| place.first(tree.pages, &tree.record))?;
+        self.current()
     }
+
     /// Goes to the last entry.
+    ///
+    /// # Errors
+    /// Damage.
     pub fn last(&mut self) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+        let tree = self.tree;
+        self.moved(|place| place.last(tree.pages, &tree.record))?;
+        self.current()
     }
+
     /// Goes to the next entry.
-    #[allow(clippy::should_implement_trait)] // Lending both ways, with errors: not an iterator.
+    ///
+    /// # Errors
+    /// Damage.
+    #[allow(clippy::should_implement_trait)] // Both ways, with errors: not an iterator.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+        self.advance()?;
+        self.current()
     }
+
+    /// Goes to the next entry, without reading it.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        if let (Some(step), Some(leaf)) = (self.place.entry(), &self.leaf)
+            && step.index() + 1 < leaf.count()
+        {
+            self.place.path.set_entry(step.index() + 1);
+            return Ok(());
+        }
+        let tree = self.tree;
+        self.moved(|place| place.next(tree.pages, &tree.record))
+    }
+
     /// Goes to the entry before.
+    ///
+    /// # Errors
+    /// Damage.
+    #[inline]
     pub fn prev(&mut self) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+        self.retreat()?;
+        self.current()
     }
+
+    /// Goes to the entry before, without reading it.
+    #[inline]
+    pub(crate) fn retreat(&mut self) -> Result<()> {
+        if let (Some(step), Some(_)) = (self.place.entry(), &self.leaf)
+            && step.index() > 0
+        {
+            self.place.path.set_entry(step.index() - 1);
+            return Ok(());
+        }
+        let tree = self.tree;
+        self.moved(|place| place.prev(tree.pages, &tree.record))
+    }
+
+    /// The leaf here, and the entry's index in it.
+    #[inline]
+    fn here(&self) -> Option<(&LeafView<'a>, usize)> {
+        debug_assert_eq!(self.leaf.is_some(), self.place.at == At::Entry);
+        Some((self.leaf.as_ref()?, self.place.entry()?.index()))
+    }
+
     /// The entry here.
+    ///
+    /// # Errors
+    /// Damage.
+    #[inline]
     pub fn current(&self) -> Result<Option<Entry<'a>>> {
-        unimplemented!()
+        self.here().map(|(leaf, i)| entry_of(self.tree.pages, leaf, i)).transpose()
     }
+
     /// The key here.
+    ///
+    /// # Errors
+    /// Damage.
     pub fn key(&self) -> Result<Option<Key<'a>>> {
-        unimplemented!()
+        self.here().map(|(leaf, i)| leaf.key(i)).transpose()
     }
+
     /// The value here.
+    ///
+    /// # Errors
+    /// Damage.
     pub fn value(&self) -> Result<Option<&'a [u8]>> {
-        unimplemented!()
+        let value = self.here().map(|(leaf, i)| leaf.value(i)).transpose()?;
+        value.map(|value| bytes_of(self.tree.pages, value)).transpose()
+    }
+
+    /// The steps to here, for comparing places.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 }

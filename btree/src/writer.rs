@@ -1,9 +1,12 @@
 //! The write transaction with its open trees.
 
-use crate::error::Result;
-use crate::{Tree, TreeMut, TreeNames, TreeRecord};
-use core::marker::PhantomData;
-use mapleaf_pager::{Durability, TxnId, WriteTxn};
+use crate::edit::{Editor, Source};
+use crate::error::{Error, Result};
+use crate::node::max_key_len;
+use crate::open_trees::OpenTrees;
+use crate::redo::{log_create, log_drop, log_rename};
+use crate::{Catalog, Tree, TreeMut, TreeNames, TreeRecord};
+use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn};
 
 /// Trees that can be open in one write transaction.
 pub const TREES_MAX: usize = 64;
@@ -32,8 +35,8 @@ impl TreeOptions {
 /// that undid its creation or renaming, is [`NoSuchTree`](crate::Error::NoSuchTree).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TreeHandle {
-    slot: u8,
-    generation: u32,
+    pub(crate) slot: u8,
+    pub(crate) generation: u32,
 }
 
 /// A savepoint of a [`Writer`].
@@ -45,74 +48,335 @@ pub struct Savepoint {
 
 /// The write transaction and its open trees. Dropping it without [`commit`](Writer::commit) rolls
 /// back.
+///
+/// Nothing here allocates. Operations on names cost a lookup in the catalog, which is a tree as any
+/// other. Beside what a method names, the errors are those of the store
+/// ([`Full`](mapleaf_pager::Error::Full), [`Io`](mapleaf_pager::Error::Io)) and damage; an error in
+/// the middle of a change marks the transaction, which can then only be rolled back.
 pub struct Writer<'s> {
-    _p: PhantomData<WriteTxn<'s>>,
+    txn: WriteTxn<'s>,
+    /// The catalog's record; the state's root data once the open trees are written back.
+    catalog: TreeRecord,
+    open: OpenTrees,
+    /// Nothing is logged: what is done comes from the log.
+    silent: bool,
 }
 
 impl<'s> Writer<'s> {
     /// Starts with the trees of the state that `txn` builds on.
-    pub fn new(_txn: WriteTxn<'s>) -> Result<Writer<'s>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`TreeRecord::decode`].
+    pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
+        let catalog = TreeRecord::decode((&txn).root())?;
+        Ok(Writer { txn, catalog, open: OpenTrees::new(), silent: false })
     }
+
+    /// As [`new`](Writer::new), for what the log says: it is not logged again.
+    pub(crate) fn replaying(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
+        Ok(Writer { silent: true, ..Writer::new(txn)? })
+    }
+
     /// The transaction below: its number, its pages.
     #[must_use]
     pub fn txn(&self) -> &WriteTxn<'s> {
-        unimplemented!()
+        &self.txn
     }
-    /// Creates the tree `name` and opens it. `TreeExists`, `TooManyTrees`, `KeyTooLong`.
-    pub fn create(&mut self, _name: &str, _options: TreeOptions) -> Result<TreeHandle> {
-        unimplemented!()
+
+    /// The transaction below, with all that was done in its catalog; uncommitted.
+    ///
+    /// # Errors
+    /// Those of the store, and damage: the transaction is rolled back.
+    pub fn into_txn(mut self) -> Result<WriteTxn<'s>> {
+        self.write_back()?;
+        Ok(self.txn)
     }
-    /// Opens the tree `name`. `NoSuchTree`, `TooManyTrees`.
-    pub fn open(&mut self, _name: &str) -> Result<TreeHandle> {
-        unimplemented!()
+
+    /// The catalog, to be changed. Names are logged one by one, not as its entries.
+    fn names(&mut self) -> Editor<'_, 's> {
+        Editor { txn: &mut self.txn, record: &mut self.catalog, log: None }
     }
+
+    fn check_name(&self, name: &str) -> Result<()> {
+        let limit_bytes = max_key_len((&self.txn).page_size()).min(NAME_BYTES_MAX);
+        if name.len() > limit_bytes { Err(Error::KeyTooLong { limit_bytes }) } else { Ok(()) }
+    }
+
+    /// The record of a tree as the catalog has it.
+    fn stored(&self, name: &[u8]) -> Result<Option<TreeRecord>> {
+        let value = Tree::open(&self.txn, self.catalog).get(name)?;
+        value.map(TreeRecord::decode).transpose()
+    }
+
+    /// Stores a record in the catalog, unless it is there already.
+    fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
+        let bytes = record.encode();
+        if Tree::open(&self.txn, self.catalog).get(name)? == Some(&bytes) {
+            return Ok(());
+        }
+        let mut names = self.names();
+        let mut place = names.seek(name)?;
+        names.put(&mut place, name, Source::Bytes(&bytes)).map(drop)
+    }
+
+    /// Removes a name from the catalog.
+    fn unname(&mut self, name: &[u8]) -> Result<()> {
+        let mut names = self.names();
+        let mut place = names.seek(name)?;
+        if place.entry().is_some() { names.remove(&mut place) } else { Ok(()) }
+    }
+
+    /// Marks the transaction as failed if a change broke off in the middle.
+    fn whole<T>(&mut self, changed: Result<T>) -> Result<T> {
+        if changed.is_err() {
+            self.txn.fail();
+        }
+        changed
+    }
+
+    /// Writes the records of the open trees back to the catalog, and its record to the root data.
+    fn write_back(&mut self) -> Result<()> {
+        for slot in 0..self.open.len() {
+            let Some(record) = self.open.dirty_record(slot) else { continue };
+            let mut name = [0; NAME_BYTES_MAX];
+            let stored = self.open.name(slot).unwrap_or_default();
+            let Some(name) = name.get_mut(..stored.len()) else { continue };
+            name.copy_from_slice(stored);
+            self.store(name, &record)?;
+            self.open.set_clean(slot);
+        }
+        self.txn.set_root(&self.catalog.encode());
+        Ok(())
+    }
+
+    /// Creates the tree `name` and opens it.
+    ///
+    /// # Errors
+    /// [`TreeExists`](Error::TreeExists), [`TooManyTrees`](Error::TooManyTrees),
+    /// [`KeyTooLong`](Error::KeyTooLong).
+    pub fn create(&mut self, name: &str, options: TreeOptions) -> Result<TreeHandle> {
+        self.check_name(name)?;
+        let key = name.as_bytes();
+        if self.stored(key)?.is_some() {
+            return Err(Error::TreeExists);
+        }
+        self.open.room_for(key)?;
+        let record = TreeRecord { tag: options.tag, ..TreeRecord::default() };
+        self.store(key, &record)?;
+        if !self.silent {
+            log_create(&mut self.txn, key, options.tag);
+        }
+        let opened = self.open.open(key, record).and_then(|tree| {
+            self.open.set_named(usize::from(tree.slot))?;
+            Ok(tree)
+        });
+        self.whole(opened)
+    }
+
+    /// Opens the tree `name`.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree), [`TooManyTrees`](Error::TooManyTrees): no more than
+    /// [`TREES_MAX`] are open at a time, nor than have names of 4 KiB together.
+    pub fn open(&mut self, name: &str) -> Result<TreeHandle> {
+        let key = name.as_bytes();
+        if let Some(tree) = self.open.find(key).and_then(|slot| self.open.handle(slot)) {
+            return Ok(tree);
+        }
+        let record = self.stored(key)?.ok_or(Error::NoSuchTree)?;
+        self.open.open(key, record)
+    }
+
     /// Opens the tree `name`, and creates it where there is none.
-    pub fn open_or_create(&mut self, _name: &str, _options: TreeOptions) -> Result<TreeHandle> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As [`create`](Writer::create), without `TreeExists`.
+    pub fn open_or_create(&mut self, name: &str, options: TreeOptions) -> Result<TreeHandle> {
+        match self.open(name) {
+            Err(Error::NoSuchTree) => self.create(name, options),
+            other => other,
+        }
     }
+
     /// The names and records of all trees.
+    ///
+    /// # Errors
+    /// Those of the store, and damage.
     pub fn list(&mut self) -> Result<TreeNames<'_, &WriteTxn<'s>>> {
-        unimplemented!()
+        self.write_back()?;
+        Ok(Catalog::new(&self.txn)?.list())
     }
-    /// Renames a tree; open handles go on with it. `NoSuchTree`, `TreeExists`.
-    pub fn rename(&mut self, _from: &str, _to: &str) -> Result<()> {
-        unimplemented!()
+
+    /// Renames a tree; open handles go on with it. To its own name: nothing happens.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree), [`TreeExists`](Error::TreeExists),
+    /// [`KeyTooLong`](Error::KeyTooLong), [`TooManyTrees`](Error::TooManyTrees) (no room for a longer
+    /// name of an open tree).
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+        self.check_name(to)?;
+        let (old, new) = (from.as_bytes(), to.as_bytes());
+        let stored = self.stored(old)?.ok_or(Error::NoSuchTree)?;
+        if old == new {
+            return Ok(());
+        }
+        if self.stored(new)?.is_some() {
+            return Err(Error::TreeExists);
+        }
+        let slot = self.open.find(old);
+        if slot.is_some() {
+            self.open.room_for_name(new)?;
+        }
+        let record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
+        self.store(new, &record)?;
+        let moved = self.unname(old).and_then(|()| match slot {
+            Some(slot) => self.open.rename(slot, new),
+            None => Ok(()),
+        });
+        self.whole(moved)?;
+        if !self.silent {
+            log_rename(&mut self.txn, old, new);
+        }
+        Ok(())
     }
-    /// Drops the tree `name` and frees its pages. False where there is none.
-    pub fn drop_tree(&mut self, _name: &str) -> Result<bool> {
-        unimplemented!()
+
+    /// Drops the tree `name` and frees its pages, at the cost of a visit to each page's header. False
+    /// where there is none.
+    ///
+    /// # Errors
+    /// Those of the store, and damage.
+    pub fn drop_tree(&mut self, name: &str) -> Result<bool> {
+        let key = name.as_bytes();
+        let Some(stored) = self.stored(key)? else { return Ok(false) };
+        let slot = self.open.find(key);
+        let mut record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
+        self.unname(key)?;
+        if let Some(slot) = slot {
+            self.open.close(slot);
+        }
+        Editor { txn: &mut self.txn, record: &mut record, log: None }.clear()?;
+        if !self.silent {
+            log_drop(&mut self.txn, key);
+        }
+        Ok(true)
     }
+
     /// Sets the tag of a tree.
-    pub fn set_tag(&mut self, _tree: TreeHandle, _tag: u64) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree).
+    pub fn set_tag(&mut self, tree: TreeHandle, tag: u64) -> Result<()> {
+        let slot = self.open.slot(tree)?;
+        let editor = self.open.edit(slot, &mut self.txn, self.silent)?;
+        editor.record.tag = tag;
+        if let Some(mut log) = editor.log {
+            log.tag(editor.txn, tag);
+        }
+        Ok(())
     }
+
     /// The record of an open tree, as it is now.
-    pub fn record(&self, _tree: TreeHandle) -> Result<TreeRecord> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree).
+    pub fn record(&self, tree: TreeHandle) -> Result<TreeRecord> {
+        self.open.record(self.open.slot(tree)?).ok_or(Error::NoSuchTree)
     }
+
     /// The tree, to change.
-    pub fn tree(&mut self, _tree: TreeHandle) -> Result<TreeMut<'_, 's>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree).
+    pub fn tree(&mut self, tree: TreeHandle) -> Result<TreeMut<'_, 's>> {
+        let slot = self.open.slot(tree)?;
+        self.open.tree_mut(slot, &mut self.txn, self.silent)
     }
+
     /// The tree, to read.
-    pub fn tree_ref(&self, _tree: TreeHandle) -> Result<Tree<'_, &WriteTxn<'s>>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](Error::NoSuchTree).
+    pub fn tree_ref(&self, tree: TreeHandle) -> Result<Tree<'_, &WriteTxn<'s>>> {
+        Ok(Tree::open(&self.txn, self.record(tree)?))
     }
+
     /// Starts a savepoint; they nest.
+    ///
+    /// # Errors
+    /// Those of the store, and damage.
     pub fn savepoint(&mut self) -> Result<Savepoint> {
-        unimplemented!()
+        self.write_back()?;
+        let clock = self.open.tick()?;
+        Ok(Savepoint { pages: self.txn.savepoint()?, clock })
     }
+
     /// Takes back everything since the savepoint, and ends it and all younger ones.
-    pub fn rollback_to(&mut self, _savepoint: Savepoint) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`Stale`](mapleaf_pager::Error::Stale): it ended before; damage.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.txn.rollback_to(savepoint.pages)?;
+        self.open.unbind_all();
+        let read = self.read_back(savepoint.clock);
+        self.whole(read)
     }
+
+    /// Reads the records of the open trees from the catalog again; closes what has no such tree there.
+    fn read_back(&mut self, clock: u32) -> Result<()> {
+        self.catalog = TreeRecord::decode((&self.txn).root())?;
+        for slot in 0..self.open.len() {
+            let Some(name) = self.open.name(slot) else { continue };
+            // Named since: the tree of that name in the catalog, if any, is another.
+            let stored = if self.open.named(slot) > clock { None } else { self.stored(name)? };
+            match stored {
+                Some(record) => self.open.set_record(slot, record),
+                None => self.open.close(slot),
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the savepoint and all younger ones, and keeps what was done since.
-    pub fn release(&mut self, _savepoint: Savepoint) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`Stale`](mapleaf_pager::Error::Stale): it ended before.
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
+        Ok(self.txn.release(savepoint.pages)?)
     }
+
     /// Commits; `Ok` carries the number of the new state.
-    pub fn commit(self, _durability: Durability) -> Result<TxnId> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed, or
+    /// (an error of a flush) it is not known.
+    pub fn commit(self, durability: Durability) -> Result<TxnId> {
+        Ok(self.into_txn()?.commit(durability)?)
+    }
+
+    /// Opens a tree in the slot that the log has for it.
+    pub(crate) fn bind(&mut self, slot: u8, name: &str) -> Result<()> {
+        let slot = usize::from(slot);
+        if slot >= TREES_MAX {
+            return Err(Error::TooManyTrees);
+        }
+        if self.open.find(name.as_bytes()) == Some(slot) {
+            return Ok(());
+        }
+        // Trees that earlier transactions had in this slot, or this tree in another, are done with.
+        self.write_back()?;
+        self.open.close(slot);
+        if let Some(other) = self.open.find(name.as_bytes()) {
+            self.open.close(other);
+        }
+        let record = self.stored(name.as_bytes())?.ok_or(Error::NoSuchTree)?;
+        if self.open.room_for_name(name.as_bytes()).is_err() {
+            (0..self.open.len()).for_each(|slot| self.open.close(slot));
+        }
+        self.open.open_at(slot, name.as_bytes(), record).map(drop)
+    }
+
+    /// The tree that the log has in a slot.
+    pub(crate) fn bound(&self, slot: u8) -> Result<TreeHandle> {
+        self.open.handle(usize::from(slot)).ok_or(Error::NoSuchTree)
     }
 }

@@ -1,0 +1,425 @@
+//! A place in a tree: the pages from the root down to a leaf, and where on each.
+
+use crate::TreeRecord;
+use crate::error::{Error, Result};
+use crate::node::{InnerView, LeafView};
+use crate::record::HEIGHT_MAX;
+use mapleaf_pager::{Damage, PageId, Pages, kind};
+
+/// Cache lines of a child asked for before it is looked at: header, prefix and the first heads.
+pub(crate) const PREFETCH_LINES: usize = 4;
+
+/// A page on the way, and the child taken there (in a leaf: the entry).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(crate) page: PageId,
+    /// No page has 2^16 children or entries.
+    index: u16,
+}
+
+impl Step {
+    pub(crate) fn new(page: PageId, index: usize) -> Step {
+        debug_assert!(index <= usize::from(u16::MAX));
+        Step { page, index: index as u16 }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        usize::from(self.index)
+    }
+}
+
+/// The steps from the root to a leaf. Empty in an empty tree.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Path {
+    steps: heapless::Vec<Step, HEIGHT_MAX>,
+}
+
+impl Path {
+    pub(crate) const fn new() -> Path {
+        Path { steps: heapless::Vec::new() }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.steps.clear();
+    }
+
+    /// Number of steps: the tree's height, once the path leads to a leaf.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Level of the leaf, the root being level 0.
+    pub(crate) fn leaf_level(&self) -> usize {
+        self.steps.len().saturating_sub(1)
+    }
+
+    /// The step at `level`.
+    ///
+    /// # Errors
+    /// `Depth`: the path is not that long.
+    pub(crate) fn step(&self, level: usize) -> Result<Step> {
+        self.steps.get(level).copied().ok_or(Error::corrupt(PageId::NONE, Damage::Depth))
+    }
+
+    /// The last step: the leaf and the entry.
+    pub(crate) fn leaf_step(&self) -> Result<Step> {
+        self.step(self.leaf_level())
+    }
+
+    /// Changes the step at `level`, which is there.
+    pub(crate) fn set(&mut self, level: usize, page: PageId, index: usize) {
+        if let Some(step) = self.steps.get_mut(level) {
+            *step = Step::new(page, index);
+        }
+    }
+
+    /// Changes where the last step points to.
+    pub(crate) fn set_entry(&mut self, index: usize) {
+        if let Some(step) = self.steps.last_mut() {
+            *step = Step::new(step.page, index);
+        }
+    }
+
+    /// Appends a step.
+    ///
+    /// # Errors
+    /// `Depth`: the path is as long as it can be.
+    pub(crate) fn push(&mut self, page: PageId, index: usize) -> Result<()> {
+        self.steps.push(Step::new(page, index)).map_err(|_| Error::corrupt(page, Damage::Depth))
+    }
+
+    /// Removes the last step.
+    pub(crate) fn pop(&mut self) -> Option<Step> {
+        self.steps.pop()
+    }
+
+    /// Puts a new root above the path.
+    ///
+    /// # Errors
+    /// As [`push`](Path::push).
+    pub(crate) fn push_root(&mut self, page: PageId, index: usize) -> Result<()> {
+        self.steps
+            .insert(0, Step::new(page, index))
+            .map_err(|_| Error::corrupt(page, Damage::Depth))
+    }
+
+    /// Takes the root off the path.
+    pub(crate) fn pop_root(&mut self) {
+        if !self.steps.is_empty() {
+            self.steps.remove(0);
+        }
+    }
+
+    /// Keeps the first `levels` steps.
+    pub(crate) fn truncate(&mut self, levels: usize) {
+        self.steps.truncate(levels);
+    }
+
+    /// Goes down from page `id`, appending steps until there are `height`; `pick` says which child of
+    /// an inner page to take. The leaf's step points to its first entry.
+    pub(crate) fn down<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        id: PageId,
+        height: usize,
+        pick: impl Fn(&InnerView<'a>) -> Result<usize>,
+    ) -> Result<LeafView<'a>> {
+        let mut id = id;
+        while self.steps.len() + 1 < height {
+            let page = inner(pages, id)?;
+            let index = pick(&page)?;
+            let child = page.child(index)?;
+            pages.prefetch(child, PREFETCH_LINES);
+            self.push(id, index)?;
+            id = child;
+        }
+        self.push(id, 0)?;
+        leaf(pages, id)
+    }
+
+    /// Goes to the leaf on the right, its first entry; `None` (and the path as it was) past the last.
+    pub(crate) fn next_leaf<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
+        let height = self.len();
+        for level in (0..self.leaf_level()).rev() {
+            let step = self.step(level)?;
+            let page = inner(pages, step.page)?;
+            let index = step.index() + 1;
+            if index <= page.count() {
+                self.truncate(level);
+                self.push(step.page, index)?;
+                if index < page.count() {
+                    pages.prefetch(page.child(index + 1)?, PREFETCH_LINES);
+                }
+                return self.down(pages, page.child(index)?, height, |_| Ok(0)).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes to the leaf on the left, its last entry; `None` (and the path as it was) before the first.
+    pub(crate) fn prev_leaf<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
+        let height = self.len();
+        for level in (0..self.leaf_level()).rev() {
+            let step = self.step(level)?;
+            if let Some(index) = step.index().checked_sub(1) {
+                let page = inner(pages, step.page)?;
+                self.truncate(level);
+                self.push(step.page, index)?;
+                let leaf = self.down(pages, page.child(index)?, height, |p| Ok(p.count()))?;
+                self.set_entry(leaf.count() - 1);
+                return Ok(Some(leaf));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether every inner step takes the last child.
+    pub(crate) fn on_right_edge<'a, P: Pages<'a>>(&self, pages: P) -> Result<bool> {
+        for level in 0..self.leaf_level() {
+            let step = self.step(level)?;
+            if step.index() < inner(pages, step.page)?.count() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The inner page `id`.
+///
+/// # Errors
+/// As [`InnerView::new`]; a leaf here is `Depth`.
+#[inline]
+pub(crate) fn inner<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<InnerView<'a>> {
+    let body = pages.page(id)?;
+    InnerView::new(body, id).map_err(|error| misplaced(error, body, id))
+}
+
+/// The leaf `id`, which is not empty: empty ones are removed, and iteration relies on it.
+///
+/// # Errors
+/// As [`LeafView::new`]; an inner page here is `Depth`, an empty leaf `Layout`.
+#[inline]
+pub(crate) fn leaf<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<LeafView<'a>> {
+    let body = pages.page(id)?;
+    match LeafView::new(body, id) {
+        Ok(leaf) if leaf.count() > 0 => Ok(leaf),
+        Ok(_) => Err(Error::corrupt(id, Damage::Layout)),
+        Err(error) => Err(misplaced(error, body, id)),
+    }
+}
+
+/// A page of the tree at the wrong level says so.
+#[cold]
+fn misplaced(error: Error, body: &[u8], id: PageId) -> Error {
+    let in_tree = matches!(body.first(), Some(&kind::INNER | &kind::LEAF));
+    if in_tree && error == Error::corrupt(id, Damage::Kind) {
+        return Error::corrupt(id, Damage::Depth);
+    }
+    error
+}
+
+/// Where a place is: at an entry or between two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum At {
+    /// Nowhere: before the first entry and behind the last.
+    #[default]
+    Nowhere,
+    /// At the entry that the path leads to.
+    Entry,
+    /// Before the entry that the path leads to (which may be one behind the leaf's last).
+    Gap,
+}
+
+/// A place in a tree that can be moved; what it points into is given with each move.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Place {
+    pub(crate) path: Path,
+    pub(crate) at: At,
+}
+
+impl Place {
+    pub(crate) const fn new() -> Place {
+        Place { path: Path::new(), at: At::Nowhere }
+    }
+
+    /// Index of the entry in its leaf; `None` at no entry.
+    pub(crate) fn entry(&self) -> Option<Step> {
+        if self.at == At::Entry { self.path.leaf_step().ok() } else { None }
+    }
+
+    /// The leaf of the entry here; `None` at no entry.
+    pub(crate) fn leaf<'a, P: Pages<'a>>(&self, pages: P) -> Result<Option<LeafView<'a>>> {
+        self.entry().map(|step| leaf(pages, step.page)).transpose()
+    }
+
+    /// After an error the place is nowhere.
+    fn settled<T>(&mut self, moved: Result<T>) -> Result<T> {
+        if moved.is_err() {
+            *self = Place::new();
+        }
+        moved
+    }
+
+    fn go<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        pick: impl Fn(&InnerView<'a>) -> Result<usize>,
+    ) -> Result<Option<LeafView<'a>>> {
+        self.path.clear();
+        self.at = At::Nowhere;
+        if record.height == 0 {
+            return Ok(None);
+        }
+        self.path.down(pages, record.root, usize::from(record.height), pick).map(Some)
+    }
+
+    /// Goes to the first entry.
+    pub(crate) fn first<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+    ) -> Result<Option<LeafView<'a>>> {
+        let leaf = self.go(pages, record, |_| Ok(0));
+        if let Ok(Some(_)) = leaf {
+            self.at = At::Entry;
+        }
+        self.settled(leaf)
+    }
+
+    /// Goes to the last entry.
+    pub(crate) fn last<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+    ) -> Result<Option<LeafView<'a>>> {
+        let leaf = self.go(pages, record, |page| Ok(page.count()));
+        if let Ok(Some(leaf)) = leaf {
+            self.path.set_entry(leaf.count() - 1);
+            self.at = At::Entry;
+        }
+        self.settled(leaf)
+    }
+
+    /// Goes to `key` where it is in the tree (and returns its leaf), else between the entries around.
+    pub(crate) fn seek<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        key: &[u8],
+    ) -> Result<Option<LeafView<'a>>> {
+        let sought = self.try_seek(pages, record, key);
+        self.settled(sought)
+    }
+
+    fn try_seek<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        key: &[u8],
+    ) -> Result<Option<LeafView<'a>>> {
+        let Some(leaf) = self.go(pages, record, |page| page.search(key))? else {
+            return Ok(None);
+        };
+        let (index, found) = leaf.lower_bound(key)?;
+        self.path.set_entry(index);
+        self.at = if found { At::Entry } else { At::Gap };
+        Ok(found.then_some(leaf))
+    }
+
+    /// Goes to the next entry, or behind the last.
+    pub(crate) fn next<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+    ) -> Result<Option<LeafView<'a>>> {
+        if self.at == At::Nowhere || self.path.is_empty() {
+            return self.first(pages, record);
+        }
+        let moved = self.try_next(pages);
+        self.settled(moved)
+    }
+
+    fn try_next<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
+        let step = self.path.leaf_step()?;
+        let here = leaf(pages, step.page)?;
+        let index = step.index() + usize::from(self.at == At::Entry);
+        self.path.set_entry(index);
+        let found = if index < here.count() { Some(here) } else { self.path.next_leaf(pages)? };
+        self.at = if found.is_some() { At::Entry } else { At::Gap };
+        Ok(found)
+    }
+
+    /// Goes to the entry before, or before the first.
+    pub(crate) fn prev<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+    ) -> Result<Option<LeafView<'a>>> {
+        if self.at == At::Nowhere || self.path.is_empty() {
+            return self.last(pages, record);
+        }
+        let moved = self.try_prev(pages);
+        self.settled(moved)
+    }
+
+    fn try_prev<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
+        let step = self.path.leaf_step()?;
+        let found = match step.index().checked_sub(1) {
+            Some(index) => {
+                self.path.set_entry(index);
+                Some(leaf(pages, step.page)?)
+            }
+            None => self.path.prev_leaf(pages)?,
+        };
+        self.at = if found.is_some() { At::Entry } else { At::Gap };
+        Ok(found)
+    }
+
+    /// Goes to the last entry for which `below` holds, which does so up to some key and not above.
+    pub(crate) fn last_where<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        below: impl Fn(&crate::Key<'_>) -> bool,
+    ) -> Result<Option<LeafView<'a>>> {
+        let sought = self.gap_behind(pages, record, &below);
+        self.settled(sought)?;
+        if self.path.is_empty() { Ok(None) } else { self.prev(pages, record) }
+    }
+
+    fn gap_behind<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        below: &impl Fn(&crate::Key<'_>) -> bool,
+    ) -> Result<()> {
+        let found = self.go(pages, record, |page| {
+            partition(page.count(), |i| Ok(below(&page.separator(i)?.key())))
+        })?;
+        if let Some(leaf) = found {
+            self.path.set_entry(partition(leaf.count(), |i| Ok(below(&leaf.key(i)?)))?);
+            self.at = At::Gap;
+        }
+        Ok(())
+    }
+}
+
+/// The number of indices below `len` for which `holds`, which does so up to one and not behind.
+fn partition(len: usize, holds: impl Fn(usize) -> Result<bool>) -> Result<usize> {
+    let (mut first, mut end) = (0, len);
+    while first < end {
+        let middle = first + (end - first) / 2;
+        if holds(middle)? {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    Ok(first)
+}
