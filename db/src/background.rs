@@ -1,0 +1,88 @@
+//! The thread that makes checkpoints beside the writer.
+
+use crate::store::Store;
+use mapleaf_pager::Error;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+#[derive(Default)]
+struct Wishes {
+    due: bool,
+    stop: bool,
+    /// The last checkpoint failed.
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct Bell {
+    wishes: Mutex<Wishes>,
+    rung: Condvar,
+}
+
+impl Bell {
+    fn lock(&self) -> MutexGuard<'_, Wishes> {
+        // Three plain values: whole even where a thread died while it held them.
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread. Dropping it waits for the checkpoint in progress, if any.
+pub(crate) struct Background {
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Background {
+    /// Starts the thread. Where the system has no thread to give there is none: commits then make
+    /// their checkpoints themselves.
+    pub(crate) fn start(store: Arc<Store>) -> Background {
+        let bell = Arc::new(Bell::default());
+        let heard = Arc::clone(&bell);
+        let thread = Builder::new().name("mapleaf".into()).spawn(move || run(&store, &heard));
+        Background { bell, thread: thread.ok() }
+    }
+
+    /// Says that a checkpoint is due.
+    pub(crate) fn wake(&self) {
+        let mut wishes = self.bell.lock();
+        if !wishes.due {
+            wishes.due = true;
+            self.bell.rung.notify_one();
+        }
+    }
+
+    /// Why the last checkpoint failed, if it did.
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.bell.lock().error
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.bell.lock().stop = true;
+        self.bell.rung.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(store: &Store, bell: &Bell) {
+    let mut wishes = bell.lock();
+    while !wishes.stop {
+        if !wishes.due {
+            wishes = bell.rung.wait(wishes).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        wishes.due = false;
+        drop(wishes);
+        let result = if store.checkpoint_due() { store.checkpoint().map(drop) } else { Ok(()) };
+        wishes = bell.lock();
+        wishes.error = match result {
+            // A commit makes one itself just now.
+            Ok(()) | Err(Error::CheckpointBusy) => None,
+            Err(error) => Some(error),
+        };
+    }
+}

@@ -1,0 +1,276 @@
+//! How a database is made or opened.
+
+#![allow(unsafe_code)] // Passes the caller's promise about the file on.
+
+use crate::buffered::{self, BufferedFile};
+use crate::database::Database;
+use crate::error::{Error, Name, Result};
+use crate::memory::Memory;
+use crate::store::{self, Store};
+use crate::{entropy, lock};
+use mapleaf_pager::{Mapping, Options};
+use std::fs::OpenOptions;
+use std::path::Path;
+
+/// Reader slots by default: snapshots that can be held at a time. A slot is 16 bytes.
+const READERS_DEFAULT: usize = 1024;
+
+/// What memory and buffered files may grow to by default, where there is so much address space.
+const CAPACITY_DEFAULT: u64 = if cfg!(windows) { 4 << 30 } else { 64 << 30 };
+
+/// What to do where there is a file, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Create {
+    /// Make the file if there is none.
+    #[default]
+    IfMissing,
+    /// Make the file; fail if there is one.
+    New,
+    /// Open the file; fail if there is none.
+    Never,
+}
+
+/// Choices for opening a database; see [`Database::builder`].
+///
+/// ```
+/// use mapleaf::{Builder, Create};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.leaf");
+/// let db = Builder::new().page_size(16_384).create(Create::New).open_buffered(&path)?;
+/// assert_eq!(db.stats().store.page_size, 16_384);
+/// drop(db);
+/// assert!(Builder::new().create(Create::New).open_buffered(&path).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    options: Options,
+    create: Create,
+    readers: usize,
+    background: bool,
+    capacity_bytes: Option<u64>,
+    #[cfg(target_os = "linux")]
+    mapping: mapleaf_sys_linux::OpenOptions,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// The defaults: pages of 4 KiB, a log of 1 MiB that grows with the file to 64 MiB, 1,024 reader
+    /// slots, checkpoints by a thread in the background.
+    #[must_use]
+    pub fn new() -> Builder {
+        Builder {
+            options: Options::default(),
+            create: Create::IfMissing,
+            readers: READERS_DEFAULT,
+            background: true,
+            capacity_bytes: None,
+            #[cfg(target_os = "linux")]
+            mapping: mapleaf_sys_linux::OpenOptions::default(),
+        }
+    }
+
+    /// Page size in bytes of a new database: a power of two from 4,096 (512 in memory) to 65,536. A
+    /// file that is there must have this one.
+    #[must_use]
+    pub fn page_size(mut self, bytes: u32) -> Builder {
+        self.options.page_size = Some(bytes);
+        self
+    }
+
+    /// Bytes of a new database's log at first, and at most; 0 for none: each durable commit then writes
+    /// all the pages it changed.
+    #[must_use]
+    pub fn log_bytes(mut self, first: u64, max: u64) -> Builder {
+        self.options.log_bytes = first;
+        self.options.log_bytes_max = max;
+        self
+    }
+
+    /// Open for reading: beside other readers, without changing a byte. Fails with
+    /// [`NeedsRecovery`](crate::StoreError::NeedsRecovery) where a writer died or is yet to close.
+    #[must_use]
+    pub fn read_only(mut self, yes: bool) -> Builder {
+        self.options.read_only = yes;
+        self
+    }
+
+    /// With [`read_only`](Builder::read_only): open at the last checkpoint, and leave out what was
+    /// committed after it, where the log would have to be replayed.
+    #[must_use]
+    pub fn at_checkpoint(mut self, yes: bool) -> Builder {
+        self.options.at_checkpoint = yes;
+        self
+    }
+
+    /// What to do where there is a file, or none.
+    #[must_use]
+    pub fn create(mut self, create: Create) -> Builder {
+        self.create = create;
+        self
+    }
+
+    /// Snapshots that can be held at a time; at least 1.
+    #[must_use]
+    pub fn reader_slots(mut self, slots: u32) -> Builder {
+        self.readers = slots.max(1) as usize;
+        self
+    }
+
+    /// Whether a thread of the database's own makes checkpoints when they are due. Without it a commit
+    /// makes one when the log is full, or the program by [`Database::checkpoint`].
+    #[must_use]
+    pub fn background(mut self, yes: bool) -> Builder {
+        self.background = yes;
+        self
+    }
+
+    /// The size in bytes that the database may reach while it is open, in address space that is set
+    /// aside at once (1 TiB for [`open`](Builder::open), 64 GiB of memory that is not used until it is
+    /// needed otherwise); less where the system refuses.
+    #[must_use]
+    pub fn capacity_bytes(mut self, bytes: u64) -> Builder {
+        self.capacity_bytes = Some(bytes);
+        self
+    }
+
+    /// How stores reach the file.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn write_mode(mut self, mode: mapleaf_sys_linux::WriteMode) -> Builder {
+        self.mapping.mode = mode;
+        self
+    }
+
+    /// How the file is expected to be read.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn access(mut self, access: mapleaf_sys_linux::Access) -> Builder {
+        self.mapping.access = access;
+        self
+    }
+
+    /// Opens the file through a mapping; see [`Database::open`].
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    ///
+    /// # Safety
+    /// As [`Database::open`].
+    #[cfg(target_os = "linux")]
+    pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
+        use crate::words::Words;
+        use std::ffi::CString;
+        use std::os::unix::ffi::OsStrExt;
+        let path = path.as_ref();
+        let name = Name::of(path);
+        let options = self.fresh_options();
+        let as_c = CString::new(path.as_os_str().as_bytes())
+            .map_err(|error| name.io("cannot open", error.into()))?;
+        let create = self.may_create() && (self.create != Create::New || new_file(path, &name)?);
+        let mapping = mapleaf_sys_linux::OpenOptions {
+            create,
+            read_only: options.read_only,
+            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32) as usize,
+            reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
+            ..self.mapping
+        };
+        // SAFETY: the caller's promise: nobody else changes the file.
+        let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
+        let mapping: Box<dyn Mapping> = Box::new(mapped.map_err(|error| open_error(&name, error))?);
+        let store = if mapping.is_empty() && create {
+            store::create(&name, mapping, self.readers, &options)?
+        } else {
+            let (words, mut replayer) = (Words::new(self.readers), mapleaf_btree::Replayer::new());
+            // SAFETY: the caller's promise: mapleaf wrote the file.
+            unsafe { Store::open(mapping, words, &options, &mut replayer) }
+                .map_err(|error| name.error(error))?
+        };
+        Ok(Database::new(store, name, self.background))
+    }
+
+    /// Opens the file by reading it into memory; see [`Database::open_buffered`].
+    ///
+    /// # Errors
+    /// As [`Database::open_buffered`].
+    pub fn open_buffered(&self, path: impl AsRef<Path>) -> Result<Database> {
+        let path = path.as_ref();
+        let name = Name::of(path);
+        let options = self.fresh_options();
+        let mut how = OpenOptions::new();
+        how.read(true).write(!options.read_only);
+        if self.may_create() {
+            how.create(true).create_new(self.create == Create::New);
+        }
+        let opened = lock::open(&mut how, path, options.read_only);
+        let file = opened.map_err(|error| name.io("cannot open", error))?;
+        let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
+        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
+        let read = BufferedFile::open(file, capacity, options.read_only);
+        let mapping: Box<dyn Mapping> = Box::new(read.map_err(|error| match error {
+            buffered::OpenError::Io(error) => name.io("cannot read", error),
+            buffered::OpenError::Memory => name.io("cannot read", std::io::ErrorKind::OutOfMemory.into()),
+        })?);
+        let store = if mapping.is_empty() && self.may_create() {
+            store::create(&name, mapping, self.readers, &options)?
+        } else {
+            store::open_proven(&name, mapping, self.readers, &options)?
+        };
+        Ok(Database::new(store, name, self.background))
+    }
+
+    /// Makes a database that lives in memory and ends with it; see [`Database::in_memory`].
+    ///
+    /// # Errors
+    /// [`StoreError::Full`](crate::StoreError::Full): no memory to be had;
+    /// [`InvalidArgument`](crate::StoreError::InvalidArgument): a page size out of range, or read-only.
+    pub fn in_memory(&self) -> Result<Database> {
+        let name = Name::memory();
+        let mut options = self.fresh_options();
+        // Nothing survives: a log would be work for nothing.
+        (options.log_bytes, options.log_bytes_max) = (0, 0);
+        let memory = Memory::new(self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT));
+        let mapping = Box::new(memory.map_err(|error| name.error(error))?);
+        let store = store::create(&name, mapping, self.readers, &options)?;
+        Ok(Database::new(store, name, self.background))
+    }
+
+    fn may_create(&self) -> bool {
+        self.create != Create::Never && !self.options.read_only
+    }
+
+    /// The options with random numbers of their own.
+    fn fresh_options(&self) -> Options {
+        let mut options = self.options;
+        (options.uuid, options.entropy) = entropy::new();
+        options
+    }
+}
+
+/// Makes the file, which must not be there.
+#[cfg(target_os = "linux")]
+fn new_file(path: &Path, name: &Name) -> Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) => Err(name.io("cannot create", error)),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_error(name: &Name, error: mapleaf_sys_linux::OpenError) -> Error {
+    use mapleaf_sys_linux::OpenError;
+    use std::io;
+    match error {
+        OpenError::Busy => Error::InUse { path: name.path().unwrap_or(Path::new("")).to_path_buf() },
+        OpenError::Sys { call: _, errno } => {
+            name.io("cannot open", io::Error::from_raw_os_error(errno))
+        }
+        other => name.io("cannot open", io::Error::other(other)),
+    }
+}

@@ -1,0 +1,267 @@
+//! The write transaction.
+
+use crate::database::Inner;
+use crate::error::Result;
+use crate::read::ReadTxn;
+use crate::turns::Turn;
+use mapleaf_btree::{
+    Result as TreeResult, Savepoint, Tree, TreeHandle, TreeMut, TreeNames, TreeOptions, TreeRecord,
+    Writer,
+};
+use mapleaf_pager::{Durability, TxnId};
+use std::fmt;
+
+/// A tree of the write transaction, to read.
+pub type WriteReadTree<'a, 'db> = Tree<'a, &'a mapleaf_pager::WriteTxn<'db>>;
+
+/// The names and records of the write transaction's trees.
+pub type WriteTrees<'a, 'db> = TreeNames<'a, &'a mapleaf_pager::WriteTxn<'db>>;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for &str {}
+    impl Sealed for &String {}
+    impl Sealed for mapleaf_btree::TreeHandle {}
+}
+
+/// What names a tree of a [`WriteTxn`]: a name (the tree is made where there is none) or a handle.
+pub trait TreeRef: sealed::Sealed {
+    #[doc(hidden)]
+    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle>;
+}
+
+impl TreeRef for &str {
+    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
+        writer.open_or_create(self, TreeOptions::default())
+    }
+}
+
+impl TreeRef for &String {
+    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
+        self.as_str().resolve(writer)
+    }
+}
+
+impl TreeRef for TreeHandle {
+    fn resolve(self, _writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
+        Ok(self)
+    }
+}
+
+/// The one write transaction of a database. Dropping it without [`commit`](WriteTxn::commit) leaves no
+/// trace. `Send`.
+///
+/// ```
+/// # let db = mapleaf::Database::in_memory()?;
+/// let mut txn = db.write()?;
+/// // Handles are `Copy`: several trees can be written in turn.
+/// let (users, years) = (txn.open_or_create("users")?, txn.open_or_create("years")?);
+/// for (name, year) in [("ada", "1815"), ("alan", "1912")] {
+///     txn.tree(users)?.insert(name.as_bytes(), year.as_bytes())?;
+///     txn.tree(years)?.insert(year.as_bytes(), name.as_bytes())?;
+/// }
+/// txn.commit()?;
+/// # Ok::<(), mapleaf::Error>(())
+/// ```
+pub struct WriteTxn<'db> {
+    /// Ends before the turn does.
+    writer: Writer<'db>,
+    turn: Turn<'db>,
+    inner: &'db Inner,
+}
+
+impl<'db> WriteTxn<'db> {
+    pub(crate) fn begin(inner: &'db Inner, turn: Turn<'db>) -> Result<WriteTxn<'db>> {
+        let txn = inner.when_free(&turn, || inner.store.begin_write())?;
+        let writer = Writer::new(txn).map_err(|error| inner.name.error(error))?;
+        Ok(WriteTxn { writer, turn, inner })
+    }
+
+    /// Makes the tree `name` and opens it.
+    ///
+    /// # Errors
+    /// [`TreeExists`](crate::TreeError::TreeExists), [`TooManyTrees`](crate::TreeError::TooManyTrees)
+    /// (at most [`TREES_MAX`](crate::TREES_MAX) a transaction),
+    /// [`KeyTooLong`](crate::TreeError::KeyTooLong) for a name of more than
+    /// [`NAME_BYTES_MAX`](crate::NAME_BYTES_MAX).
+    pub fn create(&mut self, name: &str) -> TreeResult<TreeHandle> {
+        self.writer.create(name, TreeOptions::default())
+    }
+
+    /// As [`create`](WriteTxn::create), with options: a tag.
+    ///
+    /// # Errors
+    /// As [`create`](WriteTxn::create).
+    pub fn create_with(&mut self, name: &str, options: TreeOptions) -> TreeResult<TreeHandle> {
+        self.writer.create(name, options)
+    }
+
+    /// Opens the tree `name`.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree), [`TooManyTrees`](crate::TreeError::TooManyTrees).
+    pub fn open(&mut self, name: &str) -> TreeResult<TreeHandle> {
+        self.writer.open(name)
+    }
+
+    /// Opens the tree `name`, and makes it where there is none.
+    ///
+    /// # Errors
+    /// As [`create`](WriteTxn::create), but for `TreeExists`.
+    pub fn open_or_create(&mut self, name: &str) -> TreeResult<TreeHandle> {
+        self.writer.open_or_create(name, TreeOptions::default())
+    }
+
+    /// The tree of that name (made where there is none) or handle, to change.
+    ///
+    /// # Errors
+    /// As [`open_or_create`](WriteTxn::open_or_create); for a handle whose tree was dropped
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree).
+    pub fn tree(&mut self, tree: impl TreeRef) -> TreeResult<TreeMut<'_, 'db>> {
+        let handle = tree.resolve(&mut self.writer)?;
+        self.writer.tree(handle)
+    }
+
+    /// The tree, to read; several can be at a time.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree).
+    pub fn tree_ref(&self, tree: TreeHandle) -> TreeResult<WriteReadTree<'_, 'db>> {
+        self.writer.tree_ref(tree)
+    }
+
+    /// The tree's record as it is now: entries, pages, height, tag.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree).
+    pub fn record(&self, tree: TreeHandle) -> TreeResult<TreeRecord> {
+        self.writer.record(tree)
+    }
+
+    /// The names and records of all trees, in the names' order.
+    ///
+    /// # Errors
+    /// Damage; a full file (what changed of the records is written to the catalog before).
+    pub fn trees(&mut self) -> TreeResult<WriteTrees<'_, 'db>> {
+        self.writer.list()
+    }
+
+    /// Gives a tree another name; open handles go on with it.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree), [`TreeExists`](crate::TreeError::TreeExists).
+    pub fn rename(&mut self, from: &str, to: &str) -> TreeResult<()> {
+        self.writer.rename(from, to)
+    }
+
+    /// Drops the tree `name` with all its entries; false where there is none.
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn drop_tree(&mut self, name: &str) -> TreeResult<bool> {
+        self.writer.drop_tree(name)
+    }
+
+    /// Sets the tag of a tree: any number, the program's own.
+    ///
+    /// # Errors
+    /// [`NoSuchTree`](crate::TreeError::NoSuchTree).
+    pub fn set_tag(&mut self, tree: TreeHandle, tag: u64) -> TreeResult<()> {
+        self.writer.set_tag(tree, tag)
+    }
+
+    /// Starts a savepoint; they nest.
+    ///
+    /// ```
+    /// # let db = mapleaf::Database::in_memory()?;
+    /// let mut txn = db.write()?;
+    /// let users = txn.open_or_create("users")?;
+    /// let before = txn.savepoint()?;
+    /// txn.tree(users)?.insert(b"ada", b"1815")?;
+    /// txn.rollback_to(before)?;
+    /// assert!(txn.tree(users)?.is_empty());
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TxnFailed`](crate::StoreError::TxnFailed); a full file.
+    pub fn savepoint(&mut self) -> TreeResult<Savepoint> {
+        self.writer.savepoint()
+    }
+
+    /// Takes back everything since the savepoint, and ends it and all younger ones. A transaction that
+    /// an error left half-way goes on from there.
+    ///
+    /// # Errors
+    /// [`Stale`](crate::StoreError::Stale): it ended before.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> TreeResult<()> {
+        self.writer.rollback_to(savepoint)
+    }
+
+    /// Ends the savepoint and all younger ones, and keeps what was done since.
+    ///
+    /// # Errors
+    /// [`Stale`](crate::StoreError::Stale): it ended before.
+    pub fn release(&mut self, savepoint: Savepoint) -> TreeResult<()> {
+        self.writer.release(savepoint)
+    }
+
+    /// The state before the transaction, as a snapshot: its values can be inserted.
+    ///
+    /// ```
+    /// # let db = mapleaf::Database::in_memory()?;
+    /// # let mut txn = db.write()?;
+    /// # txn.tree("users")?.insert(b"ada", b"1815")?;
+    /// # txn.commit()?;
+    /// let mut txn = db.write()?;
+    /// let base = txn.base()?;
+    /// let mut copy = txn.tree("copy")?;
+    /// for entry in base.tree("users")?.iter() {
+    ///     let (key, value) = entry?;
+    ///     copy.insert(&key.to_vec(), value)?;
+    /// }
+    /// txn.commit()?;
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadersFull`](crate::StoreError::ReadersFull).
+    pub fn base(&self) -> Result<ReadTxn<'db>> {
+        let snapshot = self.writer.txn().base();
+        Ok(ReadTxn::new(snapshot.map_err(|error| self.inner.name.error(error))?))
+    }
+
+    /// Commits: when it returns the transaction survives power loss. The number of the new state.
+    ///
+    /// # Errors
+    /// As [`commit_with`](WriteTxn::commit_with).
+    pub fn commit(self) -> Result<TxnId> {
+        self.commit_with(Durability::Sync)
+    }
+
+    /// Commits with this durability.
+    ///
+    /// # Errors
+    /// [`Full`](crate::StoreError::Full), [`TxnFailed`](crate::StoreError::TxnFailed),
+    /// [`Error::Io`](crate::Error::Io): rolled back. After an error from a flush every further
+    /// transaction is [`Poisoned`](crate::StoreError::Poisoned) until the database is opened anew.
+    pub fn commit_with(self, durability: Durability) -> Result<TxnId> {
+        let WriteTxn { writer, turn, inner } = self;
+        let txn = writer.commit(durability).map_err(|error| inner.name.error(error))?;
+        drop(turn);
+        inner.committed();
+        Ok(txn)
+    }
+
+    /// Ends the transaction without a trace; as dropping it.
+    pub fn rollback(self) {}
+}
+
+impl fmt::Debug for WriteTxn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTxn").field("txn", &self.writer.txn().id()).finish_non_exhaustive()
+    }
+}
+
+const fn send<T: Send>() {}
+const _: () = send::<WriteTxn<'static>>();
