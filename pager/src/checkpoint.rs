@@ -39,7 +39,12 @@ pub(crate) fn wait_for<'m, T>(lock: &'m Mutex<T>, mapping: &dyn Mapping) -> Mute
 }
 
 /// Stores a meta and makes it durable. The caller has the turn.
-pub(crate) fn store_meta(view: View<'_>, slot: u8, identity: &Identity, state: &State) -> Result<()> {
+pub(crate) fn store_meta(
+    view: View<'_>,
+    slot: u8,
+    identity: &Identity,
+    state: &State,
+) -> Result<()> {
     let offset = view.offset(PageId(u32::from(slot)));
     let len = meta::record_len(view.page_size());
     let range = offset..offset + len as u64;
@@ -119,7 +124,9 @@ impl<'s> Parts<'s> {
         }
         let wait_max = (latest.state.space.page_count / 16).max(FREED_DUE_MIN);
         latest.freed_durable > wait_max
-            || self.ring(&latest.state).is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)
+            || self
+                .ring(&latest.state)
+                .is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)
     }
 
     /// Makes everything committed survive power loss.

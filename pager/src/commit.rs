@@ -39,7 +39,9 @@ impl<'s> WriteTxn<'s> {
         self.settle()?;
         let ring = self.parts.ring(&self.writer.state);
         match ring {
-            Some(ring) if self.takes_log(&ring, durability)? => self.commit_logged(&ring, durability),
+            Some(ring) if self.takes_log(&ring, durability)? => {
+                self.commit_logged(&ring, durability)
+            }
             _ => self.commit_as_checkpoint(),
         }
     }

@@ -168,7 +168,8 @@ fn choose(mapping: &dyn Mapping, options: &Options) -> Result<(u8, Identity, Sta
         let wanted = wanted.max(mapping.write_unit());
         return Err(Error::Unsupported(Unsupported::PageSize { found: page_size, wanted }));
     }
-    let record = |slot: u8| bytes(u64::from(slot) << found.page_shift, meta::record_len(page_size as usize));
+    let record =
+        |slot: u8| bytes(u64::from(slot) << found.page_shift, meta::record_len(page_size as usize));
     let mut chosen: Option<(u8, Identity, State)> = None;
     for slot in [0, 1] {
         if !found.whole[usize::from(slot)] {
@@ -195,7 +196,8 @@ fn choose(mapping: &dyn Mapping, options: &Options) -> Result<(u8, Identity, Sta
 fn fits(state: &State, mapped: u64) -> Result<()> {
     let pages = state.space.page_count;
     let log_end = state.log.start.0.checked_add(state.log.pages);
-    let log_inside = state.log.pages == 0 || (state.log.start.0 >= 2 && log_end.is_some_and(|end| end <= pages));
+    let log_inside =
+        state.log.pages == 0 || (state.log.start.0 >= 2 && log_end.is_some_and(|end| end <= pages));
     if pages < 2 || u64::from(pages) > mapped {
         return Err(Error::corrupt(PageId(pages), Damage::OutOfRange));
     }

@@ -18,16 +18,16 @@ use crate::{Damage, Error, PageId, Result, TxnId};
 pub struct Snapshot<'s> {
     view: View<'s>,
     record: Record,
-    /// `None` where somebody else keeps the pin for `'s`.
-    slot: Option<Slot<'s>>,
+    /// The pin; ends when it is dropped.
+    _slot: Slot<'s>,
 }
 
 impl<'s> Snapshot<'s> {
     /// # Safety
     /// `record` is a committed state of this mapping, validated to lie within it, and stays pinned for
-    /// as long as the snapshot lives: by `slot`, or by somebody else for `'s`.
-    pub(crate) unsafe fn new(view: View<'s>, record: Record, slot: Option<Slot<'s>>) -> Snapshot<'s> {
-        Snapshot { view, record, slot }
+    /// as long as the snapshot lives, by `slot`.
+    pub(crate) unsafe fn new(view: View<'s>, record: Record, slot: Slot<'s>) -> Snapshot<'s> {
+        Snapshot { view, record, _slot: slot }
     }
 
     /// The pages in use in this state, metas, log and free pages included.
@@ -72,12 +72,17 @@ impl<'s> Parts<'s> {
     pub(crate) fn snapshot(&self, hint: usize) -> Result<Snapshot<'s>> {
         let (slot, record) = self.shared.pin(hint)?;
         // SAFETY: published records are committed states within the mapping; the slot pins it.
-        Ok(unsafe { Snapshot::new(self.view, record, Some(slot)) })
+        Ok(unsafe { Snapshot::new(self.view, record, slot) })
     }
 }
 
 /// Bytes from the start of a run to its value's end, as its first page says.
-pub(crate) fn run_bytes(id: PageId, first: &[u8], page_size: usize, page_count: u32) -> Result<usize> {
+pub(crate) fn run_bytes(
+    id: PageId,
+    first: &[u8],
+    page_size: usize,
+    page_count: u32,
+) -> Result<usize> {
     if kind_of(first) != kind::RUN {
         return Err(Error::corrupt(id, Damage::Kind));
     }
@@ -120,7 +125,11 @@ impl<'a> Pages<'a> for &'a Snapshot<'_> {
     fn run(self, id: PageId, len_bytes: u64) -> Result<&'a [u8]> {
         let whole = self.whole_run(id)?;
         let value = whole.get(HEADER_BYTES..).unwrap_or(&[]);
-        if value.len() as u64 == len_bytes { Ok(value) } else { Err(Error::corrupt(id, Damage::Layout)) }
+        if value.len() as u64 == len_bytes {
+            Ok(value)
+        } else {
+            Err(Error::corrupt(id, Damage::Layout))
+        }
     }
 
     #[inline]

@@ -58,10 +58,7 @@ impl<'s> WriteTxn<'s> {
         WriteTxn::begin_with(parts, writer)
     }
 
-    fn begin_with(
-        parts: Parts<'s>,
-        mut writer: MutexGuard<'s, Writer>,
-    ) -> Result<WriteTxn<'s>> {
+    fn begin_with(parts: Parts<'s>, mut writer: MutexGuard<'s, Writer>) -> Result<WriteTxn<'s>> {
         parts.begin_epoch(&mut writer.next)?;
         WriteTxn::begin_here(parts, writer)
     }
@@ -96,7 +93,16 @@ impl<'s> WriteTxn<'s> {
     pub(crate) fn split(&mut self) -> (Host<'_, 's>, &mut crate::space::Space) {
         let Writer { run, state, .. } = &mut *self.writer;
         let ring = state.log.start..PageId(state.log.start.0.saturating_add(state.log.pages));
-        (Host { view: self.parts.view, shared: self.parts.shared, core: self.parts.core, ring, run }, &mut state.space)
+        (
+            Host {
+                view: self.parts.view,
+                shared: self.parts.shared,
+                core: self.parts.core,
+                ring,
+                run,
+            },
+            &mut state.space,
+        )
     }
 
     /// The number pages are born with now. A savepoint raises it.
@@ -426,7 +432,11 @@ impl<'a> Pages<'a> for &'a WriteTxn<'_> {
 
     fn run(self, id: PageId, len_bytes: u64) -> Result<&'a [u8]> {
         let value = self.whole_run(id)?.get(HEADER_BYTES..).unwrap_or(&[]);
-        if value.len() as u64 == len_bytes { Ok(value) } else { Err(Error::corrupt(id, Damage::Layout)) }
+        if value.len() as u64 == len_bytes {
+            Ok(value)
+        } else {
+            Err(Error::corrupt(id, Damage::Layout))
+        }
     }
 
     fn prefetch(self, id: PageId, lines: usize) {

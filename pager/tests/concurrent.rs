@@ -45,7 +45,9 @@ fn mark_of(snapshot: &Snapshot<'_>) -> u64 {
         if page.is_some() {
             snapshot.verify(page).unwrap();
             let bytes = snapshot.page(page).unwrap();
-            assert!(bytes[16..].as_chunks::<8>().0.iter().all(|chunk| *chunk == mark.to_le_bytes()));
+            assert!(
+                bytes[16..].as_chunks::<8>().0.iter().all(|chunk| *chunk == mark.to_le_bytes())
+            );
         }
     }
     mark

@@ -13,8 +13,8 @@ mod double;
 
 use double::Double;
 use mapleaf_pager::{
-    Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog, Replay, Result, Root,
-    Savepoint, Snapshot, Store, WriteTxn, words_for,
+    Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog, Replay, Result,
+    Root, Savepoint, Snapshot, Store, WriteTxn, words_for,
 };
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::sync::atomic::AtomicU32;
@@ -47,7 +47,11 @@ fn get<'a, P: Pages<'a>>(pages: P, slot: usize) -> Result<Option<&'a [u8]>> {
     let (page, len) = entry(pages.page(index)?, slot);
     let Some(len) = len else { return Ok(None) };
     pages.verify(page)?;
-    if len > INLINE_MAX { pages.run(page, len as u64).map(Some) } else { Ok(Some(&pages.page(page)?[16..16 + len])) }
+    if len > INLINE_MAX {
+        pages.run(page, len as u64).map(Some)
+    } else {
+        Ok(Some(&pages.page(page)?[16..16 + len]))
+    }
 }
 
 fn values<'a, P: Pages<'a>>(pages: P) -> Result<Values> {
@@ -143,8 +147,8 @@ fn account(inspection: &Inspection<'_>) {
             let (page, len) = entry(snapshot.page(index).unwrap(), slot);
             let Some(len) = len else { continue };
             let pages = if len > INLINE_MAX { (len + 32).div_ceil(PAGE) } else { 1 };
-            for at in page.index()..page.index() + pages {
-                uses[at].push(format!("slot {slot}"));
+            for uses in &mut uses[page.index()..page.index() + pages] {
+                uses.push(format!("slot {slot}"));
             }
         }
     }
@@ -366,7 +370,7 @@ impl<'s> Era<'s> {
         let now = self.store.begin_read(1).unwrap();
         assert_eq!(&values(&now).unwrap(), self.newest(), "newest");
         for (snapshot, model) in &self.held {
-            assert_eq!(&values(snapshot).unwrap(), model, "held {:?}", (&*snapshot).txn());
+            assert_eq!(&values(snapshot).unwrap(), model, "held {:?}", snapshot.txn());
         }
         if let Some((txn, model)) = &self.txn {
             assert_eq!(&values(txn).unwrap(), model, "transaction");

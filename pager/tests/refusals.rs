@@ -207,7 +207,10 @@ fn foreign_and_strange_files_are_told_apart() {
         }
         image
     };
-    assert_eq!(unsupported(&both(16, &[2, 0, 0, 0]), &options()), Unsupported::Version { found: 2 });
+    assert_eq!(
+        unsupported(&both(16, &[2, 0, 0, 0]), &options()),
+        Unsupported::Version { found: 2 }
+    );
     let swapped = both(20, &0x0A0B_0C0Du32.to_be_bytes());
     assert_eq!(unsupported(&swapped, &options()), Unsupported::Endianness);
     assert_eq!(refusal(&both(100, &[1, 2, 3]), &options()), Error::NoMeta);
@@ -218,7 +221,10 @@ fn foreign_and_strange_files_are_told_apart() {
     };
     assert_eq!((one(0), one(1)), (1, 1), "one damaged meta");
     let short = &image[..image.len() - PAGE];
-    assert!(matches!(refusal(short, &options()), Error::Corrupt { damage: Damage::OutOfRange, .. }));
+    assert!(matches!(
+        refusal(short, &options()),
+        Error::Corrupt { damage: Damage::OutOfRange, .. }
+    ));
 }
 
 #[test]
@@ -257,7 +263,7 @@ quickcheck! {
             };
             image[at] = byte;
         }
-        if cut % 4 == 0 {
+        if cut.is_multiple_of(4) {
             image.truncate(usize::from(cut) % image.len());
         }
         if let Ok(store) = open(&image, &options()) {
@@ -281,6 +287,7 @@ fn a_slice_is_a_store_too() {
         txn.commit(Durability::Sync).unwrap();
     }
     let store =
-        Store::open_proven(SliceMapping::full(&mut ram), words(2), &options, &mut Last, &mut []).unwrap();
+        Store::open_proven(SliceMapping::full(&mut ram), words(2), &options, &mut Last, &mut [])
+            .unwrap();
     assert_eq!((&store.begin_read(0).unwrap()).root()[0], 9);
 }

@@ -22,14 +22,10 @@ impl Memory {
         if self.base == from.base {
             return;
         }
+        let source = from.base.as_ptr().wrapping_add(range.start);
+        let target = self.base.as_ptr().wrapping_add(range.start);
         // SAFETY: in range of both allocations (asserted), which differ.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                from.base.as_ptr().add(range.start),
-                self.base.as_ptr().add(range.start),
-                range.len(),
-            );
-        }
+        unsafe { std::ptr::copy_nonoverlapping(source, target, range.len()) };
     }
 
     fn to_vec(&self, len: usize) -> Vec<u8> {
@@ -106,6 +102,7 @@ impl Double {
     }
 
     /// What the death of the process leaves.
+    #[allow(dead_code)] // Not every test lets a process die.
     pub(crate) fn published(&self) -> Vec<u8> {
         self.read.to_vec(self.len() as usize)
     }
@@ -220,10 +217,9 @@ unsafe impl Mapping for Double {
         inner.durable.truncate(len as usize);
         // Bytes behind the end are zero when it grows again.
         for memory in [Some(&self.read), self.write.as_ref()].into_iter().flatten() {
+            let end = memory.base.as_ptr().wrapping_add(len as usize);
             // SAFETY: in range; nobody reads behind the end.
-            unsafe {
-                memory.base.as_ptr().add(len as usize).write_bytes(0, memory.capacity - len as usize);
-            }
+            unsafe { end.write_bytes(0, memory.capacity - len as usize) };
         }
         Ok(())
     }
