@@ -1,6 +1,6 @@
 //! Changing the arrays and the heap of a slotted page in place.
 
-use super::layout::{BODY_HEADER_BYTES, Header, PREFIX_LEN_MIN, Shape, field, padded, put, stored};
+use super::layout::{BODY_HEADER_BYTES, Header, PREFIX_LEN_MIN, Shape, field, put, stored};
 use crate::key::Key;
 use mapleaf_pager::{Damage, OWNED_BYTES};
 
@@ -59,10 +59,7 @@ impl<'a> SlotsMut<'a> {
     pub(super) fn share_gap(&mut self) {
         let Header { count, heap, .. } = self.header;
         let slot_bytes = self.shape.slot_bytes;
-        // An empty page cannot know what its entries will be; the first insert gives it a capacity.
-        if let Some(gap) = heap.checked_sub(self.header.arrays() + count * slot_bytes)
-            && count > 0
-        {
+        if let Some(gap) = heap.checked_sub(self.header.arrays() + count * slot_bytes) {
             let live = self.header.live_bytes(self.body.len());
             // Moving within the gap cannot fail; if it did, the page would be right without.
             let _ = self.set_capacity(Header::fair_capacity(count, live, gap, slot_bytes));

@@ -3,12 +3,14 @@
 mod hostile;
 mod inner;
 mod leaf;
+mod place;
 mod sample;
 mod search;
 mod traps;
 
 use super::*;
-use mapleaf_pager::{OWNED_BYTES, PageId};
+use crate::error::Error;
+use mapleaf_pager::{Damage, OWNED_BYTES, PageId};
 use std::vec;
 use std::vec::Vec;
 
@@ -19,6 +21,12 @@ const ID: PageId = PageId(7);
 fn fresh(page_size: usize) -> Vec<u8> {
     vec![0xA5; page_size - OWNED_BYTES]
 }
+
+/// The error of a page that contradicts itself.
+const LAYOUT: Error = Error::corrupt(ID, Damage::Layout);
+
+/// What the caller asked for makes no sense.
+const INVALID: Error = Error::Pager(mapleaf_pager::Error::InvalidArgument);
 
 /// The key's bytes in one piece.
 fn bytes_of(key: Key<'_>) -> Vec<u8> {
