@@ -52,7 +52,8 @@ impl Drop for Ticket {
 }
 
 /// `flock(fd)`—locks the file for this open file description: shared for readers, else alone. Ends
-/// when the last descriptor of the description closes, forked children's included.
+/// with [`unlock`], or when the last descriptor of the description closes, forked children's
+/// included.
 ///
 /// # Errors
 /// `Busy` if another description holds it and `wait` is false.
@@ -67,4 +68,10 @@ pub(crate) fn lock(file: BorrowedFd<'_>, shared: bool, wait: bool) -> Result<(),
         Errno::WOULDBLOCK => OpenError::Busy,
         errno => OpenError::sys("flock")(errno),
     })
+}
+
+/// `flock(LOCK_UN)`—gives the description's lock back, whoever else has inherited it.
+pub(crate) fn unlock(file: BorrowedFd<'_>) {
+    // Nothing can be done about a failure; closing the last descriptor unlocks as well.
+    let _ = retry(|| flock(file, FlockOperation::Unlock));
 }

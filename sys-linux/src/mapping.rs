@@ -9,7 +9,7 @@ use crate::file::{
 };
 use crate::fork::Birthplace;
 use crate::host_page;
-use crate::lock::Ticket;
+use crate::lock::{Ticket, unlock};
 use crate::options::{Access, WriteMode};
 use crate::span::Span;
 use crate::turn::Turn;
@@ -34,7 +34,7 @@ const ADVISED_PART: u64 = 64;
 /// Stores reach the file by [`WriteMode`]. A forked child's handle reads, and refuses all else with
 /// `EPERM`; a write transaction that was open at the fork must not be used in the child.
 pub struct FileMapping {
-    // Dropped in this order: the maps, the descriptors and with them the lock, then the ticket.
+    // Dropped in this order: the maps, the descriptors, then the ticket.
     view: Span,
     twin: Option<Twin>,
     barriers: Barriers,
@@ -338,6 +338,16 @@ unsafe impl Mapping for FileMapping {
 
     fn relax(&self) {
         rustix::thread::sched_yield();
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to any child that was forked and has not yet called
+        // `exec`. A child that drops its own handle must not take the lock from its parent.
+        if !self.here.is_elsewhere() {
+            unlock(self.barriers.file());
+        }
     }
 }
 

@@ -1,0 +1,110 @@
+//! The twin's memory is bounded, and threads that use its parts at the same time do not disturb
+//! each other. One process for both tests: the figures are the process' own.
+
+#![allow(unsafe_code)] // The contract is unsafe to use.
+
+mod support;
+
+use mapleaf_pager::Mapping;
+use mapleaf_sys_linux::{OpenOptions, WriteMode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::*;
+
+/// Anonymous memory of this process, in bytes.
+fn anonymous_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux 4.5");
+    line.split_ascii_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("kB") << 10
+}
+
+#[test]
+fn budget_and_pool_bound_the_twin() {
+    const BUDGET: u64 = 4 << 20;
+    const LEN: u64 = 256 << 20;
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let path = directory.path().join("t.leaf");
+    let options = OpenOptions { shadow_budget_bytes: BUDGET, ..options(WriteMode::Shadow) };
+    let mapping = open(&path, &options);
+    mapping.grow(LEN).expect("room");
+    // Up to the budget there is no pressure, one unit more is.
+    store(&mapping, 0..BUDGET, 1);
+    assert!(!mapping.pressure());
+    store(&mapping, BUDGET..BUDGET + 1, 1);
+    assert!(mapping.pressure());
+    assert_eq!(mapping.twin_bytes(), BUDGET + UNIT);
+    discard(&mapping, 0..LEN);
+    assert!(!mapping.pressure());
+    let before = anonymous_bytes();
+    // In long stretches, which are given back as they are published.
+    for start in (0..LEN).step_by(1 << 20) {
+        store(&mapping, start..start + (1 << 20), 2);
+        publish(&mapping, &[0..LEN]).expect("publish");
+        assert!(mapping.twin_bytes() <= BUDGET, "{}", mapping.twin_bytes());
+    }
+    // In single units, which stay until there are too many.
+    for start in (0..LEN).step_by(8 * UNIT as usize) {
+        store(&mapping, start..start + UNIT, 3);
+        publish(&mapping, &[start..start + UNIT]).expect("publish");
+        assert!(mapping.twin_bytes() <= BUDGET + UNIT, "{}", mapping.twin_bytes());
+    }
+    // In one transaction of every eighth unit, which stays claimed until it ends.
+    for start in (0..LEN).step_by(8 * UNIT as usize) {
+        store(&mapping, start..start + UNIT, 4);
+    }
+    assert_eq!(mapping.claimed_bytes(), LEN / 8);
+    publish(&mapping, &[0..LEN]).expect("publish");
+    assert_eq!(mapping.claimed_bytes(), 0);
+    assert!(mapping.twin_bytes() <= BUDGET);
+    let after = anonymous_bytes();
+    assert!(after < before + 3 * BUDGET, "memory was given back: {before} to {after}");
+    for start in (0..LEN).step_by(8 * UNIT as usize) {
+        let bytes = read(&mapping, start..start + 2 * UNIT);
+        assert!(bytes[..4096].iter().all(|&byte| byte == 4), "{start}");
+        assert!(bytes[4096..].iter().all(|&byte| byte == 2), "{start}");
+    }
+}
+
+#[test]
+fn a_checkpoint_beside_a_writer_loses_no_claim() {
+    const UNITS: u64 = 2048;
+    for mode in MODES {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        // A tiny budget, so that each publication gives memory back.
+        let options = OpenOptions { shadow_budget_bytes: 8 * UNIT, ..options(mode) };
+        let mapping = open(&directory.path().join("t.leaf"), &options);
+        mapping.grow(UNITS * UNIT).expect("room");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // The checkpoint's thread: a meta of its own, and barriers over everything.
+            scope.spawn(|| {
+                let mut value = 0_u8;
+                while !done.load(Ordering::Relaxed) {
+                    value = value.wrapping_add(1);
+                    store(&mapping, 0..512, value);
+                    publish_and_flush(&mapping, 0..512).expect("flush");
+                    assert!(read(&mapping, 0..512).iter().all(|&byte| byte == value));
+                    flush(&mapping, &[0..UNIT, 2 * UNIT..UNITS * UNIT]).expect("flush");
+                }
+            });
+            // The writer: claims many units, looks at them, publishes them.
+            for round in 1..=60_u64 {
+                let units = (1..UNITS).filter(|unit| (unit * 7 + round) % 5 != 0);
+                for unit in units.clone() {
+                    store(&mapping, unit * UNIT..(unit + 1) * UNIT, (unit + round) as u8);
+                }
+                for unit in units.clone() {
+                    let bytes = built(&mapping, unit * UNIT..(unit + 1) * UNIT);
+                    let same = bytes.iter().all(|&byte| byte == (unit + round) as u8);
+                    assert!(same, "unit {unit} of round {round} was lost while claimed");
+                }
+                publish(&mapping, &[UNIT..UNITS * UNIT]).expect("publish");
+                for unit in units {
+                    let bytes = read(&mapping, unit * UNIT..(unit + 1) * UNIT);
+                    assert!(bytes.iter().all(|&byte| byte == (unit + round) as u8));
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(mapping.claimed_bytes(), 0);
+    }
+}
