@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::key::Key;
 use crate::node::LeafView;
-use crate::path::{At, Place};
+use crate::place::{At, Place};
 use crate::tree::{bytes_of, entry_of};
 use crate::{Entry, Tree};
 use mapleaf_pager::Pages;

@@ -4,7 +4,7 @@ use crate::Entry;
 use crate::edit::{Editor, Source};
 use crate::error::Result;
 use crate::node::LeafView;
-use crate::path::{At, Place};
+use crate::place::{At, Place};
 use crate::tree::entry_of;
 use mapleaf_pager::WriteTxn;
 

@@ -22,6 +22,7 @@ mod key;
 mod node;
 mod open_trees;
 mod path;
+mod place;
 mod range;
 mod record;
 mod redo;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::node::LeafView;
-use crate::path::Place;
+use crate::place::Place;
 use crate::{Cursor, Entry, Tree};
 use core::cmp::Ordering;
 use mapleaf_pager::Pages;

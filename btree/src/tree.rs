@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::key::Key;
 use crate::node::{LeafView, Value};
-use crate::path::{PREFETCH_LINES, Place, inner, leaf};
+use crate::path::{PREFETCH_LINES, inner, leaf};
+use crate::place::Place;
 use crate::{Cursor, KeyRange, Range, TreeRecord};
 use core::marker::PhantomData;
 use core::ops::Bound;

@@ -3,7 +3,7 @@
 use crate::edit::{Editor, Source};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::path::{At, Place};
+use crate::place::{At, Place};
 use crate::tree::entry_of;
 use crate::{CursorMut, KeyRange, Tree};
 use mapleaf_pager::WriteTxn;

@@ -113,7 +113,8 @@ pub fn check<'a, P: Pages<'a>>(
         let len = window.min(page_count - first);
         let bits = work.get_mut(..(len as usize).div_ceil(8)).unwrap_or_default();
         let reach = ReachSet::new(first, len, bits);
-        let mut pass = Pass { pages, page_count, reach, visitor: &mut *visitor, report, full: first == 0 };
+        let mut pass =
+            Pass { pages, page_count, reach, visitor: &mut *visitor, report, full: first == 0 };
         pass.trees()?;
         pass.visitor.window(&mut pass.reach)?;
         report = pass.report;

@@ -137,8 +137,7 @@ impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
 
     /// Marks pages as reached.
     fn reach(&mut self, id: PageId, pages: u32) -> Result<()> {
-        self.budget =
-            self.budget.checked_sub(pages).ok_or(Error::corrupt(id, Damage::Shared))?;
+        self.budget = self.budget.checked_sub(pages).ok_or(Error::corrupt(id, Damage::Shared))?;
         match self.pass.reach.mark_run(id, pages) {
             Some(twice) => Err(Error::corrupt(twice, Damage::Shared)),
             None => Ok(()),

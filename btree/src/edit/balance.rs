@@ -110,7 +110,9 @@ impl Editor<'_, '_> {
         let (right, _) = self.used(pair.right, is_leaf)?;
         // Prefixes can only get shorter: a first look at the sums spares most of the counting. Both
         // headers are counted.
-        if left + right > limit + mapleaf_pager::HEADER_BYTES + self.longest_prefix(pair, is_leaf)? {
+        if left + right
+            > limit + mapleaf_pager::HEADER_BYTES + self.longest_prefix(pair, is_leaf)?
+        {
             return Ok(false);
         }
         let pages = &*self.txn;
@@ -144,7 +146,8 @@ impl Editor<'_, '_> {
         let ([left, right, parent], [body]) =
             self.txn.edit([pair.left, pair.right, pair.parent], [fresh])?;
         if is_leaf {
-            let (left, right) = (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
+            let (left, right) =
+                (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
             let content = LeafContent::join(left, right);
             content.fill(0..content.len(), body)?;
         } else {
@@ -161,7 +164,8 @@ impl Editor<'_, '_> {
         for page in [pair.left, pair.right] {
             if is_leaf { self.free_leaf_page(page)? } else { self.free_inner_page(page)? }
         }
-        let pages = if is_leaf { &mut self.record.leaf_pages } else { &mut self.record.inner_pages };
+        let pages =
+            if is_leaf { &mut self.record.leaf_pages } else { &mut self.record.inner_pages };
         *pages = pages.saturating_add(1);
         let index = joined_index(path, pair)?;
         path.set(pair.level, fresh, index);
@@ -231,7 +235,8 @@ impl Editor<'_, '_> {
         let ([left, right, parent], [left_body, right_body]) =
             self.txn.edit([pair.left, pair.right, pair.parent], fresh)?;
         if is_leaf {
-            let (left, right) = (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
+            let (left, right) =
+                (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
             let content = LeafContent::join(left, right);
             content.fill(0..at, left_body)?;
             content.fill(at..content.len(), right_body)?;

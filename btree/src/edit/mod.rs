@@ -26,7 +26,8 @@ pub(crate) use put::Source;
 use crate::TreeRecord;
 use crate::error::{Error, Result};
 use crate::node::{InnerMut, max_key_len};
-use crate::path::{Path, Place, Step};
+use crate::path::{Path, Step};
+use crate::place::Place;
 use crate::redo::TreeLog;
 use mapleaf_pager::{Damage, HEADER_BYTES, PageId, Pages, WriteTxn};
 
@@ -41,11 +42,7 @@ pub(crate) struct Editor<'t, 's> {
 impl<'s> Editor<'_, 's> {
     /// The same, borrowed for less long.
     pub(crate) fn reborrow(&mut self) -> Editor<'_, 's> {
-        Editor {
-            txn: self.txn,
-            record: self.record,
-            log: self.log.as_mut().map(TreeLog::reborrow),
-        }
+        Editor { txn: self.txn, record: self.record, log: self.log.as_mut().map(TreeLog::reborrow) }
     }
 
     /// The place of `key`: at it, or in the gap where it would be.

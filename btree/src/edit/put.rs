@@ -3,7 +3,8 @@
 use super::{Editor, Run};
 use crate::error::{Error, Result};
 use crate::node::{Fit, LeafContent, LeafMut, LeafView, NewValue, Value, max_inline_value};
-use crate::path::{At, Place, leaf};
+use crate::path::leaf;
+use crate::place::{At, Place};
 use mapleaf_pager::{Damage, PageId, Pages, Part};
 
 /// A value to be stored.
@@ -57,7 +58,12 @@ struct Old {
 impl Editor<'_, '_> {
     /// Stores a value at the place of `key`, as [`seek`](Editor::seek) found it; whether one was
     /// replaced. The place is then at the entry. Does not log.
-    pub(crate) fn put(&mut self, place: &mut Place, key: &[u8], source: Source<'_>) -> Result<bool> {
+    pub(crate) fn put(
+        &mut self,
+        place: &mut Place,
+        key: &[u8],
+        source: Source<'_>,
+    ) -> Result<bool> {
         if place.at == At::Entry {
             self.replace(place, source)?;
             return Ok(true);

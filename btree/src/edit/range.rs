@@ -10,15 +10,12 @@ use super::remove::Climb;
 use crate::KeyRange;
 use crate::error::Result;
 use crate::key::Key;
-use crate::path::{At, Path, Place, inner, leaf};
+use crate::path::{Path, inner, leaf};
+use crate::place::{At, Place};
 use core::ops::Bound;
 
 /// Where the first entry of a range is, before anything of it is removed, and after.
-fn go_to_start(
-    editor: &Editor<'_, '_>,
-    place: &mut Place,
-    start: Bound<&[u8]>,
-) -> Result<()> {
+fn go_to_start(editor: &Editor<'_, '_>, place: &mut Place, start: Bound<&[u8]>) -> Result<()> {
     let pages = &*editor.txn;
     let found = match start {
         Bound::Unbounded => place.first(pages, editor.record)?,

@@ -3,7 +3,8 @@
 use super::{Editor, Run, astray};
 use crate::error::Result;
 use crate::node::{InnerView, LeafMut};
-use crate::path::{At, Path, Place, inner, leaf};
+use crate::path::{Path, inner, leaf};
+use crate::place::{At, Place};
 use mapleaf_pager::{PageId, Pages};
 
 /// How far up the path sparse pages are looked for.

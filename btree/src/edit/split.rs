@@ -108,7 +108,8 @@ impl Editor<'_, '_> {
         content.fill(at..content.len(), right_body)?;
         self.txn.free(step.page)?;
         let go_right = step.index() >= at;
-        let (page, index) = if go_right { (right, step.index() - at) } else { (left, step.index()) };
+        let (page, index) =
+            if go_right { (right, step.index() - at) } else { (left, step.index()) };
         path.set(path.leaf_level(), page, index);
         Ok(Halves { left, right, cut: Cut::Leaves { left, right }, go_right })
     }
