@@ -1,6 +1,7 @@
 //! What is full, refused or broken comes back as an error, and leaves what was there.
 
 #![allow(unsafe_code)] // The contract is unsafe to use.
+#![allow(clippy::single_range_in_vec_init)] // The contract takes slices of ranges.
 
 mod support;
 

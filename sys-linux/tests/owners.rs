@@ -1,6 +1,7 @@
 //! One owner a file: the same process, other processes, forked children.
 
 #![allow(unsafe_code)] // The contract is unsafe to use; fork.
+#![allow(clippy::single_range_in_vec_init)] // The contract takes slices of ranges.
 
 mod support;
 
