@@ -5,6 +5,7 @@ use crate::lmdb::Lmdb;
 use crate::mapleaf_peer::MapleafPeer;
 use crate::peer::{Failure, Peer};
 use heed::EnvFlags;
+use mapleaf::WriteMode;
 use std::path::Path;
 use std::time::Instant;
 
@@ -100,8 +101,12 @@ const MICROSECONDS: f64 = 1e3;
 /// Does all jobs with all peers in `directory`.
 pub(crate) fn run(directory: &Path, entries: u64, sizes: &Sizes) -> Result<Vec<Figure>, Failure> {
     let peers: Vec<Box<dyn Peer>> = vec![
-        Box::new(MapleafPeer::create(&directory.join("auto.leaf"), "mapleaf", false)?),
-        Box::new(MapleafPeer::create(&directory.join("place.leaf"), "mapleaf in place", true)?),
+        Box::new(MapleafPeer::create(&directory.join("auto.leaf"), "mapleaf", WriteMode::Auto)?),
+        Box::new(MapleafPeer::create(
+            &directory.join("place.leaf"),
+            "mapleaf in place",
+            WriteMode::InPlace,
+        )?),
         Box::new(Lmdb::create(&directory.join("lmdb"), "LMDB", EnvFlags::empty())?),
         Box::new(Lmdb::create(&directory.join("lmdb-w"), "LMDB WRITE_MAP", EnvFlags::WRITE_MAP)?),
     ];
@@ -175,7 +180,8 @@ fn gets(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figure, 
 
 fn scans(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figure, Failure> {
     eprintln!("{} full scans", sizes.scans);
-    let mut times = Times::new("full scan, keys and values, an entry", "ns", NANOSECONDS, peers.len());
+    let mut times =
+        Times::new("full scan, keys and values, an entry", "ns", NANOSECONDS, peers.len());
     let all = (0..entries).map(|number| data::worth(&data::value(number, 0)));
     let expected = all.fold(0, u64::wrapping_add);
     for _ in 0..sizes.scans {
@@ -207,7 +213,8 @@ fn single_puts(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<F
 
 fn batches(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figure, Failure> {
     eprintln!("{} durable transactions of {BATCH} random puts", sizes.batches);
-    let mut times = Times::new("durable batch of 1,000 random puts", "us", MICROSECONDS, peers.len());
+    let mut times =
+        Times::new("durable batch of 1,000 random puts", "us", MICROSECONDS, peers.len());
     let mut seed = 3;
     let mut next = || {
         seed = data::mix(seed);
@@ -228,7 +235,9 @@ fn written(peers: &[Box<dyn Peer>], numbers: &[u64], version: u64) -> Result<(),
     for peer in peers {
         let reader = peer.reader()?;
         for number in numbers {
-            if reader.value(&data::key(*number))?.as_deref() != Some(&data::value(*number, version)[..]) {
+            if reader.value(&data::key(*number))?.as_deref()
+                != Some(&data::value(*number, version)[..])
+            {
                 return Err(format!("{}: entry {number} was not written", peer.name()).into());
             }
         }

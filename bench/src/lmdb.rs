@@ -5,7 +5,7 @@
 use crate::data::{self, Entry, Key};
 use crate::peer::{Failure, Load, Peer, Reader, disk_bytes_of, missing};
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn};
 use std::path::{Path, PathBuf};
 
 /// Address space of the map: more than any run needs.
@@ -14,14 +14,18 @@ const MAP_BYTES: usize = 16 << 30;
 /// An LMDB environment with one database.
 pub(crate) struct Lmdb {
     name: &'static str,
-    env: Env,
-    database: Database<Bytes, Bytes>,
+    env: &'static Env,
+    database: Database<'static, Bytes, Bytes>,
     path: PathBuf,
 }
 
 impl Lmdb {
     /// Makes a new environment in `path`, which is made too.
-    pub(crate) fn create(path: &Path, name: &'static str, flags: EnvFlags) -> Result<Lmdb, Failure> {
+    pub(crate) fn create(
+        path: &Path,
+        name: &'static str,
+        flags: EnvFlags,
+    ) -> Result<Lmdb, Failure> {
         std::fs::create_dir_all(path)?;
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_BYTES);
@@ -29,9 +33,13 @@ impl Lmdb {
         unsafe { options.flags(flags) };
         // SAFETY: the directory is this run's own; nothing else opens it.
         let env = unsafe { options.open(path)? };
-        let mut txn = env.write_txn()?;
-        let database = env.create_database(&mut txn, None)?;
-        txn.commit()?;
+        // A database borrows from its environment, and both live as long as the run.
+        let env: &'static Env = Box::leak(Box::new(env));
+        let txn = env.write_txn()?;
+        let made = env.create_databases_and_commit(txn, |opener, txn| {
+            opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
+        })?;
+        let database = made.unwrap_commit();
         Ok(Lmdb { name, env, database, path: path.to_path_buf() })
     }
 }

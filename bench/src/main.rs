@@ -50,7 +50,9 @@ fn parse() -> Result<Args, String> {
             Some("--dir") => args.dir = value("--dir")?.into(),
             Some("--json") => args.json = Some(value("--json")?.into()),
             Some("--help" | "-h") => {
-                return Err("usage: mapleaf-bench [--quick] [--entries N] [--dir DIR] [--json FILE]".into());
+                return Err(
+                    "usage: mapleaf-bench [--quick] [--entries N] [--dir DIR] [--json FILE]".into(),
+                );
             }
             _ => return Err(format!("unknown argument {}", word.to_string_lossy())),
         }

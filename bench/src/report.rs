@@ -11,7 +11,8 @@ const PEER_PREFIX: &str = "LMDB";
 fn ratio(figure: &Figure) -> f64 {
     let of = |ours: bool| {
         let wanted = |name: &str| if ours { name == OURS } else { name.starts_with(PEER_PREFIX) };
-        let numbers = figure.peers.iter().filter(|(name, _)| wanted(name)).map(|(_, number)| *number);
+        let numbers =
+            figure.peers.iter().filter(|(name, _)| wanted(name)).map(|(_, number)| *number);
         numbers.fold(f64::INFINITY, f64::min)
     };
     of(false) / of(true)
@@ -19,7 +20,9 @@ fn ratio(figure: &Figure) -> f64 {
 
 /// A table in Markdown.
 pub(crate) fn markdown(entries: u64, figures: &[Figure]) -> String {
-    let mut text = format!("\n{entries} entries, keys of 24 bytes, values of 150; medians of interleaved chunks\n\n");
+    let mut text = format!(
+        "\n{entries} entries, keys of 24 bytes, values of 150; medians of interleaved chunks\n\n"
+    );
     let names = figures.first().map_or(&[][..], |figure| &figure.peers[..]);
     let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
     let _ = writeln!(text, "| job | unit | {} | mapleaf against LMDB's best |", names.join(" | "));
@@ -60,7 +63,8 @@ mod tests {
 
     #[test]
     fn the_ratio_is_against_the_best_peer() {
-        let peers = vec![("mapleaf", 2.0), ("mapleaf in place", 1.0), ("LMDB", 8.0), ("LMDB W", 5.0)];
+        let peers =
+            vec![("mapleaf", 2.0), ("mapleaf in place", 1.0), ("LMDB", 8.0), ("LMDB W", 5.0)];
         let figure = Figure { job: "j", unit: "ns", peers };
         assert!((ratio(&figure) - 2.5).abs() < 1e-9);
         let table = markdown(10, std::slice::from_ref(&figure));
