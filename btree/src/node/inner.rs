@@ -165,6 +165,7 @@ impl<'a> InnerView<'a> {
     ///
     /// # Errors
     /// As [`separator`](InnerView::separator), for the cells compared.
+    // Always: each level of a get ends here, and a call would pass the view through memory.
     #[inline(always)]
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize> {
         // The prefix comes from the separators that happened to be there: it has to be compared.
@@ -245,16 +246,6 @@ impl<'a> InnerView<'a> {
             Ok(header) => header.used_bytes(self.body.len(), &INNER),
             Err(_) => self.page_size(),
         }
-    }
-
-    /// Bytes of the page not in use, dead cells included.
-    pub(crate) fn free_bytes(&self) -> usize {
-        self.page_size().saturating_sub(self.used_bytes())
-    }
-
-    /// Whether less than a quarter of the page is in use.
-    pub(crate) fn is_underfull(&self) -> bool {
-        self.used_bytes() < self.page_size() / 4
     }
 
     /// Checks all of the page: cells, heads, strict order of the separators, the count of dead bytes.

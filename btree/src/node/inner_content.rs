@@ -115,14 +115,6 @@ impl<'a> InnerContent<'a> {
         split::page_bytes(self, range)
     }
 
-    /// Whether all children fit in one page.
-    ///
-    /// # Errors
-    /// As [`InnerView::separator`].
-    pub(crate) fn fits(&self) -> Result<bool> {
-        Ok(self.page_bytes(0..self.children())? <= self.left.page_size())
-    }
-
     /// Whether a change that found no room in place wants the page rebuilt or split.
     pub(super) fn fit(&self) -> Result<Fit> {
         split::fit(self, 2 * SIDE_MIN)

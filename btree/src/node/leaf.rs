@@ -327,16 +327,6 @@ impl<'a> LeafView<'a> {
         }
     }
 
-    /// Bytes of the page not in use, dead cells included.
-    pub(crate) fn free_bytes(&self) -> usize {
-        self.page_size().saturating_sub(self.used_bytes())
-    }
-
-    /// Whether less than a quarter of the page is in use.
-    pub(crate) fn is_underfull(&self) -> bool {
-        self.used_bytes() < self.page_size() / 4
-    }
-
     /// Checks all of the page: cells, heads, strict order of the keys, the count of dead bytes.
     ///
     /// # Errors

@@ -105,15 +105,6 @@ impl<'a> LeafContent<'a> {
         split::page_bytes(self, range)
     }
 
-    /// Whether all entries fit in one page (for a merge: compare `page_bytes` with what shall stay
-    /// free).
-    ///
-    /// # Errors
-    /// As [`LeafView::key`].
-    pub(crate) fn fits(&self) -> Result<bool> {
-        Ok(self.page_bytes(0..self.len())? <= self.left.page_size())
-    }
-
     /// Whether a change that found no room in place wants the page rebuilt or split.
     pub(super) fn fit(&self) -> Result<Fit> {
         split::fit(self, 2)
@@ -126,16 +117,6 @@ impl<'a> LeafContent<'a> {
     /// `Layout`: fewer than two entries, or no cut fits (the page is damaged).
     pub(crate) fn split_point(&self) -> Result<usize> {
         split::cut(self, 1)
-    }
-
-    /// The separator for a cut before entry `at`: the shortest prefix of its key that is above the
-    /// key before.
-    ///
-    /// # Errors
-    /// `Layout`: `at` is 0 or past the last entry.
-    pub(crate) fn separator(&self, at: usize) -> Result<Key<'a>> {
-        let before = at.checked_sub(1).ok_or(damaged(self.left.id()))?;
-        Ok(super::separator(self.key(before)?, self.key(at)?))
     }
 
     /// Makes the page a leaf of the entries of `range`, with the prefix they share.

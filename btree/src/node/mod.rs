@@ -19,7 +19,7 @@
 //!     Fit::Split => {
 //!         let content = LeafContent::of(view).insert(i, key, value);
 //!         let at = content.split_point()?;              // or the right edge: content.len() - 1
-//!         let separator = content.separator(at)?;       // borrows from the source page
+//!         let low = separator(content.key(at - 1)?, content.key(at)?); // borrows from the source
 //!         content.fill(0..at, fresh_left)?; content.fill(at..content.len(), fresh_right)?;
 //!     }
 //! }

@@ -138,7 +138,7 @@ impl Model {
         match fit {
             Fit::Done => {}
             Fit::Rebuild => {
-                assert!(content.fits().unwrap());
+                assert!(content.page_bytes(0..content.children()).unwrap() <= self.page_size);
                 self.body = fresh(self.page_size);
                 content.fill(0..content.children(), &mut self.body).unwrap();
                 self.counts.rebuilds += 1;
@@ -148,7 +148,7 @@ impl Model {
                 let at = content.split_point().unwrap();
                 let (left, right, separator) = self.cut(content, at);
                 assert_eq!(separator, self.separators[at - 1]);
-                if at % 2 == 0 {
+                if at.is_multiple_of(2) {
                     self.body = left;
                     self.separators.truncate(at - 1);
                     self.children.truncate(at);
@@ -180,7 +180,7 @@ impl Model {
             self.counts.redistributions += 1;
         }
         // It was one page, and may have had dead cells.
-        assert!(joined.fits().unwrap());
+        assert!(joined.page_bytes(0..joined.children()).unwrap() <= self.page_size);
         self.body = fresh(self.page_size);
         joined.fill(0..joined.children(), &mut self.body).unwrap();
     }

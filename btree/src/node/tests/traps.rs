@@ -52,7 +52,7 @@ fn a_prefix_that_shrinks_may_make_the_page_too_small() {
         let mut fitting =
             (1..content.len()).filter(|cut| fits(0..*cut) && fits(*cut..content.len()));
         // The cut nearest to the middle of those that fit, which are all beside the stranger.
-        let nearest = if at == 0 { fitting.last() } else { fitting.next() };
+        let nearest = if at == 0 { fitting.next_back() } else { fitting.next() };
         assert_eq!(content.split_point().ok(), nearest);
     }
     // Fewer of them fit without the prefix, but not in place.
