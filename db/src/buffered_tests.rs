@@ -42,14 +42,14 @@ fn what_is_published_is_in_the_file_and_nothing_else() {
     assert!(file.claimed(unit + 7) && !file.claimed(0) && !file.claimed(3 * unit));
     assert_eq!(read(&file, UNIT), 0);
     // SAFETY: as above.
-    unsafe { file.publish(&[0..2 * unit]) }.unwrap();
+    unsafe { file.publish(std::slice::from_ref(&(0..2 * unit))) }.unwrap();
     assert_eq!((read(&file, UNIT), on_disk(&path, unit)), (1, 1));
     assert_eq!((read(&file, 2 * UNIT), on_disk(&path, 2 * unit)), (0, 0));
     assert!(!file.claimed(unit) && file.claimed(2 * unit));
     // SAFETY: as above.
     unsafe { file.discard(0..5 * unit) };
     // SAFETY: as above.
-    unsafe { file.publish(&[0..5 * unit]) }.unwrap();
+    unsafe { file.publish(std::slice::from_ref(&(0..5 * unit))) }.unwrap();
     assert_eq!((read(&file, 2 * UNIT), on_disk(&path, 2 * unit)), (0, 0));
     // SAFETY: as above.
     unsafe { file.claim(unit..unit + 1, true) }.unwrap();
@@ -73,7 +73,7 @@ fn a_claim_keeps_what_is_claimed_already() {
     // SAFETY: as above.
     unsafe { file.claim(10..20, true) }.unwrap();
     // SAFETY: as above.
-    unsafe { file.publish(&[0..20]) }.unwrap();
+    unsafe { file.publish(std::slice::from_ref(&(0..20))) }.unwrap();
     assert_eq!(read(&file, 3), 3);
 }
 
@@ -90,7 +90,7 @@ fn the_length_follows_the_file_and_new_bytes_are_zero() {
     unsafe { file.claim(50 * unit..51 * unit, false) }.unwrap();
     store(&file, 50 * UNIT, 5);
     // SAFETY: as above.
-    unsafe { file.publish(&[0..100 * unit]) }.unwrap();
+    unsafe { file.publish(std::slice::from_ref(&(0..100 * unit))) }.unwrap();
     // SAFETY: as above.
     unsafe { file.claim(50 * unit..51 * unit, true) }.unwrap();
     // SAFETY: as above.

@@ -177,7 +177,8 @@ impl Builder {
         let mapping = mapleaf_sys_linux::OpenOptions {
             create,
             read_only: options.read_only,
-            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32) as usize,
+            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32)
+                as usize,
             reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
             ..self.mapping
         };
@@ -215,7 +216,9 @@ impl Builder {
         let read = BufferedFile::open(file, capacity, options.read_only);
         let mapping: Box<dyn Mapping> = Box::new(read.map_err(|error| match error {
             buffered::OpenError::Io(error) => name.io("cannot read", error),
-            buffered::OpenError::Memory => name.io("cannot read", std::io::ErrorKind::OutOfMemory.into()),
+            buffered::OpenError::Memory => {
+                name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())
+            }
         })?);
         let store = if mapping.is_empty() && self.may_create() {
             store::create(&name, mapping, self.readers, &options)?
@@ -267,7 +270,9 @@ fn open_error(name: &Name, error: mapleaf_sys_linux::OpenError) -> Error {
     use mapleaf_sys_linux::OpenError;
     use std::io;
     match error {
-        OpenError::Busy => Error::InUse { path: name.path().unwrap_or(Path::new("")).to_path_buf() },
+        OpenError::Busy => {
+            Error::InUse { path: name.path().unwrap_or(Path::new("")).to_path_buf() }
+        }
         OpenError::Sys { call: _, errno } => {
             name.io("cannot open", io::Error::from_raw_os_error(errno))
         }
