@@ -21,7 +21,8 @@ const BITS: usize = u64::BITS as usize;
 /// A set of unit numbers below a fixed limit.
 pub(crate) struct Bits {
     span: Span,
-    words: [usize; 3],
+    /// Where each level starts, in words of the span, and how many it has.
+    levels: [(usize, usize); 3],
 }
 
 impl Bits {
@@ -29,15 +30,16 @@ impl Bits {
     pub(crate) fn new(units: usize) -> Result<Bits> {
         let leaf = units.div_ceil(BITS).max(1);
         let middle = leaf.div_ceil(BITS);
-        let words = [leaf, middle, middle.div_ceil(BITS)];
-        let span = Span::zeroed(words.iter().sum::<usize>() * size_of::<AtomicU64>())?;
-        Ok(Bits { span, words })
+        let top = middle.div_ceil(BITS);
+        let levels = [(0, leaf), (leaf, middle), (leaf + middle, top)];
+        let span = Span::zeroed((leaf + middle + top) * size_of::<AtomicU64>())?;
+        Ok(Bits { span, levels })
     }
 
-    /// The words of one level.
+    /// The words of one level; none where there is no such level.
+    #[inline]
     fn level(&self, level: usize) -> &[AtomicU64] {
-        let before: usize = self.words.iter().take(level).sum();
-        let count = self.words.get(level).copied().unwrap_or(0);
+        let (before, count) = self.levels.get(level).copied().unwrap_or((0, 0));
         let base = self.span.base().cast::<AtomicU64>();
         // SAFETY: the span holds the words of all levels; this level's start after `before` others.
         let start = unsafe { base.add(before) };
@@ -46,6 +48,7 @@ impl Bits {
         unsafe { core::slice::from_raw_parts(start.as_ptr(), count) }
     }
 
+    #[inline]
     fn load(&self, level: usize, word: usize) -> u64 {
         self.level(level).get(word).map_or(0, |word| word.load(Ordering::Relaxed))
     }

@@ -22,6 +22,11 @@ use rustix::io::Result;
 /// write of whole units never reads before it writes.
 pub(crate) const UNIT: usize = 4096;
 
+/// Bytes of one positioned write. A page cache makes folios as large as the writes that fill it, and
+/// a later write of one unit walks its whole folio: on ext4 6.7 us in a 2 MiB folio, 1.9 us in one of
+/// 64 KiB, 1.7 us in one of 4 KiB (Linux 6.18, Zen 4, 10th percentiles).
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
 const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 
@@ -195,7 +200,11 @@ impl Twin {
             if from < to {
                 // SAFETY: claimed units, nobody's but the caller's.
                 let bytes = unsafe { self.bytes(from, to) };
-                write_all(file, bytes, from as u64)?;
+                for (at, chunk) in
+                    (from..).step_by(WRITE_BYTES_MAX).zip(bytes.chunks(WRITE_BYTES_MAX))
+                {
+                    write_all(file, chunk, at as u64)?;
+                }
             }
             self.end_claims(start..end);
             at = end;
