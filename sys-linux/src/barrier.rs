@@ -123,3 +123,52 @@ impl Drop for Held<'_> {
         self.0.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Barriers;
+    use mapleaf_pager::Error;
+    use rustix::fd::AsRawFd;
+    use rustix::io::Errno;
+
+    fn file() -> rustix::fd::OwnedFd {
+        tempfile::tempfile().expect("a scratch file").into()
+    }
+
+    #[test]
+    fn overlapping_barriers_have_a_description_each() {
+        let barriers = Barriers::new(file(), true);
+        let mut seen = std::vec![barriers.file().as_raw_fd()];
+        let nested = barriers.run(|first| {
+            seen.push(first.as_raw_fd());
+            let inner = barriers.run(|second| {
+                seen.push(second.as_raw_fd());
+                Ok(())
+            });
+            inner.map_err(|_| Errno::IO)
+        });
+        assert_eq!(nested, Ok(()));
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 3);
+    }
+
+    #[test]
+    fn one_description_is_shared_in_turns() {
+        // As if the file could not be opened again.
+        let barriers = Barriers::new(file(), false);
+        for _ in 0..3 {
+            assert_eq!(barriers.run(|_| Ok(())), Ok(()));
+            assert_eq!(barriers.run_mapped(|| Ok(())), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_first_failure_is_the_last_word() {
+        let barriers = Barriers::new(file(), true);
+        let lost = Err(Error::Io { code: Errno::NOSPC.raw_os_error() });
+        assert_eq!(barriers.run(|_| Err(Errno::NOSPC)), lost, "not `Full`: something was lost");
+        assert_eq!(barriers.run(|_| Ok(())), lost);
+        assert_eq!(barriers.run_mapped(|| Err(Errno::IO)), lost);
+    }
+}

@@ -33,7 +33,7 @@ const BUDGET_BYTES: (u64, u64) = (16 << 20, 1 << 30);
 impl FileMapping {
     /// Opens, locks and maps the file at `path`. An empty file is a store that is yet to be made.
     ///
-    /// Cost: some twenty system calls, whatever the file's size; no page of it is read.
+    /// Cost: some fifty system calls, whatever the file's size; no page of it is read.
     ///
     /// # Errors
     /// [`OpenError::Busy`] if it is open elsewhere (see [`OpenOptions::wait`]); the other kinds as

@@ -54,8 +54,15 @@ impl Span {
 
     /// `mmap(MAP_ANONYMOUS)`—`len` zero bytes, backed as they are touched, by small pages.
     pub(crate) fn zeroed(len: usize) -> Result<Span> {
-        let span = Span::reserve(len)?;
+        let span = Span::reserve_small(len)?;
         span.allow(0..span.len)?;
+        Ok(span)
+    }
+
+    /// [`reserve`](Span::reserve) for memory that is touched here and there: never backed by large
+    /// pages, of which the first touch would zero 2 MiB.
+    pub(crate) fn reserve_small(len: usize) -> Result<Span> {
+        let span = Span::reserve(len)?;
         span.advise(0..span.len, Advice::LinuxNoHugepage);
         Ok(span)
     }

@@ -61,7 +61,7 @@ impl Twin {
         let units = reserve.div_ceil(UNIT);
         let budget_units = usize::try_from(budget / UNIT as u64).unwrap_or(usize::MAX).max(1);
         Ok(Twin {
-            span: Span::reserve(reserve)?,
+            span: Span::reserve_small(reserve)?,
             claimed: Bits::new(units)?,
             resident: Bits::new(units)?,
             counts: Turn::new(Counts { resident: 0, allowed: 0 }),
