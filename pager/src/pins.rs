@@ -155,6 +155,7 @@ mod tests {
             let (birth, freed_at) = (TxnId(u64::from(birth)), TxnId(u64::from(freed_at)));
             let ordered: Vec<_> = pins.iter().collect();
             (!seen || pins.pinned(birth, freed_at))
+                && all.iter().all(|state| pins.contains(TxnId(u64::from(*state))))
                 && pins.len() <= PINS_MAX
                 && ordered.iter().all(|range| range.0 <= range.1)
                 && ordered.windows(2).all(|pair| pair[0].1 < pair[1].0)

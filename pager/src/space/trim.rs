@@ -108,8 +108,7 @@ impl Space {
                 break;
             };
             let leaf = last / shape.bits;
-            let claimable = self.ready.as_slice().get(..self.claimable).unwrap_or(&[]);
-            let at_hand = self.reserve.as_slice().iter().chain(claimable);
+            let at_hand = self.reserve.as_slice().iter().chain(self.ready.as_slice());
             let below = at_hand.filter(|page| **page < end).count();
             if below < usize::from(self.height) + LISTS_AT_HAND
                 || !self.cut(host, leaf, end.max(leaf * shape.bits))?
@@ -152,19 +151,16 @@ impl Space {
         (before - self.reserve.len()) as u32
     }
 
-    /// Drops ready pages from `end` on; how many.
+    /// Drops ready pages from `end` on, all of which may be claimed; how many.
     fn drop_ready(&mut self, end: u32) -> u32 {
-        let mut kept = super::Inline::new(0);
-        let mut claimable = 0;
-        for (at, page) in self.ready.as_slice().iter().enumerate() {
-            if *page < end {
-                let _ = kept.push(*page);
-                claimable += usize::from(at < self.claimable);
+        let before = self.ready.len();
+        for at in (0..before).rev() {
+            if self.ready.get(at).is_some_and(|page| page >= end) {
+                let _ = self.ready.swap_remove(at);
             }
         }
-        let dropped = self.ready.len() - kept.len();
-        (self.ready, self.claimable) = (kept, claimable);
-        dropped as u32
+        self.claimable = self.ready.len();
+        (before - self.ready.len()) as u32
     }
 
     /// Clears the set bits of a leaf from bit `from` on; how many.

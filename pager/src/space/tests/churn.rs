@@ -255,3 +255,57 @@ fn small_transactions_touch_no_structure() {
     }
     assert!(touched <= 60, "{touched} of 400 transactions wrote a space page");
 }
+
+#[test]
+fn a_reader_that_ends_meanwhile_gives_its_pages_back() {
+    for page_size in [512, 4096] {
+        let mut churn = Churn::new(page_size, 3000);
+        churn.store.open_reader();
+        let _ = churn.replace(20, 150, 1, 0);
+        let before = churn.store.latest.space.page_count;
+        churn.store.begin().unwrap();
+        // Growing by now: all that is free is seen by the reader.
+        (0..500).for_each(|_| churn.claim(1));
+        churn.store.close_reader(0);
+        (0..2000).for_each(|_| churn.claim(1));
+        churn.commit();
+        let after = churn.store.latest.space.page_count;
+        assert!(after <= before + 700, "{before} pages, then {after}");
+    }
+}
+
+#[test]
+fn runs_across_bitmap_pages() {
+    // Bitmap pages of 3840 bits: pages 3000 to 8000 span two borders.
+    let mut store = Store::new(512);
+    store.begin().unwrap();
+    let first: Vec<u32> = (0..3).map(|_| store.claim(2998).unwrap()).collect();
+    store.commit().unwrap();
+    store.checkpoint();
+    store.begin().unwrap();
+    let birth = store.live[&first[1]].1;
+    store.free_page(first[1], 2998, birth).unwrap();
+    store.commit().unwrap();
+    store.checkpoint();
+    // Enough entries that the run does not stay inline.
+    for _ in 0..3 {
+        store.begin().unwrap();
+        let pages: Vec<u32> = (0..12).map(|_| store.claim(1).unwrap()).collect();
+        store.commit().unwrap();
+        store.checkpoint();
+        store.begin().unwrap();
+        for page in pages.iter().step_by(2).chain(pages.iter().skip(1).step_by(2)) {
+            let birth = store.live[page].1;
+            store.free_page(*page, 1, birth).unwrap();
+        }
+        store.commit().unwrap();
+        store.checkpoint();
+    }
+    let before = store.latest.space.page_count;
+    store.begin().unwrap();
+    // Longer than what the run has in either bitmap page.
+    let run = store.claim(2500).unwrap();
+    assert!((first[1]..first[2]).contains(&run), "{run} in place of {}", first[1]);
+    store.commit().unwrap();
+    assert!(store.latest.space.page_count <= before + 8);
+}

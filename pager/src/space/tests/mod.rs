@@ -323,6 +323,11 @@ impl Store {
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
+        self.commit_with(&[])
+    }
+
+    /// Commits, and claims runs of these lengths at the last moment, as a log ring that moves does.
+    pub(super) fn commit_with(&mut self, late: &[u32]) -> Result<()> {
         while !self.savepoints.is_empty() {
             self.release();
         }
@@ -331,6 +336,9 @@ impl Store {
             self.space.free(&mut self.mock, PageId(first), pages, birth, birth)?;
         }
         self.space.trim(&mut self.mock)?;
+        for pages in late {
+            let _ = self.claim(*pages)?;
+        }
         let page_size = self.mock.page_size;
         let mut record = vec![0; page_size.min(4096) - 256];
         self.space.encode(page_size, &mut record);

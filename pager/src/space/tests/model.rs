@@ -16,7 +16,8 @@ enum Op {
     Savepoint,
     RollbackTo,
     Release,
-    Commit,
+    /// With claims at the last moment.
+    Commit(bool),
     Rollback,
     OpenReader,
     CloseReader(u8),
@@ -35,7 +36,7 @@ impl Arbitrary for Op {
             16 | 17 => Op::Savepoint,
             18 => Op::RollbackTo,
             19 => Op::Release,
-            20..26 => Op::Commit,
+            20..26 => Op::Commit(u8::arbitrary(g) % 4 == 0),
             26 => Op::Rollback,
             27 => Op::OpenReader,
             28 => Op::CloseReader(u8::arbitrary(g)),
@@ -67,7 +68,10 @@ fn step(store: &mut Store, op: &Op) {
             store.release();
             Ok(())
         }
-        Op::Commit => store.commit().and_then(|()| store.begin()),
+        Op::Commit(late) => {
+            let late: &[u32] = if late { &[1, 1, 1, 1, 1, 1, 40, 1, 1] } else { &[] };
+            store.commit_with(late).and_then(|()| store.begin())
+        }
         Op::Rollback => {
             store.rollback();
             store.begin()
