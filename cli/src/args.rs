@@ -1,0 +1,266 @@
+//! The arguments, and their help.
+
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  find / -xdev | mapleaf files.leaf load --format lines -
+  mapleaf files.leaf scan --prefix /usr/bin/ --keys-only --limit 5
+  mapleaf app.leaf put --tree users ada 1815
+  mapleaf app.leaf get --tree users ada
+  mapleaf app.leaf scan --tree users --from a --to b --json
+  mapleaf app.leaf check
+  mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
+  mapleaf new.leaf dump | mdb_load back.lmdb
+
+Bytes that are not text print as \\xNN, a backslash as \\\\, a tab as \\t, a line's end as \\n; keys and
+values are read the same way. `--raw` prints and reads bytes as they are.
+
+Exit codes:
+  0  done
+  1  not found (get, del, a tree), or damage found (check)
+  2  wrong usage
+  3  any other error: input that cannot be read, a full disk, a file in use";
+
+/// Keys and values in one file, in order.
+#[derive(Parser, Debug)]
+#[command(name = "mapleaf", version, about, after_help = EXAMPLES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// The store: one file. `load` and `put` make it where there is none.
+    #[arg(value_name = "STORE")]
+    pub(crate) store: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Store entries from a file or the standard input
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(Load),
+    /// Print the value of a key
+    Get(Get),
+    /// Store a value under a key
+    #[command(after_help = PUT_EXAMPLES)]
+    Put(Put),
+    /// Remove keys
+    Del(Del),
+    /// Print entries in the order of their keys
+    #[command(after_help = SCAN_EXAMPLES)]
+    Scan(Scan),
+    /// Count entries
+    Count(Count),
+    /// List the trees
+    Trees(Plain),
+    /// Print figures: pages by kind, fill, depth, free pages, log, file size
+    Stat(Stat),
+    /// Read every page and prove the store sound
+    Check(Plain),
+    /// Print the store in the text format of LMDB's mdb_dump
+    #[command(after_help = DUMP_EXAMPLES)]
+    Dump(Dump),
+}
+
+const LOAD_EXAMPLES: &str = "\
+Formats:
+  tsv        key, tab, value; \\xNN and the like are read as the bytes they stand for
+  lines      each line is a key, byte for byte; its value is its number, from 1
+  lmdb-dump  what LMDB's mdb_dump prints, one database or several
+
+Without --batch the whole input is one transaction: if a line is wrong, nothing is stored. With it what
+was committed before the wrong line stays, and the message says how much that is.
+
+Examples:
+  find / -xdev | mapleaf files.leaf load --format lines -
+  mapleaf app.leaf load --tree users --batch 10000 users.tsv
+  mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Load {
+    /// The tree; for an LMDB dump the one for databases without a name
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    /// How the input is written
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    pub(crate) format: Format,
+    /// Commit after every N entries, instead of once at the end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: Option<u64>,
+    /// Say after each commit how many entries are committed
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The input; - is the standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) input: PathBuf,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    /// Key, tab, value
+    Tsv,
+    /// Each line a key
+    Lines,
+    /// The text format of LMDB's mdb_dump
+    LmdbDump,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Get {
+    /// The tree
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    /// Take the key and print the value as they are: no \xNN, and no line end behind the value
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) json: bool,
+    /// The key
+    pub(crate) key: OsString,
+}
+
+const PUT_EXAMPLES: &str = "\
+Examples:
+  mapleaf app.leaf put greeting 'hello\\x21'
+  mapleaf app.leaf put --tree images logo --file logo.png
+  date | mapleaf app.leaf put started --file -";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Put {
+    /// The tree; made where there is none
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    /// Take key and value as they are: no \xNN
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Take the value from this file, as it is; - is the standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub(crate) file: Option<PathBuf>,
+    /// The key
+    pub(crate) key: OsString,
+    /// The value
+    #[arg(required_unless_present = "file")]
+    pub(crate) value: Option<OsString>,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Del {
+    /// The tree
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    /// Take keys as they are: no \xNN
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) range: Range,
+    /// Remove every entry of the tree
+    #[arg(long, conflicts_with_all = ["from", "to", "prefix", "keys"])]
+    pub(crate) all: bool,
+    /// The keys
+    #[arg(value_name = "KEY", conflicts_with_all = ["from", "to", "prefix"])]
+    #[arg(required_unless_present_any = ["from", "to", "prefix", "all"])]
+    pub(crate) keys: Vec<OsString>,
+}
+
+/// A range of keys.
+#[derive(Arguments, Debug, Default)]
+pub(crate) struct Range {
+    /// From this key on
+    #[arg(long, value_name = "KEY")]
+    pub(crate) from: Option<OsString>,
+    /// Up to this key, without it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) to: Option<OsString>,
+    /// Keys that start with this
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["from", "to"])]
+    pub(crate) prefix: Option<OsString>,
+}
+
+const SCAN_EXAMPLES: &str = "\
+Prints key, tab, value: what `load` reads. With --keys-only a key that is text prints byte for byte, one
+a line; others print with \\xNN.
+
+Examples:
+  mapleaf files.leaf scan --prefix /usr/bin/ --keys-only
+  mapleaf app.leaf scan --tree events --reverse --limit 10
+  mapleaf app.leaf scan --from 2024 --to 2025 --json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Scan {
+    /// The tree
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    #[command(flatten)]
+    pub(crate) range: Range,
+    /// From the last key to the first
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Print at most N entries
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Print keys, one a line
+    #[arg(long)]
+    pub(crate) keys_only: bool,
+    /// Take keys, and print keys and values, as they are: no \xNN
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print an object a line: "key" and "value", or "key_hex" and "value_hex" where they are not UTF-8
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Count {
+    /// The tree
+    #[arg(long, value_name = "TREE", default_value = "main")]
+    pub(crate) tree: String,
+    #[command(flatten)]
+    pub(crate) range: Range,
+    /// Take keys as they are: no \xNN
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Plain {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Stat {
+    /// Leave out what only reading every page tells: the fill of the leaves, damage
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const DUMP_EXAMPLES: &str = "\
+mdb_load reads keys of 1 to 511 bytes, and one named database at a time; `mapleaf load` reads all of it.
+
+Examples:
+  mapleaf app.leaf dump > app.dump
+  mapleaf app.leaf dump --tree users -p | less
+  mapleaf app.leaf dump --tree users | mdb_load users.lmdb";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Dump {
+    /// This tree only
+    #[arg(long, value_name = "TREE")]
+    pub(crate) tree: Option<String>,
+    /// Print printable ASCII as it is, instead of everything as hexadecimal digits
+    #[arg(long, short)]
+    pub(crate) print: bool,
+}

@@ -1,0 +1,144 @@
+//! Single entries: `get`, `put`, `del`.
+
+use crate::args::{Del, Get, Put};
+use crate::failure::{Failure, Outcome};
+use crate::output::{Output, say};
+use crate::range::{Bounds, bytes};
+use crate::{json, store, text};
+use mapleaf::{TreeError, TreeMut};
+use serde_json::{Map, Value};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes of a value that are escaped at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Prints a value.
+pub(crate) fn get(path: &Path, args: &Get) -> Outcome {
+    let key = bytes("KEY", &args.key, args.raw)?;
+    let db = store::to_read(path)?;
+    let snap = db.read()?;
+    let tree = store::tree(path, &snap, &args.tree)?;
+    let found = tree.get(&key).map_err(|error| Failure::tree(path, error))?;
+    let value = found.ok_or_else(|| not_found(path, &args.tree, &key))?;
+    let mut output = Output::new();
+    if args.json {
+        let mut object = Map::new();
+        json::put_bytes(&mut object, "key", &key);
+        json::put_bytes(&mut object, "value", value);
+        output.line(&Value::Object(object).to_string())?;
+    } else if args.raw {
+        output.write(value)?;
+    } else {
+        write_escaped(&mut output, value)?;
+        output.write(b"\n")?;
+    }
+    output.end()
+}
+
+/// Escapes a value piece by piece: it may be larger than the memory left.
+pub(crate) fn write_escaped(output: &mut Output, value: &[u8]) -> Outcome {
+    let mut escaped = Vec::new();
+    let mut rest = value;
+    while !rest.is_empty() {
+        let (chunk, tail) = rest.split_at(text_boundary(rest));
+        escaped.clear();
+        text::escape(&mut escaped, chunk);
+        output.write(&escaped)?;
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// Where to cut so that no character is torn: at most the chunk's size, and the start of a character
+/// if there is one within its last four bytes.
+fn text_boundary(bytes: &[u8]) -> usize {
+    if bytes.len() <= CHUNK_BYTES {
+        return bytes.len();
+    }
+    let continues = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    (CHUNK_BYTES - 3..=CHUNK_BYTES).rev().find(|at| !continues(at)).unwrap_or(CHUNK_BYTES)
+}
+
+fn not_found(path: &Path, tree: &str, key: &[u8]) -> Failure {
+    Failure::No(format!("{}: tree {tree:?} has no key {}", path.display(), text::shown(key)))
+}
+
+/// Stores a value.
+pub(crate) fn put(path: &Path, args: &Put) -> Outcome {
+    let key = bytes("KEY", &args.key, args.raw)?;
+    let value = args.value.as_deref().unwrap_or(OsStr::new(""));
+    let value = bytes("VALUE", value, args.raw)?;
+    let db = store::to_write(path, true)?;
+    let mut txn = db.write()?;
+    let mut tree = txn.tree(args.tree.as_str()).map_err(|error| Failure::tree(path, error))?;
+    match &args.file {
+        None => {
+            tree.insert(&key, &value).map_err(|error| Failure::tree(path, error))?;
+        }
+        Some(from) if from.as_os_str() == "-" => {
+            let mut value = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut value);
+            read.map_err(|error| Failure::Other(format!("standard input: {error}")))?;
+            tree.insert(&key, &value).map_err(|error| Failure::tree(path, error))?;
+        }
+        Some(from) => put_file(path, &mut tree, &key, from)?,
+    }
+    txn.commit()?;
+    db.close()?;
+    Ok(())
+}
+
+/// Stores a file's content: read straight to where it will stay.
+fn put_file(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], from: &Path) -> Outcome {
+    let open = || -> std::io::Result<(File, std::fs::Metadata)> {
+        let file = File::open(from)?;
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    };
+    let (mut file, metadata) = open().map_err(|error| Failure::io(from, &error))?;
+    if !metadata.is_file() {
+        // A pipe or device: its length shows at its end.
+        let mut value = Vec::new();
+        file.read_to_end(&mut value).map_err(|error| Failure::io(from, &error))?;
+        tree.insert(key, &value).map_err(|error| Failure::tree(path, error))?;
+        return Ok(());
+    }
+    let len = usize::try_from(metadata.len())
+        .map_err(|_| Failure::tree(path, TreeError::ValueTooLong))?;
+    let mut read = Ok(());
+    let stored = tree.reserve(key, len, |value| read = file.read_exact(value));
+    // A file cut short meanwhile: the transaction is dropped uncommitted.
+    read.map_err(|error| Failure::io(from, &error))?;
+    stored.map(drop).map_err(|error| Failure::tree(path, error))
+}
+
+/// Removes entries.
+pub(crate) fn del(path: &Path, args: &Del) -> Outcome {
+    let keys: Vec<Vec<u8>> =
+        args.keys.iter().map(|key| bytes("KEY", key, args.raw)).collect::<Outcome<_>>()?;
+    let range = if args.all { Bounds::all() } else { Bounds::new(&args.range, args.raw)? };
+    let db = store::to_write(path, false)?;
+    let mut txn = db.write()?;
+    let handle = txn.open(&args.tree).map_err(|error| match error {
+        TreeError::NoSuchTree => store::no_tree(path, &args.tree),
+        error => Failure::tree(path, error),
+    })?;
+    let mut tree = txn.tree(handle).map_err(|error| Failure::tree(path, error))?;
+    let mut missing = false;
+    if keys.is_empty() {
+        tree.remove_range(range).map_err(|error| Failure::tree(path, error))?;
+    }
+    for key in &keys {
+        if !tree.remove(key).map_err(|error| Failure::tree(path, error))? {
+            missing = true;
+            let failure = not_found(path, &args.tree, key);
+            say(&format!("mapleaf: {}", failure.message().unwrap_or_default()));
+        }
+    }
+    txn.commit()?;
+    db.close()?;
+    if missing { Err(Failure::No(String::new())) } else { Ok(()) }
+}

@@ -1,0 +1,49 @@
+//! Opening the store.
+
+#![allow(unsafe_code)] // Opens the file through a mapping: see `mapped`.
+
+use crate::failure::{Failure, Outcome};
+use mapleaf::{Builder, Create, Database, ReadTree, ReadTxn, StoreError, TreeError};
+use std::path::Path;
+
+/// Opens the store to read it. One that a writer left without closing is recovered first.
+pub(crate) fn to_read(path: &Path) -> Result<Database, mapleaf::Error> {
+    match mapped(&Builder::new().read_only(true).background(false), path) {
+        Err(error) if error.store_error() == Some(StoreError::NeedsRecovery) => {
+            mapped(&Builder::new().create(Create::Never).background(false), path)
+        }
+        other => other,
+    }
+}
+
+/// Opens the store to change it; with `create` makes it where there is none.
+pub(crate) fn to_write(path: &Path, create: bool) -> Outcome<Database> {
+    let create = if create { Create::IfMissing } else { Create::Never };
+    Ok(mapped(&Builder::new().create(create), path)?)
+}
+
+#[cfg(target_os = "linux")]
+fn mapped(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
+    // SAFETY: the user names a store of theirs. That mapleaf wrote it is checked as far as a file can
+    // show it: two metas with checksums, and a checksum on every page. That no other program changes it
+    // meanwhile is the user's to know; other mapleaf processes are kept out by its lock.
+    unsafe { builder.open(path) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mapped(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
+    builder.open_buffered(path)
+}
+
+/// The tree `name` of a snapshot.
+pub(crate) fn tree<'a>(path: &Path, snap: &'a ReadTxn<'_>, name: &str) -> Outcome<ReadTree<'a>> {
+    snap.tree(name).map_err(|error| match error {
+        TreeError::NoSuchTree => no_tree(path, name),
+        error => Failure::tree(path, error),
+    })
+}
+
+/// There is no such tree.
+pub(crate) fn no_tree(path: &Path, name: &str) -> Failure {
+    Failure::No(format!("{}: no tree {name:?}", path.display()))
+}
