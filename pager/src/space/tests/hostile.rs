@@ -11,7 +11,9 @@ use std::vec::Vec;
 fn rich(page_size: usize, live: u32) -> Store {
     let mut store = Store::new(page_size);
     store.begin().unwrap();
-    (0..live).for_each(|_| drop(store.claim(1).unwrap()));
+    for _ in 0..live {
+        let _ = store.claim(1).unwrap();
+    }
     let _ = store.claim(300).unwrap();
     store.commit().unwrap();
     store.checkpoint();
@@ -205,7 +207,9 @@ fn a_full_mapping_is_an_error_and_nothing_else() {
         // Room again: nothing was lost by the failures.
         store.mock.mapped_max = u32::MAX;
         store.begin().unwrap();
-        (0..500).for_each(|_| drop(store.claim(1).unwrap()));
+        for _ in 0..500 {
+            let _ = store.claim(1).unwrap();
+        }
         store.commit().unwrap();
     }
 }

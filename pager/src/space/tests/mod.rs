@@ -2,131 +2,20 @@
 
 mod churn;
 mod hostile;
+mod mock;
 mod model;
 
-use super::{Space, SpaceHost, SpaceUse};
-use crate::page::OWNED_BYTES;
+use super::{Space, SpaceUse};
 use crate::pins::Pins;
-use crate::{Damage, Error, PageId, Result, TxnId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::{PageId, Result, TxnId};
+use mock::Mock;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::vec::Vec;
 use std::{format, vec};
 
-/// The running transaction's side of the mock.
-pub(super) struct Mock {
-    pub(super) page_size: usize,
-    /// Bodies of the pages that the space has written, and births of all.
-    pub(super) bodies: HashMap<u32, Vec<u8>>,
-    pub(super) births: HashMap<u32, TxnId>,
-    pub(super) mapped: u32,
-    /// The mapping grows no further.
-    pub(super) mapped_max: u32,
-    pub(super) birth: TxnId,
-    pub(super) pins: Pins,
-    /// What the pins will be when they are looked at again.
-    pub(super) pins_now: Pins,
-    /// Pages in the seal chain.
-    pub(super) chain: HashSet<u32>,
-    /// Per held state, the pages it reaches.
-    pub(super) held: BTreeMap<u64, Rc<HashSet<u32>>>,
-    /// Do not check pages that are started: for damaged stores.
-    pub(super) hostile: bool,
-}
-
-impl Mock {
-    pub(super) fn new(page_size: usize) -> Mock {
-        Mock {
-            page_size,
-            bodies: HashMap::new(),
-            births: HashMap::new(),
-            mapped: 2,
-            mapped_max: u32::MAX,
-            birth: TxnId(0),
-            pins: Pins::new(),
-            pins_now: Pins::new(),
-            chain: HashSet::new(),
-            held: BTreeMap::new(),
-            hostile: false,
-        }
-    }
-
-    /// What any page goes through that is claimed.
-    pub(super) fn take(&mut self, id: u32) {
-        if !self.hostile {
-            assert!(self.chain.insert(id), "page {id} is in the seal chain twice");
-            for (state, reached) in &self.held {
-                assert!(!reached.contains(&id), "page {id} is given out, but {state} reaches it");
-            }
-        }
-        let _ = self.births.insert(id, self.birth);
-    }
-}
-
-impl SpaceHost for Mock {
-    fn page_size(&self) -> usize {
-        self.page_size
-    }
-
-    fn birth(&self) -> TxnId {
-        self.birth
-    }
-
-    fn read(&self, id: PageId) -> Result<&[u8]> {
-        if id.0 < 2 || id.0 >= self.mapped {
-            return Err(Error::corrupt(id, Damage::OutOfRange));
-        }
-        let body = self.bodies.get(&id.0).ok_or(Error::corrupt(id, Damage::Checksum))?;
-        if self.births[&id.0] > self.birth {
-            return Err(Error::corrupt(id, Damage::BornLater));
-        }
-        Ok(body)
-    }
-
-    fn birth_of(&self, id: PageId) -> Result<TxnId> {
-        self.births.get(&id.0).copied().ok_or(Error::corrupt(id, Damage::OutOfRange))
-    }
-
-    fn owned(&self, id: PageId) -> Result<bool> {
-        Ok(self.birth_of(id)? == self.birth)
-    }
-
-    fn start(&mut self, id: PageId) -> Result<()> {
-        self.take(id.0);
-        // What else is on the page is unspecified.
-        let mut body = vec![0xA5; self.page_size - OWNED_BYTES];
-        body[..16].fill(0);
-        let _ = self.bodies.insert(id.0, body);
-        Ok(())
-    }
-
-    fn edit(&mut self, id: PageId) -> Result<&mut [u8]> {
-        if !self.owned(id)? {
-            return Err(Error::InvalidArgument);
-        }
-        let body = self.bodies.get_mut(&id.0).ok_or(Error::corrupt(id, Damage::Checksum))?;
-        Ok(body)
-    }
-
-    fn grow(&mut self, page_count: u32) -> Result<()> {
-        if page_count > self.mapped_max {
-            return Err(Error::Full);
-        }
-        self.mapped = self.mapped.max(page_count);
-        Ok(())
-    }
-
-    fn pins(&self) -> &Pins {
-        &self.pins
-    }
-
-    fn refresh_pins(&mut self) {
-        self.pins = self.pins_now;
-    }
-}
-
 /// First page of what the tree reaches, its pages, and their birth.
-pub(super) type Live = BTreeMap<u32, (u32, TxnId)>;
+type Live = BTreeMap<u32, (u32, TxnId)>;
 
 fn pages(live: &Live) -> HashSet<u32> {
     live.iter().flat_map(|(first, run)| *first..*first + run.0).collect()
@@ -134,12 +23,12 @@ fn pages(live: &Live) -> HashSet<u32> {
 
 /// A committed state.
 #[derive(Clone)]
-pub(super) struct Committed {
-    pub(super) txn: TxnId,
-    pub(super) space: Space,
-    pub(super) live: Live,
+struct Committed {
+    txn: TxnId,
+    space: Space,
+    live: Live,
     /// Bytes of the space pages when it was committed.
-    pub(super) bodies: BTreeMap<u32, Vec<u8>>,
+    bodies: BTreeMap<u32, Vec<u8>>,
     /// All pages it reaches: the tree's and the space's.
     reached: Rc<HashSet<u32>>,
 }
@@ -154,15 +43,15 @@ struct Savepoint {
 }
 
 /// A store whose tree is a set of pages.
-pub(super) struct Store {
-    pub(super) mock: Mock,
-    pub(super) latest: Committed,
-    pub(super) durable: Committed,
-    pub(super) readers: Vec<Committed>,
-    pub(super) next: TxnId,
+struct Store {
+    mock: Mock,
+    latest: Committed,
+    durable: Committed,
+    readers: Vec<Committed>,
+    next: TxnId,
     // The running transaction.
-    pub(super) space: Space,
-    pub(super) live: Live,
+    space: Space,
+    live: Live,
     /// Born and freed since the last savepoint: first page, pages.
     own: Vec<(u32, u32)>,
     savepoints: Vec<Savepoint>,
@@ -170,7 +59,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(page_size: usize) -> Store {
+    fn new(page_size: usize) -> Store {
         let space = Space::new(2);
         let live = Live::new();
         let empty = Committed {
@@ -212,7 +101,7 @@ impl Store {
         }
     }
 
-    pub(super) fn begin(&mut self) -> Result<()> {
+    fn begin(&mut self) -> Result<()> {
         self.mock.birth = self.next;
         self.next = self.next.next();
         self.space = self.latest.space;
@@ -225,7 +114,7 @@ impl Store {
     }
 
     /// Ends readers `from..` of every `step`-th.
-    pub(super) fn close_reader(&mut self, at: usize) {
+    fn close_reader(&mut self, at: usize) {
         if !self.readers.is_empty() {
             let at = at % self.readers.len();
             let _ = self.readers.swap_remove(at);
@@ -233,11 +122,11 @@ impl Store {
         }
     }
 
-    pub(super) fn open_reader(&mut self) {
+    fn open_reader(&mut self) {
         self.readers.push(self.latest.clone());
     }
 
-    pub(super) fn claim(&mut self, pages: u32) -> Result<u32> {
+    fn claim(&mut self, pages: u32) -> Result<u32> {
         let single = self.own.iter().position(|own| own.1 == 1);
         let first = match single {
             // As the pager does: what it freed of its own comes first, and keeps its place in the chain.
@@ -256,7 +145,7 @@ impl Store {
     }
 
     /// Frees the live run that is `at`-th.
-    pub(super) fn free(&mut self, at: usize) -> Result<()> {
+    fn free(&mut self, at: usize) -> Result<()> {
         if self.live.is_empty() {
             return Ok(());
         }
@@ -264,7 +153,7 @@ impl Store {
         self.free_page(first, pages, birth)
     }
 
-    pub(super) fn free_page(&mut self, first: u32, pages: u32, birth: TxnId) -> Result<()> {
+    fn free_page(&mut self, first: u32, pages: u32, birth: TxnId) -> Result<()> {
         let _ = self.live.remove(&first);
         if birth == self.mock.birth {
             self.own.push((first, pages));
@@ -274,7 +163,7 @@ impl Store {
         self.space.free(&mut self.mock, PageId(first), pages, birth, now)
     }
 
-    pub(super) fn savepoint(&mut self) {
+    fn savepoint(&mut self) {
         let mut record = vec![0; self.mock.page_size.min(4096) - 256];
         self.space.encode(self.mock.page_size, &mut record);
         self.savepoints.push(Savepoint {
@@ -292,7 +181,7 @@ impl Store {
         self.scan();
     }
 
-    pub(super) fn rollback_to(&mut self) {
+    fn rollback_to(&mut self) {
         if let Some(saved) = self.savepoints.pop() {
             self.space = Space::decode(self.mock.page_size, &saved.record).unwrap();
             self.live = saved.live;
@@ -305,7 +194,7 @@ impl Store {
         }
     }
 
-    pub(super) fn release(&mut self) {
+    fn release(&mut self) {
         if let Some(saved) = self.savepoints.pop() {
             self.own.extend(saved.own);
             // The blanket stays until the pins are collected anew.
@@ -316,18 +205,18 @@ impl Store {
         }
     }
 
-    pub(super) fn rollback(&mut self) {
+    fn rollback(&mut self) {
         self.savepoints.clear();
         self.pinned_from = None;
         self.scan();
     }
 
-    pub(super) fn commit(&mut self) -> Result<()> {
+    fn commit(&mut self) -> Result<()> {
         self.commit_with(&[])
     }
 
     /// Commits, and claims runs of these lengths at the last moment, as a log ring that moves does.
-    pub(super) fn commit_with(&mut self, late: &[u32]) -> Result<()> {
+    fn commit_with(&mut self, late: &[u32]) -> Result<()> {
         while !self.savepoints.is_empty() {
             self.release();
         }
@@ -383,12 +272,12 @@ impl Store {
         bodies
     }
 
-    pub(super) fn checkpoint(&mut self) {
+    fn checkpoint(&mut self) {
         self.durable = self.latest.clone();
     }
 
     /// The process died, or the power failed: the store is opened at the last checkpoint.
-    pub(super) fn reopen(&mut self) {
+    fn reopen(&mut self) {
         self.rollback();
         self.readers.clear();
         self.latest = self.durable.clone();
