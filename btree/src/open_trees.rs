@@ -132,15 +132,15 @@ impl OpenTrees {
         if self.slots.len() == TREES_MAX && self.slots.iter().all(|slot| slot.open) {
             return Err(Error::TooManyTrees);
         }
-        self.room_for_name(name)
+        self.room_for_name(name, &[])
     }
 
-    /// Makes sure that a name can be kept.
+    /// Makes sure that a name can be kept, where `instead_of` was.
     ///
     /// # Errors
     /// [`Error::TooManyTrees`].
-    pub(crate) fn room_for_name(&self, name: &[u8]) -> Result<()> {
-        let room = NAMES_BYTES - self.names.len() >= name.len();
+    pub(crate) fn room_for_name(&self, name: &[u8], instead_of: &[u8]) -> Result<()> {
+        let room = NAMES_BYTES - self.names.len() + instead_of.len() >= name.len();
         if room { Ok(()) } else { Err(Error::TooManyTrees) }
     }
 

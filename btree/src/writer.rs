@@ -225,7 +225,7 @@ impl<'s> Writer<'s> {
         }
         let slot = self.open.find(old);
         if slot.is_some() {
-            self.open.room_for_name(new)?;
+            self.open.room_for_name(new, old)?;
         }
         let record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
         self.store(new, &record)?;
@@ -369,7 +369,7 @@ impl<'s> Writer<'s> {
             self.open.close(other);
         }
         let record = self.stored(name.as_bytes())?.ok_or(Error::NoSuchTree)?;
-        if self.open.room_for_name(name.as_bytes()).is_err() {
+        if self.open.room_for_name(name.as_bytes(), &[]).is_err() {
             (0..self.open.len()).for_each(|slot| self.open.close(slot));
         }
         self.open.open_at(slot, name.as_bytes(), record).map(drop)

@@ -1,0 +1,135 @@
+//! Named trees and their handles.
+
+mod support;
+
+use mapleaf_btree::{Error, NAME_BYTES_MAX, TREES_MAX, TreeOptions, Writer};
+use mapleaf_pager::Durability;
+use support::*;
+
+fn writer<'s>(store: &'s RamStore<'_>) -> Writer<'s> {
+    Writer::new(store.begin_write().unwrap()).unwrap()
+}
+
+#[test]
+fn a_rollback_ends_the_handles_of_what_it_undid() {
+    let mut ram = vec![0; 1 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = writer(&store);
+    let old = writer.create("old", TreeOptions::default()).unwrap();
+    let kept = writer.create("kept", TreeOptions::default().tag(1)).unwrap();
+    writer.tree(old).unwrap().insert(b"k", b"before").unwrap();
+    writer.tree(kept).unwrap().insert(b"k", b"before").unwrap();
+    let savepoint = writer.savepoint().unwrap();
+
+    // The same name, another tree.
+    assert_eq!(writer.drop_tree("old"), Ok(true));
+    let again = writer.create("old", TreeOptions::default()).unwrap();
+    assert_eq!(writer.tree(old).err(), Some(Error::NoSuchTree));
+    writer.tree(again).unwrap().insert(b"k", b"again").unwrap();
+    writer.tree(kept).unwrap().insert(b"k", b"after").unwrap();
+    writer.set_tag(kept, 2).unwrap();
+    let new = writer.create("new", TreeOptions::default()).unwrap();
+    writer.rollback_to(savepoint).unwrap();
+
+    assert_eq!(writer.tree(again).err(), Some(Error::NoSuchTree));
+    assert_eq!(writer.tree(new).err(), Some(Error::NoSuchTree));
+    assert_eq!(writer.open("new"), Err(Error::NoSuchTree));
+    assert_eq!(writer.tree_ref(kept).unwrap().get(b"k"), Ok(Some(&b"before"[..])));
+    assert_eq!(writer.record(kept).unwrap().tag, 1);
+    let old = writer.open("old").unwrap();
+    assert_eq!(writer.tree_ref(old).unwrap().get(b"k"), Ok(Some(&b"before"[..])));
+
+    // A renaming that is undone ends the handle, one that stays does not.
+    let savepoint = writer.savepoint().unwrap();
+    writer.rename("kept", "renamed").unwrap();
+    writer.tree(kept).unwrap().insert(b"k", b"renamed").unwrap();
+    writer.rollback_to(savepoint).unwrap();
+    assert_eq!(writer.tree(kept).err(), Some(Error::NoSuchTree));
+    let kept = writer.open("kept").unwrap();
+    let savepoint = writer.savepoint().unwrap();
+    writer.rename("kept", "renamed").unwrap();
+    writer.tree(kept).unwrap().insert(b"k", b"renamed").unwrap();
+    writer.release(savepoint).unwrap();
+    assert_eq!(writer.tree_ref(kept).unwrap().get(b"k"), Ok(Some(&b"renamed"[..])));
+    writer.commit(Durability::Sync).unwrap();
+    prove(&store);
+
+    let one = |value: &[u8]| Entries::from([(b"k".to_vec(), value.to_vec())]);
+    let trees = Trees::from([
+        ("old".to_string(), (0, one(b"before"))),
+        ("renamed".to_string(), (1, one(b"renamed"))),
+    ]);
+    compare_all(&store.begin_read(0).unwrap(), &trees);
+}
+
+#[test]
+fn the_table_of_open_trees_is_bounded_and_reused() {
+    let mut ram = vec![0; 4 << 20];
+    let store = create(&mut ram, 4096, 0);
+    let mut writer = writer(&store);
+    let name = |i: usize| format!("tree {i}");
+    for i in 0..TREES_MAX {
+        let tree = writer.create(&name(i), TreeOptions::default().tag(i as u64)).unwrap();
+        writer.tree(tree).unwrap().insert(b"n", name(i).as_bytes()).unwrap();
+    }
+    assert_eq!(writer.create("one more", TreeOptions::default()), Err(Error::TooManyTrees));
+    assert_eq!(writer.open("one more"), Err(Error::NoSuchTree));
+    assert_eq!(writer.drop_tree(&name(5)), Ok(true));
+    let tree = writer.create("one more", TreeOptions::default().tag(99)).unwrap();
+    writer.tree(tree).unwrap().insert(b"n", b"one more").unwrap();
+    writer.rename(&name(0), "a name longer than the one it had").unwrap();
+    let mut names: Vec<_> =
+        (1..TREES_MAX).filter(|i| *i != 5).map(|i| (name(i), i as u64)).collect();
+    names.push(("one more".into(), 99));
+    names.push(("a name longer than the one it had".into(), 0));
+    names.sort();
+    let listed: Vec<_> = writer
+        .list()
+        .unwrap()
+        .map(|tree| tree.map(|(name, record)| (bytes(&name), record.tag)).unwrap())
+        .collect();
+    assert_eq!(listed, names.iter().map(|(n, t)| (n.clone().into_bytes(), *t)).collect::<Vec<_>>());
+    for (name, tag) in &names {
+        let tree = writer.open(name).unwrap();
+        assert_eq!(writer.record(tree).unwrap().tag, *tag);
+        let stored = if *tag == 0 { "tree 0".as_bytes() } else { name.as_bytes() };
+        assert_eq!(writer.tree_ref(tree).unwrap().get(b"n"), Ok(Some(stored)));
+    }
+    writer.commit(Durability::Sync).unwrap();
+    prove(&store);
+}
+
+#[test]
+fn long_names_are_kept_or_refused() {
+    let mut ram = vec![0; 4 << 20];
+    for (page_size, limit_bytes) in [(4096, NAME_BYTES_MAX), (PAGE, KEY_MAX)] {
+        let store = create(&mut ram, page_size, 0);
+        let mut writer = writer(&store);
+        let too_long = "x".repeat(limit_bytes + 1);
+        assert_eq!(
+            writer.create(&too_long, TreeOptions::default()),
+            Err(Error::KeyTooLong { limit_bytes })
+        );
+        let mut opened = 0;
+        loop {
+            let name = format!("{opened:0limit_bytes$}");
+            match writer.create(&name, TreeOptions::default()) {
+                Ok(_) => opened += 1,
+                Err(error) => break assert_eq!(error, Error::TooManyTrees),
+            }
+        }
+        assert!(opened >= 16, "{opened}");
+        let name = "y".repeat(limit_bytes);
+        assert_eq!(
+            writer.rename(&format!("{:0limit_bytes$}", 3), &too_long).err(),
+            Some(Error::KeyTooLong { limit_bytes })
+        );
+        writer.rename(&format!("{:0limit_bytes$}", 3), &name).unwrap();
+        assert_eq!(writer.drop_tree(&name), Ok(true));
+        assert_eq!(writer.drop_tree(&name), Ok(false));
+        assert_eq!(writer.rename(&name, "z"), Err(Error::NoSuchTree));
+        writer.create("", TreeOptions::default()).unwrap();
+        writer.commit(Durability::Sync).unwrap();
+        assert_eq!(prove(&store).trees, opened as u64);
+    }
+}

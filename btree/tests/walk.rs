@@ -1,0 +1,143 @@
+//! Writing while walking through trees of several levels.
+//!
+//! Invariants checked: a cursor that makes its tree grow, shrink or vanish under it goes on to the
+//! neighbours of where it is, in both directions; each entry is met once.
+
+mod support;
+
+use mapleaf_btree::{TreeHandle, TreeOptions, Writer};
+use mapleaf_pager::Durability;
+use support::*;
+
+/// Keys of many lengths and shared prefixes, in order.
+fn keys() -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> = (0..u16::MAX).step_by(3).map(key_of).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn with_tree(test: impl FnOnce(&mut Writer<'_>, TreeHandle, &mut Entries)) {
+    let mut ram = vec![0; 64 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default()).unwrap();
+    let mut entries = Entries::new();
+    for key in keys() {
+        writer.tree(tree).unwrap().insert(&key, b"thirty bytes of value, or less").unwrap();
+        entries.insert(key, b"thirty bytes of value, or less".to_vec());
+    }
+    assert!(writer.record(tree).unwrap().height >= 4, "{:?}", writer.record(tree));
+    // Pages of an older transaction are copied on the way.
+    writer.commit(Durability::Sync).unwrap();
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.open("t").unwrap();
+    test(&mut writer, tree, &mut entries);
+    writer.list().unwrap();
+    check_state(writer.txn());
+    compare(writer.tree_ref(tree).unwrap(), &entries);
+    writer.commit(Durability::Sync).unwrap();
+    prove(&store);
+}
+
+#[test]
+fn a_tree_grows_under_a_cursor() {
+    for backwards in [false, true] {
+        with_tree(|writer, tree, entries| {
+            let mut keys: Vec<_> = entries.keys().cloned().collect();
+            if backwards {
+                keys.reverse();
+            }
+            let mut tree = writer.tree(tree).unwrap();
+            let mut cursor = tree.cursor_mut();
+            for (i, key) in keys.iter().enumerate() {
+                let here = if backwards { cursor.prev() } else { cursor.next() }.unwrap();
+                assert_eq!(here.map(|(key, _)| bytes(&key)).as_ref(), Some(key));
+                let value = value_of(i % 90, i as u32);
+                assert_eq!(cursor.replace(&value), Ok(true));
+                let (found, stored) = cursor.current().unwrap().unwrap();
+                assert_eq!((bytes(&found), stored), (key.clone(), &value[..]));
+                entries.insert(key.clone(), value);
+            }
+            let end = if backwards { cursor.prev() } else { cursor.next() };
+            assert!(end.unwrap().is_none());
+        });
+    }
+}
+
+#[test]
+fn a_tree_shrinks_under_a_cursor() {
+    // Which of ten entries stay: few and far between, none, all but a few.
+    for stay in [[3, 3, 3], [10, 10, 10], [1, 5, 9]] {
+        for backwards in [false, true] {
+            with_tree(|writer, tree, entries| {
+                let mut keys: Vec<_> = entries.keys().cloned().collect();
+                if backwards {
+                    keys.reverse();
+                }
+                let mut tree = writer.tree(tree).unwrap();
+                let mut cursor = tree.cursor_mut();
+                for (i, key) in keys.iter().enumerate() {
+                    let here = if backwards { cursor.prev() } else { cursor.next() }.unwrap();
+                    assert_eq!(here.map(|(key, _)| bytes(&key)).as_ref(), Some(key), "{i}");
+                    // Stretches of a thousand in which all go.
+                    if !stay.contains(&(i % 10)) || i / 1000 % 2 == 0 {
+                        assert_eq!(cursor.remove(), Ok(true));
+                        assert_eq!(cursor.remove(), Ok(false));
+                        entries.remove(key);
+                    }
+                }
+                let end = if backwards { cursor.prev() } else { cursor.next() };
+                assert!(end.unwrap().is_none());
+            });
+        }
+    }
+}
+
+#[test]
+fn a_cursor_turns_round_where_it_removed() {
+    with_tree(|writer, tree, entries| {
+        let keys: Vec<_> = entries.keys().cloned().collect();
+        let mut tree = writer.tree(tree).unwrap();
+        let mut cursor = tree.cursor_mut();
+        let middle = keys.len() / 2;
+        cursor.seek(&keys[middle]).unwrap().unwrap();
+        // Eats its way outwards, one on each side in turn.
+        let (mut below, mut above) = (middle, middle + 1);
+        assert_eq!(cursor.remove(), Ok(true));
+        entries.remove(&keys[middle]);
+        while above < keys.len() {
+            let next = cursor.next().unwrap().map(|(key, _)| bytes(&key));
+            assert_eq!(next.as_ref(), keys.get(above));
+            assert_eq!(cursor.remove(), Ok(true));
+            entries.remove(&keys[above]);
+            above += 1;
+            if below > 0 {
+                below -= 1;
+                let prev = cursor.prev().unwrap().map(|(key, _)| bytes(&key));
+                assert_eq!(prev.as_ref(), keys.get(below));
+                assert_eq!(cursor.remove(), Ok(true));
+                entries.remove(&keys[below]);
+            }
+        }
+    });
+}
+
+#[test]
+fn ranges_of_every_size_are_removed() {
+    let count = keys().len();
+    for (from, len) in [(0, 5), (0, 3000), (10, 40), (17, count - 40), (count - 500, 500), (900, 1)]
+    {
+        with_tree(|writer, tree, entries| {
+            let keys: Vec<_> = entries.keys().cloned().collect();
+            let (start, end) = (&keys[from], keys.get(from + len));
+            let mut tree = writer.tree(tree).unwrap();
+            let removed = match end {
+                Some(end) => tree.remove_range((&start[..], &end[..])),
+                None => tree.remove_range(&start[..]..),
+            };
+            assert_eq!(removed, Ok(len as u64));
+            keys[from..from + len].iter().for_each(|key| drop(entries.remove(key)));
+        });
+    }
+}
