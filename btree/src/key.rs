@@ -130,7 +130,9 @@ impl Ord for Key<'_> {
         // The shorter prefix against the same length of the other key, then the rest with the rest.
         if self.prefix.len() <= other.prefix.len() {
             let (head, rest) = other.prefix.split_at(self.prefix.len());
-            self.prefix.cmp(head).then_with(|| Key::new(rest, other.suffix).cmp_bytes(self.suffix).reverse())
+            self.prefix
+                .cmp(head)
+                .then_with(|| Key::new(rest, other.suffix).cmp_bytes(self.suffix).reverse())
         } else {
             other.cmp(self).reverse()
         }

@@ -69,7 +69,8 @@ impl TreeRecord {
             run_pages: u32::from_le_bytes(bytes_at(bytes, 24)),
             tag: u64::from_le_bytes(bytes_at(bytes, 32)),
         };
-        if usize::from(record.height) > HEIGHT_MAX || record.root.is_none() != (record.height == 0) {
+        if usize::from(record.height) > HEIGHT_MAX || record.root.is_none() != (record.height == 0)
+        {
             return Err(Error::corrupt(record.root, Damage::Depth));
         }
         let sizes_zero = bytes[6..8] == [0; 2] && bytes[28..32] == [0; 4];

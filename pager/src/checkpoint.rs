@@ -14,9 +14,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Numbers skipped by each opening for writing, so that nothing of a lost future ever matches.
 pub(crate) const EPOCH_GAP: u64 = 1 << 32;
 
-/// With this many pages of the durable checkpoint freed, or a sixteenth of the store, the next
-/// checkpoint is due: they cannot be reused before.
+/// Pages of the durable checkpoint that were freed cannot be reused before the next one. They are
+/// let grow to a part of the pages in use, since a checkpoint writes each page once however often it
+/// was rewritten: half of them, or an eighth where older readers hold a quarter back already.
 const FREED_DUE_MIN: u32 = 1024;
+const FREED_PART: u32 = 2;
+const FREED_PART_BESIDE_READERS: u32 = 8;
+const HELD_BACK_PART: u32 = 4;
 
 /// The last durable checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,8 +126,13 @@ impl<'s> Parts<'s> {
         if self.core.options.read_only || latest.durable.txn == latest.state.txn {
             return false;
         }
-        let wait_max = (latest.state.space.page_count / 16).max(FREED_DUE_MIN);
-        latest.freed_durable > wait_max
+        let space = latest.state.space.stats();
+        let in_use =
+            latest.state.space.page_count.saturating_sub(space.free_pages + space.pinned_pages);
+        let held_back = space.pinned_pages.saturating_sub(latest.freed_durable);
+        let beside_readers = held_back > in_use / HELD_BACK_PART;
+        let part = if beside_readers { FREED_PART_BESIDE_READERS } else { FREED_PART };
+        latest.freed_durable > (in_use / part).max(FREED_DUE_MIN)
             || self
                 .ring(&latest.state)
                 .is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)

@@ -97,14 +97,15 @@ impl fmt::Display for Unsupported {
             Unsupported::TooShort { bytes } => write!(f, "{bytes} bytes are too short for a store"),
             Unsupported::NotMapleaf => f.write_str("not a mapleaf file"),
             Unsupported::Endianness => f.write_str("written with the other byte order"),
-            Unsupported::Version { found } => write!(f, "format version {found}, this build knows 1"),
+            Unsupported::Version { found } => {
+                write!(f, "format version {found}, this build knows 1")
+            }
             Unsupported::Features { unknown } => {
                 write!(f, "it uses features this build does not know (bits {unknown:#x})")
             }
-            Unsupported::WriteFeatures { unknown } => write!(
-                f,
-                "it uses features this build can read but not write (bits {unknown:#x})"
-            ),
+            Unsupported::WriteFeatures { unknown } => {
+                write!(f, "it uses features this build can read but not write (bits {unknown:#x})")
+            }
             Unsupported::PageSize { found, wanted } => {
                 write!(f, "its page size is {found} bytes, {wanted} were asked for")
             }
@@ -171,7 +172,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Error::Corrupt { page, damage } if page.is_none() => write!(f, "the file is damaged: {damage}"),
+            Error::Corrupt { page, damage } if page.is_none() => {
+                write!(f, "the file is damaged: {damage}")
+            }
             Error::Corrupt { page, damage } => write!(f, "{page} is damaged: {damage}"),
             Error::NoMeta => f.write_str("both metas are damaged"),
             Error::Unsupported(why) => why.fmt(f),
@@ -181,12 +184,16 @@ impl fmt::Display for Error {
             Error::WriterBusy => f.write_str("another write transaction is open"),
             Error::CheckpointBusy => f.write_str("a checkpoint is in progress"),
             Error::ReadersFull => f.write_str("every reader slot is taken"),
-            Error::NeedsRecovery => f.write_str("the log holds transactions that a writer must replay first"),
+            Error::NeedsRecovery => {
+                f.write_str("the log holds transactions that a writer must replay first")
+            }
             Error::ReadOnly => f.write_str("opened for reading only"),
             Error::ValueTooLong => f.write_str("the value is too long"),
             Error::InvalidArgument => f.write_str("an argument is out of range"),
             Error::Stale => f.write_str("the handle belongs to something that has ended"),
-            Error::TxnFailed { txn } => write!(f, "{txn} failed half-way and can only be rolled back"),
+            Error::TxnFailed { txn } => {
+                write!(f, "{txn} failed half-way and can only be rolled back")
+            }
         }
     }
 }

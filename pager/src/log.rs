@@ -115,10 +115,13 @@ impl<'r> Chain<'r> {
     pub(crate) fn next(&mut self) -> Option<(Block, &'r [u8])> {
         self.left = self.left.checked_sub(1)?;
         // The write unit of the mapping that wrote the block may be another one than today's.
-        let aligned = ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
+        let aligned =
+            ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
         for start in aligned.chain([0]) {
             let Some(block) = block_at(self.ring, start, self.salt) else { continue };
-            if block.previous != self.last_checksum || block.follows != self.txn || block.txn <= self.txn
+            if block.previous != self.last_checksum
+                || block.follows != self.txn
+                || block.txn <= self.txn
             {
                 continue;
             }
@@ -182,7 +185,10 @@ impl<'r> Iterator for RedoLog<'r> {
             return Some(Ok(Redo::Begin(block.txn)));
         }
         let length = u32_at(self.records, 0) as usize;
-        let record = self.records.get(RECORD_HEADER as usize..).and_then(|rest| rest.split_at_checked(length));
+        let record = self
+            .records
+            .get(RECORD_HEADER as usize..)
+            .and_then(|rest| rest.split_at_checked(length));
         let Some((record, rest)) = record else {
             self.records = &[];
             return Some(Err(Error::corrupt(PageId::NONE, Damage::Redo)));

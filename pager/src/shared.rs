@@ -189,9 +189,8 @@ impl<'s> Shared<'s> {
     /// How many slots are taken.
     pub(crate) fn readers(&self) -> u32 {
         let highest = self.word(HIGHEST).load(Ordering::Relaxed) as usize;
-        let taken = |at: &usize| {
-            self.word(SLOTS + at * SLOT_WORDS).load(Ordering::Relaxed) & 3 != FREE
-        };
+        let taken =
+            |at: &usize| self.word(SLOTS + at * SLOT_WORDS).load(Ordering::Relaxed) & 3 != FREE;
         (0..highest.min(self.slot_count())).filter(taken).count() as u32
     }
 }
@@ -204,7 +203,8 @@ pub(crate) struct Slot<'s> {
 
 impl Slot<'_> {
     fn store(&self, txn: TxnId) {
-        let Some([state, low, high]) = self.words.get(self.at..self.at + 3).and_then(|w| w.first_chunk::<3>())
+        let Some([state, low, high]) =
+            self.words.get(self.at..self.at + 3).and_then(|w| w.first_chunk::<3>())
         else {
             return;
         };

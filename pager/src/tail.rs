@@ -200,7 +200,12 @@ impl Tail {
     }
 
     /// Completes the block; its checksum. An empty block is a commit without redo.
-    pub(crate) fn close(&mut self, ring: &Ring<'_>, block: &Block, salt: u64) -> Result<Option<u64>> {
+    pub(crate) fn close(
+        &mut self,
+        ring: &Ring<'_>,
+        block: &Block,
+        salt: u64,
+    ) -> Result<Option<u64>> {
         if self.overflow || !self.make_room(ring, 0)? {
             return Ok(None);
         }

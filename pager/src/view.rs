@@ -70,10 +70,7 @@ impl<'s> View<'s> {
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.mapping.len() => Ok(()),
-            _ => Err(Error::corrupt(
-                PageId((offset >> self.shift) as u32),
-                Damage::OutOfRange,
-            )),
+            _ => Err(Error::corrupt(PageId((offset >> self.shift) as u32), Damage::OutOfRange)),
         }
     }
 
@@ -153,7 +150,9 @@ fn prefetch_line(at: *const u8) {
 #[inline]
 fn prefetch_line(at: *const u8) {
     // SAFETY: `prfm` is a hint: it does not access memory, whatever the address.
-    unsafe { core::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags)) }
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags))
+    }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
