@@ -168,6 +168,43 @@ fn growth_keeps_addresses_and_shrinking_cuts_the_file() {
 }
 
 #[test]
+fn a_reopened_file_goes_on() {
+    for mode in MODES {
+        let (_directory, path, mapping) = scratch(mode, 3 * UNIT);
+        let len = mapping.len();
+        store(&mapping, 0..len, 1);
+        publish(&mapping, &[0..len]).expect("publish");
+        drop(mapping);
+        let mapping = open(&path, &options(mode));
+        assert_eq!(mapping.len(), len);
+        store(&mapping, len - UNIT..len, 2);
+        publish(&mapping, &[0..len]).expect("publish");
+        assert!(read(&mapping, 0..len - UNIT).iter().all(|&byte| byte == 1));
+        assert!(read(&mapping, len - UNIT..len).iter().all(|&byte| byte == 2));
+    }
+}
+
+#[test]
+fn odd_lengths_are_kept_until_growth() {
+    for mode in MODES {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("t.leaf");
+        std::fs::write(&path, [1; 5000]).expect("write");
+        let mapping = open(&path, &options(mode));
+        assert_eq!(mapping.len(), 5000);
+        store(&mapping, 4990..5000, 2);
+        publish_and_flush(&mapping, 4990..5000).expect("flush");
+        store(&mapping, 4096..4100, 3);
+        publish(&mapping, &[0..5000]).expect("publish");
+        assert_eq!(std::fs::metadata(&path).expect("the file").len(), 5000);
+        mapping.grow(5001).expect("room");
+        let bytes = read(&mapping, 4096..8192);
+        assert_eq!(bytes[..5], [3, 3, 3, 3, 1]);
+        assert_eq!(bytes[893..906], [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0]);
+    }
+}
+
+#[test]
 fn reads_only_when_asked_to() {
     let (_directory, path, mapping) = scratch(WriteMode::Shadow, 4 * UNIT);
     store(&mapping, 0..UNIT, 5);

@@ -35,6 +35,12 @@ fn budget_and_pool_bound_the_twin() {
     assert_eq!(mapping.twin_bytes(), BUDGET + UNIT);
     discard(&mapping, 0..LEN);
     assert!(!mapping.pressure());
+    // A long stretch is given back as it is published: the page cache holds it now.
+    let pooled = mapping.twin_bytes();
+    store(&mapping, LEN / 2..LEN / 2 + (1 << 20), 1);
+    assert_eq!(mapping.twin_bytes(), pooled + (1 << 20));
+    publish(&mapping, &[0..LEN]).expect("publish");
+    assert_eq!(mapping.twin_bytes(), pooled);
     let before = anonymous_bytes();
     // In long stretches, which are given back as they are published.
     for start in (0..LEN).step_by(1 << 20) {
