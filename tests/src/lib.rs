@@ -1,1 +1,13 @@
 //! What the tests of this package share. The tests themselves are in `tests/tests`.
+#![deny(unsafe_code)]
+
+pub mod allocation;
+pub mod data;
+pub mod golden;
+pub mod history;
+pub mod tools;
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

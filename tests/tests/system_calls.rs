@@ -1,0 +1,106 @@
+//! What system calls a lookup and a commit make, as strace sees them.
+
+use mapleaf_tests::tools;
+use std::path::Path;
+use std::process::Command;
+
+/// Calls that make something durable; of `pwritev2` only those with `RWF_DSYNC`.
+const BARRIERS: [&str; 4] = ["fsync(", "fdatasync(", "msync(", "sync_file_range("];
+
+/// Positioned writes that publish what a one-put transaction changed, at most.
+const PUBLISHING_CALLS_MAX: u64 = 8;
+/// Transactions that are watched.
+const COMMITS: u64 = 20;
+
+fn is_barrier(call: &str) -> bool {
+    let name = call.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    BARRIERS.iter().any(|barrier| name.starts_with(barrier))
+        || (name.starts_with("pwritev2(") && name.contains("RWF_DSYNC"))
+}
+
+/// The calls of all threads between the marks.
+fn watched(job: &str, file: &Path, count: u64) -> Vec<String> {
+    let log = file.with_extension("strace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-s", "0", "-o"]).arg(&log).arg(env!("CARGO_BIN_EXE_traced"));
+    let output = strace.arg(job).arg(file).arg(count.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+    let calls = text.lines().skip_while(|line| !line.contains("/mapleaf-begin")).skip(1);
+    let calls: Vec<String> =
+        calls.take_while(|line| !line.contains("/mapleaf-end")).map(str::to_owned).collect();
+    assert!(text.contains("/mapleaf-end"), "the trace shows no end");
+    calls
+}
+
+fn available(test: &str) -> bool {
+    tools::can_run(test, tools::has("strace"), "strace")
+}
+
+#[test]
+fn warm_gets_make_none() {
+    if !available("warm gets") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let calls = watched("gets", &directory.path().join("t.leaf"), 100_000);
+    assert_eq!(calls, Vec::<String>::new());
+}
+
+#[test]
+fn an_eventual_commit_in_place_makes_none() {
+    if !available("eventual commits") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let calls = watched("eventual", &directory.path().join("t.leaf"), 300);
+    assert_eq!(calls, Vec::<String>::new());
+}
+
+/// One put and `Sync`: one barrier, and nothing else that writes a file.
+fn one_barrier(job: &str, read_by_another: bool) {
+    if !available(job) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.leaf");
+    let traced = env!("CARGO_BIN_EXE_traced");
+    let made = Command::new(traced).arg("make").arg(&file).arg("20000").status().unwrap();
+    assert!(made.success());
+    if read_by_another {
+        mapleaf_tests::tools::make_cold(&file);
+        let bytes = std::fs::metadata(&file).unwrap().len();
+        assert_eq!(
+            std::io::copy(&mut std::fs::File::open(&file).unwrap(), &mut std::io::sink()).unwrap(),
+            bytes
+        );
+    }
+    let calls = watched(job, &file, COMMITS);
+    let barriers = calls.iter().filter(|call| is_barrier(call)).count() as u64;
+    assert_eq!(barriers, COMMITS, "{calls:#?}");
+    // Shadow mode publishes its pages by position, a call for each stretch of them; in place there is
+    // nothing else to do.
+    let rest: Vec<&String> = calls.iter().filter(|call| !is_barrier(call)).collect();
+    if job == "sync-place" {
+        assert!(rest.is_empty(), "{rest:#?}");
+    }
+    let publishes = |call: &&&String| call.contains(" pwrite64(") || call.contains(" pwritev");
+    assert_eq!(rest.iter().filter(publishes).count(), rest.len(), "{rest:#?}");
+    assert!(rest.len() as u64 <= PUBLISHING_CALLS_MAX * COMMITS, "{rest:#?}");
+}
+
+#[test]
+fn a_sync_commit_in_place_makes_one_barrier() {
+    one_barrier("sync-place", false);
+}
+
+#[test]
+fn a_sync_commit_through_a_shadow_makes_one_barrier() {
+    one_barrier("sync-shadow", false);
+}
+
+#[test]
+fn a_sync_commit_makes_one_barrier_after_another_program_read_the_cold_file() {
+    one_barrier("sync-shadow", true);
+    one_barrier("sync-place", true);
+}
