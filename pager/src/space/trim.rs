@@ -45,8 +45,7 @@ impl Space {
         }
         let limits = Limits::new(host.page_size());
         self.prepare(host, &limits)?;
-        let end = self.used_end(host)?;
-        self.lower(host, end)
+        self.lower(host)
     }
 
     /// Brings what waits in lists, but is reusable, to the bitmap: where it is surplus, since many pages
@@ -99,18 +98,21 @@ impl Space {
         Ok(end.max(2))
     }
 
-    /// Drops the pages from `end` on, all of them free: leaf by leaf of the bitmap, as long as there are
-    /// pages for the copies that this makes.
-    fn lower(&mut self, host: &mut dyn SpaceHost, end: u32) -> Result<()> {
+    /// Drops the free pages at the end, leaf by leaf of the bitmap, as long as there are pages for the
+    /// copies that this makes.
+    fn lower(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
         let shape = Shape::new(host.page_size());
-        for _ in 0..=LEAVES_MAX {
-            let Some(last) = self.page_count.checked_sub(1).filter(|last| *last >= end) else {
-                break;
-            };
-            let leaf = last / shape.bits;
+        for _ in 0..LEAVES_MAX {
+            // Anew each time: a copy may have taken a page that was free before.
+            let end = self.used_end(host)?;
+            let leaf = (self.page_count - 1) / shape.bits;
+            // The lowest are taken first.
+            self.reserve.as_mut_slice().sort_unstable_by(|a, b| b.cmp(a));
+            self.ready.as_mut_slice().sort_unstable_by(|a, b| b.cmp(a));
             let at_hand = self.reserve.as_slice().iter().chain(self.ready.as_slice());
             let below = at_hand.filter(|page| **page < end).count();
-            if below < usize::from(self.height) + LISTS_AT_HAND
+            if end == self.page_count
+                || below < usize::from(self.height) + LISTS_AT_HAND
                 || !self.cut(host, leaf, end.max(leaf * shape.bits))?
             {
                 break;

@@ -117,3 +117,20 @@ fn histories_with_large_pages() {
     let property: fn(Vec<Op>) -> bool = |ops| run(4096, ops);
     QuickCheck::new().tests(100).rng(Gen::new(120)).quickcheck(property);
 }
+
+/// Histories that failed once.
+#[test]
+fn found_before() {
+    use Op::{Claim, Commit, Free, Run};
+    // Cutting the file's end took a page for a copy that was to be cut next.
+    let ops = [
+        Run(5156),
+        Free(111, 25266, false),
+        Commit(false),
+        Claim(114),
+        Commit(true),
+        Free(255, 43836, false),
+        Commit(false),
+    ];
+    assert!(run(512, ops.to_vec()));
+}
