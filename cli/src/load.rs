@@ -12,7 +12,7 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -92,7 +92,8 @@ pub(crate) fn run(path: &Path, args: &Load) -> Outcome {
         Format::LmdbDump => dump(&mut lines, &mut loader, &args.tree),
     };
     let loaded = loaded.and_then(|()| Ok(loader.commit()?));
-    let (committed, replaced) = (loader.committed(), loader.replaced);
+    let committed = loader.committed();
+    let (replaced, unchanged) = (loader.replaced, loader.unchanged);
     drop(loader);
     let read = lines.number;
     drop(lines);
@@ -102,25 +103,35 @@ pub(crate) fn run(path: &Path, args: &Load) -> Outcome {
         return Err(stopped(stop, args, read, committed));
     }
     closed?;
-    report(path, args, committed, replaced, start)
+    report(path, args, [committed, replaced, unchanged], start.elapsed())
 }
 
-fn report(path: &Path, args: &Load, entries: u64, replaced: u64, start: Instant) -> Outcome {
-    let took = start.elapsed();
+fn report(
+    path: &Path,
+    args: &Load,
+    [entries, replaced, unchanged]: [u64; 3],
+    took: Duration,
+) -> Outcome {
     if args.json {
-        let seconds = took.as_secs_f64();
-        let done = json!({ "entries": entries, "replaced": replaced, "seconds": seconds });
+        let done = json!({
+            "entries": entries,
+            "replaced": replaced,
+            "unchanged": unchanged,
+            "seconds": took.as_secs_f64(),
+        });
         let mut output = Output::new();
         output.line(&done.to_string())?;
         return output.end();
     }
-    let replaced = match replaced {
-        0 => String::new(),
-        number => format!(" ({} replaced others)", count(number)),
-    };
+    let mut what = String::new();
+    for (number, fate) in [(replaced, "with another value before"), (unchanged, "unchanged")] {
+        if number > 0 {
+            what.push_str(&format!(", {} {fate}", count(number)));
+        }
+    }
     let entries_read = counted(entries, "entry", "entries");
     let rate = rate(entries, took);
-    say(&format!("{}: loaded {entries_read}{replaced} {rate}", path.display()));
+    say(&format!("{}: loaded {entries_read}{what} {rate}", path.display()));
     Ok(())
 }
 

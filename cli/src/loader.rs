@@ -21,12 +21,22 @@ pub(crate) struct Loader<'db> {
     verbose: bool,
     txn: Option<WriteTxn<'db>>,
     /// The tree that was written last in this transaction.
-    open: Option<(String, TreeHandle)>,
+    open: Option<Open>,
     /// Entries that the transaction holds.
     pending: u64,
     committed: u64,
-    /// Entries that replaced another.
+    /// Entries that replaced another value.
     pub(crate) replaced: u64,
+    /// Entries that were there already.
+    pub(crate) unchanged: u64,
+}
+
+/// A tree of the transaction.
+struct Open {
+    name: String,
+    handle: TreeHandle,
+    /// It had entries when it was opened: some of those to load may be there already.
+    filled: bool,
 }
 
 impl<'db> Loader<'db> {
@@ -47,6 +57,7 @@ impl<'db> Loader<'db> {
             pending: 0,
             committed: 0,
             replaced: 0,
+            unchanged: 0,
         }
     }
 
@@ -66,21 +77,31 @@ impl<'db> Loader<'db> {
             }
         };
         match &self.open {
-            Some((name, handle)) if name == tree => Ok(*handle),
+            Some(open) if open.name == tree => Ok(open.handle),
             _ => {
                 let handle = txn.open_or_create(tree).map_err(|error| refused(self.path, error))?;
-                self.open = Some((tree.to_owned(), handle));
+                let record = txn.record(handle).map_err(|error| refused(self.path, error))?;
+                let filled = record.entries > 0;
+                self.open = Some(Open { name: tree.to_owned(), handle, filled });
                 Ok(handle)
             }
         }
     }
 
-    /// Stores an entry.
+    /// Stores an entry, unless it is there already: a page is copied only where something changes.
     pub(crate) fn insert(&mut self, tree: &str, key: &[u8], value: &[u8]) -> Result<(), Refused> {
         let handle = self.tree(tree)?;
         let Some(txn) = &mut self.txn else { return Ok(()) };
-        let replaced = txn.tree(handle).and_then(|mut tree| tree.insert(key, value));
-        self.replaced += u64::from(replaced.map_err(|error| refused(self.path, error))?);
+        let filled = self.open.as_ref().is_some_and(|open| open.filled);
+        let stored = txn.tree(handle).and_then(|mut tree| {
+            if filled && tree.get(key)? == Some(value) {
+                self.unchanged += 1;
+                return Ok(());
+            }
+            self.replaced += u64::from(tree.insert(key, value)?);
+            Ok(())
+        });
+        stored.map_err(|error| refused(self.path, error))?;
         self.pending += 1;
         Ok(())
     }
