@@ -117,7 +117,7 @@ fn a_file_replaced_meanwhile_is_opened_anew() {
     drop(mapping);
     let holder = std::fs::File::open(&path).expect("open");
     // A lock of another description, as another process would hold it.
-    holder.lock().expect("lock");
+    rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).expect("lock");
     let waiter = std::thread::spawn({
         let path = path.clone();
         move || open(&path, &OpenOptions { wait: true, ..OpenOptions::default() }).file_identity()
