@@ -18,7 +18,9 @@
 use crate::error::{Error, Result};
 use crate::{CheckReport, CheckVisitor, Finding, ReachSet, TreeOptions, Writer, check};
 use core::ops::Bound;
-use mapleaf_pager::{Damage, Inspection, PageId, PageUse, Part, Redo, RedoLog, Replay, WriteTxn};
+use mapleaf_pager::{
+    Damage, Inspection, PageId, PageUse, Part, Redo, RedoLog, Replay, Unsupported, WriteTxn,
+};
 
 /// Operations, the first byte of a record.
 mod op {
@@ -251,6 +253,9 @@ fn pager_error(error: Error) -> mapleaf_pager::Error {
     match error {
         Error::Pager(error) => error,
         Error::WorkAreaTooSmall { .. } => mapleaf_pager::Error::InvalidArgument,
+        Error::UnsupportedTree { flags } => {
+            mapleaf_pager::Error::Unsupported(Unsupported::Features { unknown: u64::from(flags) })
+        }
         _ => mapleaf_pager::Error::corrupt(PageId::NONE, Damage::Redo),
     }
 }
