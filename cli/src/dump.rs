@@ -55,8 +55,7 @@ fn tree(
         return Err(Failure::Other(format!("{}: {why}: {name:?}", path.display())));
     }
     let notation = if args.print { Notation::Print } else { Notation::Hex };
-    let stats = db.stats();
-    let header = lmdb::header(name, notation, stats.file_bytes, stats.store.page_size);
+    let header = lmdb::header(name, notation, db.stats().file_bytes);
     output.write(header.as_bytes())?;
     let mut line = Vec::new();
     for entry in store::tree(path, snap, name)?.iter() {

@@ -37,7 +37,7 @@ pub(crate) enum Notation {
 }
 
 /// The header of one database.
-pub(crate) fn header(name: &str, notation: Notation, file_bytes: u64, page_bytes: u32) -> String {
+pub(crate) fn header(name: &str, notation: Notation, file_bytes: u64) -> String {
     let format = match notation {
         Notation::Hex => "bytevalue",
         Notation::Print => "print",
@@ -46,7 +46,7 @@ pub(crate) fn header(name: &str, notation: Notation, file_bytes: u64, page_bytes
     let map_bytes = file_bytes.saturating_mul(4).max(MAP_BYTES_MIN).next_multiple_of(1 << 20);
     format!(
         "VERSION={VERSION}\nformat={format}\ndatabase={name}\ntype=btree\nmapsize={map_bytes}\n\
-         db_pagesize={page_bytes}\n{HEADER_END}\n"
+         {HEADER_END}\n"
     )
 }
 
@@ -140,14 +140,14 @@ pub(crate) fn decode(out: &mut Vec<u8>, line: &[u8], notation: Notation) -> Resu
             }
         }
         Notation::Print => {
+            const BAD: &str = "\"\\\" without two hexadecimal digits (mdb_dump -p of LMDB 0.9 writes \
+                backslashes that nobody can read back: use mdb_dump without -p)";
             let mut rest = digits;
             while let Some((&byte, tail)) = rest.split_first() {
                 let (byte, tail) = match (byte, tail) {
                     (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
-                    (b'\\', [high, low, tail @ ..]) => {
-                        (unhex(*high, *low).ok_or("\"\\\" without two hexadecimal digits")?, tail)
-                    }
-                    (b'\\', _) => return Err("\"\\\" without two hexadecimal digits".into()),
+                    (b'\\', [high, low, tail @ ..]) => (unhex(*high, *low).ok_or(BAD)?, tail),
+                    (b'\\', _) => return Err(BAD.into()),
                     _ => (byte, tail),
                 };
                 out.push(byte);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn headers() {
         let mut read = Header::new();
-        for line in header("users", Notation::Print, 5000, 4096).lines() {
+        for line in header("users", Notation::Print, 5000).lines() {
             if line != HEADER_END {
                 read.read(line.as_bytes()).unwrap();
             }
