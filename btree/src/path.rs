@@ -1,6 +1,5 @@
 //! A place in a tree: the pages from the root down to a leaf, and where on each.
 
-use crate::TreeRecord;
 use crate::error::{Error, Result};
 use crate::node::{InnerView, LeafView};
 use crate::record::HEIGHT_MAX;
