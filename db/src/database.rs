@@ -250,7 +250,9 @@ pub struct Stats {
     pub checkpoint_error: Option<StoreError>,
 }
 
-const fn send_and_sync<T: Send + Sync + 'static>() {}
-const _: () = send_and_sync::<Database>();
-const _: () = send_and_sync::<Builder>();
-const _: () = send_and_sync::<Error>();
+const _: fn() = || {
+    fn send_and_sync<T: Send + Sync + 'static>() {}
+    send_and_sync::<Database>();
+    send_and_sync::<Builder>();
+    send_and_sync::<Error>();
+};

@@ -106,7 +106,9 @@ impl fmt::Debug for OwnedReadTxn {
     }
 }
 
-const fn send_and_sync<T: Send + Sync>() {}
-const _: () = send_and_sync::<ReadTxn<'static>>();
-const _: () = send_and_sync::<OwnedReadTxn>();
-const _: () = send_and_sync::<ReadTree<'static>>();
+const _: fn() = || {
+    fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<ReadTxn<'static>>();
+    send_and_sync::<OwnedReadTxn>();
+    send_and_sync::<ReadTree<'static>>();
+};

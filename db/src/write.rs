@@ -263,5 +263,7 @@ impl fmt::Debug for WriteTxn<'_> {
     }
 }
 
-const fn send<T: Send>() {}
-const _: () = send::<WriteTxn<'static>>();
+const _: fn() = || {
+    fn send<T: Send>() {}
+    send::<WriteTxn<'static>>();
+};
