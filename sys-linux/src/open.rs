@@ -189,7 +189,10 @@ fn reserve(
     size = size.max(least);
     loop {
         match map(file, len, size, options.read_only, shadow) {
-            Err(Errno::NOMEM | Errno::OVERFLOW) if size > least => size = (size / 2).max(least),
+            // `INVAL` is what Valgrind says to more than it can shadow.
+            Err(Errno::NOMEM | Errno::OVERFLOW | Errno::INVAL) if size > least => {
+                size = (size / 2).max(least);
+            }
             Err(Errno::NOMEM | Errno::OVERFLOW) => {
                 return Err(OpenError::NoAddressSpace { bytes: least });
             }
