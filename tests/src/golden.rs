@@ -1,1 +1,170 @@
-//! Golden files.
+//! Golden files of format v1: what is in them, how they were written, how they are looked at.
+//!
+//! `cargo xtask golden` writes those that are not there. A file that is committed is never written
+//! again: it stands for every file that an earlier build has left somewhere.
+
+use crate::data::{mix, value};
+use mapleaf_btree::{Catalog, Replayer, TreeOptions, Writer};
+use mapleaf_pager::{Durability, Options, SliceMapping, Stats, Store, words_for};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+
+/// Trees by name, each with its tag and entries.
+pub type Content = BTreeMap<String, (u64, BTreeMap<Vec<u8>, Vec<u8>>)>;
+
+/// A golden file.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name in `tests/golden`.
+    pub name: &'static str,
+    /// Page size in bytes.
+    pub page_size: u32,
+    /// Bytes of its log ring.
+    pub log_bytes: u64,
+    /// Whether it was left as by a death, with commits in its log; else it was closed cleanly.
+    pub died: bool,
+}
+
+/// All golden files.
+pub const CASES: [Case; 5] = [
+    Case { name: "v1-512-closed.leaf", page_size: 512, log_bytes: 8 << 10, died: false },
+    Case { name: "v1-512-died.leaf", page_size: 512, log_bytes: 8 << 10, died: true },
+    Case { name: "v1-512-no-log.leaf", page_size: 512, log_bytes: 0, died: true },
+    Case { name: "v1-4096-closed.leaf", page_size: 4096, log_bytes: 64 << 10, died: false },
+    Case { name: "v1-4096-died.leaf", page_size: 4096, log_bytes: 64 << 10, died: true },
+];
+
+const RAM_BYTES: usize = 4 << 20;
+const UUID: [u8; 16] = *b"mapleaf golden 1";
+const ENTROPY: u64 = 0x676F_6C64;
+/// Transactions of a file's history, the last few of which are small.
+const TRANSACTIONS: u64 = 24;
+const SMALL_FROM: u64 = 20;
+
+/// Where a golden file lies.
+#[must_use]
+pub fn path(case: &Case) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(case.name)
+}
+
+fn words() -> Vec<AtomicU32> {
+    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
+}
+
+/// One change of the history. An entry without a value is removed.
+type Change = (&'static str, Vec<u8>, Option<Vec<u8>>);
+
+/// What transaction `number` changes: keys of many lengths and common prefixes, values from none to
+/// several pages, removals.
+fn changes(number: u64, page_size: usize) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let key_max = (page_size - 32) / 4 - 26;
+    let count = if number < SMALL_FROM { 16 } else { 1 };
+    for i in 0..count {
+        let seed = mix(number * 1000 + i);
+        let any = |limit: u64, shift: u32| ((seed >> shift) % limit) as usize;
+        let short = format!("{:05}", seed % 700).into_bytes();
+        changes.push(("short", short.clone(), Some(value(seed, 0, any(60, 8)))));
+        let path = format!("/common/prefix/of/all/{}/{:04}", seed % 7, seed % 300).into_bytes();
+        let removed = any(9, 16) == 0;
+        changes.push(("paths", path, (!removed).then(|| value(seed, 1, any(30, 24)))));
+        changes.push(("bytes", value(seed, 2, any(key_max as u64 + 1, 32)), Some(short)));
+        if i % 8 == 0 {
+            let large = value(seed, 3, any(5, 40) * page_size + any(100, 48));
+            changes.push(("large", vec![(seed % 6) as u8], Some(large)));
+        }
+    }
+    changes
+}
+
+/// What a golden file holds.
+#[must_use]
+pub fn content(case: &Case) -> Content {
+    let mut content = Content::new();
+    content.insert("empty".into(), (7, BTreeMap::new()));
+    for number in 0..TRANSACTIONS {
+        for (name, key, value) in changes(number, case.page_size as usize) {
+            let (tag, entries) = content.entry(name.into()).or_default();
+            *tag = 0xDEAD_BEEF;
+            match value {
+                Some(value) => entries.insert(key, value),
+                None => entries.remove(&key),
+            };
+        }
+    }
+    content
+}
+
+/// Makes a golden file's bytes.
+///
+/// # Errors
+/// Whatever the store returns.
+pub fn write(case: &Case) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut ram = vec![0; RAM_BYTES];
+    let mut options =
+        Options::default().page_size(case.page_size).log_bytes(case.log_bytes, case.log_bytes);
+    (options.uuid, options.entropy) = (UUID, ENTROPY);
+    let store = Store::create(SliceMapping::empty(&mut ram), words(), &options)?;
+    let mut held = None;
+    for number in 0..TRANSACTIONS {
+        let mut writer = Writer::new(store.begin_write()?)?;
+        if number == 0 {
+            writer.create("empty", TreeOptions::default().tag(7))?;
+        }
+        for (name, key, value) in changes(number, case.page_size as usize) {
+            let tree = writer.open_or_create(name, TreeOptions::default().tag(0xDEAD_BEEF))?;
+            match value {
+                Some(value) => writer.tree(tree)?.insert(&key, &value)?,
+                None => writer.tree(tree)?.remove(&key)?,
+            };
+        }
+        writer.commit(Durability::Sync)?;
+        // A reader comes and goes, so that freed pages lie in lists of several ages.
+        if number % 5 == 2 {
+            held = Some(store.begin_read(0)?);
+        }
+        if number + 1 == SMALL_FROM {
+            store.checkpoint()?;
+        }
+    }
+    drop(held);
+    if !case.died {
+        store.close()?;
+    }
+    let bytes = store.stats().mapped_pages as usize * case.page_size as usize;
+    drop(store);
+    ram.truncate(bytes);
+    Ok(ram)
+}
+
+/// Opens a golden file's bytes, proves every page, and reads all that is in them.
+///
+/// # Errors
+/// Whatever the store finds.
+pub fn read(bytes: &[u8]) -> Result<(Content, Stats), Box<dyn Error>> {
+    let mut ram = vec![0; bytes.len() + RAM_BYTES];
+    ram[..bytes.len()].copy_from_slice(bytes);
+    let mapping = SliceMapping::with_len(&mut ram, bytes.len());
+    let mut work = vec![0; 1 << 16];
+    let options = Options::default();
+    let store = Store::open_proven(mapping, words(), &options, &mut Replayer::new(), &mut work)?;
+    let snapshot = store.begin_read(0)?;
+    let catalog = Catalog::new(&snapshot)?;
+    let mut content = Content::new();
+    for named in catalog.list() {
+        let (name, record) = named?;
+        let name = String::from_utf8(name.to_vec())?;
+        let mut entries = BTreeMap::new();
+        for entry in catalog.open(&name)?.iter() {
+            let (key, value) = entry?;
+            entries.insert(key.to_vec(), value.to_vec());
+        }
+        if record.entries != entries.len() as u64 {
+            return Err("the tree's record counts other entries".into());
+        }
+        content.insert(name, (record.tag, entries));
+    }
+    Ok((content, store.stats()))
+}
