@@ -19,7 +19,8 @@ pub struct CursorMut<'c, 's> {
 }
 
 impl<'c, 's> CursorMut<'c, 's> {
-    pub(crate) fn new(editor: Editor<'c, 's>) -> CursorMut<'c, 's> {
+    pub(crate) fn new(mut editor: Editor<'c, 's>) -> CursorMut<'c, 's> {
+        editor.forget_hint();
         CursorMut { editor, place: Place::new() }
     }
 

@@ -4,7 +4,7 @@
 //! savepoint or a listing. Names lie in one arena beside the slots, so that the table stays small: it
 //! moves with the writer.
 
-use crate::edit::Editor;
+use crate::edit::{Editor, Hint};
 use crate::error::{Error, Result};
 use crate::redo::TreeLog;
 use crate::writer::{TREES_MAX, TreeHandle};
@@ -37,11 +37,18 @@ pub(crate) struct OpenTrees {
     names: heapless::Vec<u8, NAMES_BYTES>,
     /// Counts what must be told apart: openings, namings, savepoints.
     clock: u32,
+    /// Where the last insertion was.
+    hint: Hint,
 }
 
 impl OpenTrees {
     pub(crate) const fn new() -> OpenTrees {
-        OpenTrees { slots: heapless::Vec::new(), names: heapless::Vec::new(), clock: 0 }
+        OpenTrees {
+            slots: heapless::Vec::new(),
+            names: heapless::Vec::new(),
+            clock: 0,
+            hint: Hint::new(),
+        }
     }
 
     /// A number larger than all before.
@@ -210,6 +217,7 @@ impl OpenTrees {
             open.open = false;
             let (at, len) = (open.name_at, open.name_len);
             self.drop_name(at, len);
+            self.hint.forget();
         }
     }
 
@@ -242,8 +250,9 @@ impl OpenTrees {
         Ok(())
     }
 
-    /// Forgets what the log was told of slots: a rollback took that back.
-    pub(crate) fn unbind_all(&mut self) {
+    /// Forgets what the log was told of slots, and the last insertion's place: a rollback took that back.
+    pub(crate) fn forget_told(&mut self) {
+        self.hint.forget();
         for slot in &mut self.slots {
             slot.bound = false;
         }
@@ -264,7 +273,12 @@ impl OpenTrees {
         let name = name_in(&self.names, open).ok_or(Error::NoSuchTree)?;
         open.dirty = true;
         let log = TreeLog { slot: number, name, bound: &mut open.bound };
-        Ok(Editor { txn, record: &mut open.record, log: (!silent).then_some(log) })
+        if self.hint.slot != slot {
+            self.hint.forget();
+            self.hint.slot = slot;
+        }
+        let log = (!silent).then_some(log);
+        Ok(Editor { txn, record: &mut open.record, log, hint: Some(&mut self.hint) })
     }
 
     /// As [`edit`](OpenTrees::edit), for the caller.

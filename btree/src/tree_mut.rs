@@ -57,9 +57,10 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`KeyTooLong`](Error::KeyTooLong), [`ValueTooLong`](Error::ValueTooLong).
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let mut place = self.editor.seek(key)?;
+        let mut place = self.editor.seek_hinted(key)?;
         let replaced = self.editor.put(&mut place, key, Source::Bytes(value))?;
         self.editor.log_put(&place, Some(key), Some(value))?;
+        self.editor.keep_hint(place)?;
         Ok(replaced)
     }
 
@@ -68,13 +69,14 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// As [`insert`](TreeMut::insert).
     pub fn insert_if_absent(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let mut place = self.editor.seek(key)?;
-        if place.at == At::Entry {
-            return Ok(false);
+        let mut place = self.editor.seek_hinted(key)?;
+        let absent = place.at != At::Entry;
+        if absent {
+            self.editor.put(&mut place, key, Source::Bytes(value))?;
+            self.editor.log_put(&place, Some(key), Some(value))?;
         }
-        self.editor.put(&mut place, key, Source::Bytes(value))?;
-        self.editor.log_put(&place, Some(key), Some(value))?;
-        Ok(true)
+        self.editor.keep_hint(place)?;
+        Ok(absent)
     }
 
     /// Stores a value of `len_bytes` that `fill` writes in place (its bytes are unspecified before);
@@ -88,13 +90,14 @@ impl<'t, 's> TreeMut<'t, 's> {
         len_bytes: usize,
         fill: F,
     ) -> Result<bool> {
-        let mut place = self.editor.seek(key)?;
+        let mut place = self.editor.seek_hinted(key)?;
         let replaced = self.editor.put(&mut place, key, Source::Room(len_bytes))?;
         let mut guard = FailOnPanic { editor: self.editor.reborrow(), armed: true };
         fill(guard.editor.value_mut(&place)?);
         // The log has what is in the page now.
         guard.editor.log_put(&place, Some(key), None)?;
         guard.armed = false;
+        guard.editor.keep_hint(place)?;
         Ok(replaced)
     }
 
@@ -103,18 +106,13 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`NotSorted`](Error::NotSorted), and as [`insert`](TreeMut::insert).
     pub fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut place = Place::new();
-        let editor = &mut self.editor;
-        if let Some(leaf) = place.last(&*editor.txn, editor.record)? {
-            let last = leaf.count().saturating_sub(1);
-            if leaf.key(last)?.cmp_bytes(key).is_ge() {
-                return Err(Error::NotSorted);
-            }
-            place.path.set_entry(leaf.count());
-            place.at = At::Gap;
+        let mut place = self.editor.seek_hinted(key)?;
+        if !self.editor.is_end(&place)? {
+            return Err(Error::NotSorted);
         }
-        editor.put(&mut place, key, Source::Bytes(value))?;
-        editor.log_put(&place, Some(key), Some(value))
+        self.editor.put(&mut place, key, Source::Bytes(value))?;
+        self.editor.log_put(&place, Some(key), Some(value))?;
+        self.editor.keep_hint(place)
     }
 
     /// Removes `key`; whether it was there.

@@ -94,7 +94,7 @@ impl<'s> Writer<'s> {
 
     /// The catalog, to be changed. Names are logged one by one, not as its entries.
     fn names(&mut self) -> Editor<'_, 's> {
-        Editor { txn: &mut self.txn, record: &mut self.catalog, log: None }
+        Editor { txn: &mut self.txn, record: &mut self.catalog, log: None, hint: None }
     }
 
     fn check_name(&self, name: &str) -> Result<()> {
@@ -254,7 +254,7 @@ impl<'s> Writer<'s> {
         if let Some(slot) = slot {
             self.open.close(slot);
         }
-        Editor { txn: &mut self.txn, record: &mut record, log: None }.clear()?;
+        Editor { txn: &mut self.txn, record: &mut record, log: None, hint: None }.clear()?;
         if !self.silent {
             log_drop(&mut self.txn, key);
         }
@@ -316,7 +316,7 @@ impl<'s> Writer<'s> {
     /// [`Stale`](mapleaf_pager::Error::Stale): it ended before; damage.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         self.txn.rollback_to(savepoint.pages)?;
-        self.open.unbind_all();
+        self.open.forget_told();
         let read = self.read_back(savepoint.clock);
         self.whole(read)
     }

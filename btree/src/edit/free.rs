@@ -8,6 +8,7 @@ use mapleaf_pager::{Damage, PageId, Pages};
 impl Editor<'_, '_> {
     /// Removes all entries.
     pub(crate) fn clear(&mut self) -> Result<()> {
+        self.forget_hint();
         if self.record.height > 0 {
             let cleared = self.free_subtree(self.record.root, usize::from(self.record.height));
             self.whole(cleared)?;

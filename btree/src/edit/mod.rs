@@ -16,11 +16,13 @@
 
 mod balance;
 mod free;
+mod hint;
 mod put;
 mod range;
 mod remove;
 mod split;
 
+pub(crate) use hint::Hint;
 pub(crate) use put::Source;
 
 use crate::TreeRecord;
@@ -37,12 +39,19 @@ pub(crate) struct Editor<'t, 's> {
     pub(crate) record: &'t mut TreeRecord,
     /// Where changes are logged; `None` for the catalog (and in a replay).
     pub(crate) log: Option<TreeLog<'t>>,
+    /// Where the last insertion was.
+    pub(crate) hint: Option<&'t mut Hint>,
 }
 
 impl<'s> Editor<'_, 's> {
     /// The same, borrowed for less long.
     pub(crate) fn reborrow(&mut self) -> Editor<'_, 's> {
-        Editor { txn: self.txn, record: self.record, log: self.log.as_mut().map(TreeLog::reborrow) }
+        Editor {
+            txn: self.txn,
+            record: self.record,
+            log: self.log.as_mut().map(TreeLog::reborrow),
+            hint: self.hint.as_deref_mut(),
+        }
     }
 
     /// The place of `key`: at it, or in the gap where it would be.

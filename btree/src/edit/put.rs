@@ -129,21 +129,23 @@ impl Editor<'_, '_> {
         value: Option<&[u8]>,
     ) -> Result<()> {
         let Some(log) = &mut self.log else { return Ok(()) };
+        if let (Some(key), Some(value)) = (key, value) {
+            let parts = [Part::Bytes(key), Part::Bytes(&[])];
+            log.put(self.txn, parts, key.len(), Part::Bytes(value));
+            return Ok(());
+        }
         let step = place.entry_here()?;
         let body = (&*self.txn).page(step.page)?;
         let (entry_key, entry_value) = LeafView::new(body, step.page)?.entry(step.index())?;
         let part = |bytes: &[u8]| Part::Page(step.page, offset_in(body, bytes), bytes.len());
         let [prefix, suffix, _] = entry_key.parts();
-        let value_part = match entry_value {
-            Value::Run { page, len_bytes } => Part::Run(page, len_bytes),
-            Value::Inline(bytes) => part(bytes),
+        let value = match (value, entry_value) {
+            (Some(value), _) => Part::Bytes(value),
+            (None, Value::Run { page, len_bytes }) => Part::Run(page, len_bytes),
+            (None, Value::Inline(bytes)) => part(bytes),
         };
-        let key_parts = match key {
-            Some(key) => [Part::Bytes(key), Part::Bytes(&[])],
-            None => [part(prefix), part(suffix)],
-        };
-        let key_len = entry_key.len();
-        log.put(self.txn, key_parts, key_len, value.map_or(value_part, Part::Bytes));
+        let (key, key_len) = ([part(prefix), part(suffix)], entry_key.len());
+        log.put(self.txn, key, key_len, value);
         Ok(())
     }
 

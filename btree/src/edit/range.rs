@@ -50,6 +50,7 @@ fn all_within(separator: Option<Key<'_>>, end: Bound<&[u8]>) -> bool {
 impl Editor<'_, '_> {
     /// Removes the entries of a range; how many. Does not log.
     pub(crate) fn remove_range<R: KeyRange>(&mut self, range: &R) -> Result<u64> {
+        self.forget_hint();
         let before = self.record.entries;
         let (start, end) = (range.start(), range.end());
         if let (Bound::Unbounded, Bound::Unbounded) = (start, end) {

@@ -19,6 +19,7 @@ pub(super) enum Climb {
 impl Editor<'_, '_> {
     /// Removes the entry that the place is at, and logs it; the place is then in the gap it left.
     pub(crate) fn remove(&mut self, place: &mut Place) -> Result<()> {
+        self.forget_hint();
         let step = place.entry_here()?;
         let run = self.run_of(leaf(&*self.txn, step.page)?.value(step.index())?)?;
         self.own_path(&mut place.path)?;

@@ -1,0 +1,108 @@
+//! Where the last insertion was: sorted and repeated insertions need not go down the tree again.
+//!
+//! Trying the last place costs a look at its leaf, so it is tried only while it pays: an insertion that
+//! came down to the same leaf as the one before makes the hint hot, and one that came down elsewhere
+//! makes it cold. Random insertions never look.
+
+use super::Editor;
+use crate::error::Result;
+use crate::path::{Path, leaf};
+use crate::place::{At, Place};
+use mapleaf_pager::PageId;
+
+/// The last insertion's place in one tree.
+pub(crate) struct Hint {
+    /// Slot of the tree in the table of open trees.
+    pub(crate) slot: usize,
+    /// Its leaf.
+    leaf: PageId,
+    /// The way to it, while the hint is hot.
+    path: Path,
+    heat: Heat,
+}
+
+/// Whether the next insertion is expected where the last one was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heat {
+    /// It is not.
+    Cold,
+    /// It is, once the one under way is done.
+    Warm,
+    /// It is.
+    Hot,
+}
+
+impl Hint {
+    pub(crate) const fn new() -> Hint {
+        Hint { slot: 0, leaf: PageId::NONE, path: Path::new(), heat: Heat::Cold }
+    }
+
+    /// The tree changes elsewhere, or the place is gone.
+    pub(crate) fn forget(&mut self) {
+        (self.leaf, self.heat) = (PageId::NONE, Heat::Cold);
+    }
+}
+
+impl Editor<'_, '_> {
+    /// Forgets the last insertion's place, since the tree's pages may change around it.
+    pub(crate) fn forget_hint(&mut self) {
+        if let Some(hint) = &mut self.hint {
+            hint.forget();
+        }
+    }
+
+    /// The place of `key` for an insertion: as [`seek`](Editor::seek), from the last one's where it is
+    /// close.
+    pub(crate) fn seek_hinted(&mut self, key: &[u8]) -> Result<Place> {
+        if let Some(place) = self.recall(key)? {
+            return Ok(place);
+        }
+        let place = self.seek(key)?;
+        if let Some(hint) = &mut self.hint {
+            let again = !place.path.is_empty() && place.path.leaf_step()?.page == hint.leaf;
+            hint.heat = if again { Heat::Warm } else { Heat::Cold };
+        }
+        Ok(place)
+    }
+
+    /// The place of `key` in the last insertion's leaf; `None` where it may be in another.
+    fn recall(&mut self, key: &[u8]) -> Result<Option<Place>> {
+        let Some(hint) = self.hint.as_deref_mut().filter(|hint| hint.heat == Heat::Hot) else {
+            return Ok(None);
+        };
+        // Whatever becomes of the insertion: without its end the path is not to be trusted.
+        hint.heat = Heat::Warm;
+        let pages = &*self.txn;
+        let page = leaf(pages, hint.leaf)?;
+        let (index, found) = page.lower_bound(key)?;
+        // Before its first key or behind its last a neighbour may be closer.
+        let inside = index > 0 || found;
+        if !inside || (index == page.count() && !hint.path.on_right_edge(pages)?) {
+            return Ok(None);
+        }
+        let mut path = core::mem::take(&mut hint.path);
+        path.set_entry(index);
+        Ok(Some(Place { path, at: if found { At::Entry } else { At::Gap } }))
+    }
+
+    /// Whether a place is behind the last entry of the tree.
+    pub(crate) fn is_end(&self, place: &Place) -> Result<bool> {
+        if place.at != At::Gap {
+            return Ok(place.path.is_empty());
+        }
+        let step = place.path.leaf_step()?;
+        let count = leaf(&*self.txn, step.page)?.count();
+        Ok(step.index() == count && place.path.on_right_edge(&*self.txn)?)
+    }
+
+    /// Remembers the place of an insertion that is done.
+    pub(crate) fn keep_hint(&mut self, place: Place) -> Result<()> {
+        if let Some(hint) = &mut self.hint {
+            hint.leaf = place.path.leaf_step()?.page;
+            if hint.heat == Heat::Warm {
+                (hint.path, hint.heat) = (place.path, Heat::Hot);
+            }
+        }
+        Ok(())
+    }
+}
