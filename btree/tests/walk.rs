@@ -141,3 +141,34 @@ fn ranges_of_every_size_are_removed() {
         });
     }
 }
+
+#[test]
+fn insertions_find_their_place_after_a_cursor_wrote() {
+    let mut ram = vec![0; 8 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let handle = writer.create("t", TreeOptions::default()).unwrap();
+    let mut entries = Entries::new();
+    let key = |group: u32, i: u32| [group.to_be_bytes(), i.to_be_bytes()].concat();
+    // Insertions that follow each other in the middle of the tree; a cursor splits their leaf between.
+    for group in (0..20).rev() {
+        for i in 0..40 {
+            let mut tree = writer.tree(handle).unwrap();
+            assert_eq!(tree.insert(&key(group, i), b"short"), Ok(false));
+            entries.insert(key(group, i), b"short".to_vec());
+            if i % 5 == 4 {
+                let mut cursor = tree.cursor_mut();
+                for back in 0..5 {
+                    let value = value_of(90, i);
+                    let found = cursor.seek(&key(group, i - back)).unwrap();
+                    assert_eq!(found.map(|(_, value)| value), Some(&b"short"[..]));
+                    assert_eq!(cursor.replace(&value), Ok(true));
+                    entries.insert(key(group, i - back), value);
+                }
+            }
+        }
+        compare(writer.tree_ref(handle).unwrap(), &entries);
+    }
+    writer.commit(Durability::Sync).unwrap();
+    prove(&store);
+}
