@@ -1,6 +1,6 @@
 use super::*;
 use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, SeekFrom};
 
 fn open(path: &std::path::Path) -> BufferedFile {
     let file =
@@ -24,7 +24,9 @@ fn store(file: &BufferedFile, at: usize, byte: u8) {
 
 fn on_disk(path: &std::path::Path, at: u64) -> u8 {
     let mut byte = [0];
-    File::open(path).unwrap().read_exact_at(&mut byte, at).unwrap();
+    let mut file = File::open(path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.read_exact(&mut byte).unwrap();
     byte[0]
 }
 

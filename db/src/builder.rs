@@ -6,7 +6,7 @@ use crate::buffered::{self, BufferedFile};
 use crate::database::Database;
 use crate::error::{Error, Name, Result};
 use crate::memory::Memory;
-use crate::store::{self, Store};
+use crate::store;
 use crate::{entropy, lock};
 use mapleaf_pager::{Mapping, Options};
 use std::fs::OpenOptions;
@@ -190,7 +190,7 @@ impl Builder {
         } else {
             let (words, mut replayer) = (Words::new(self.readers), mapleaf_btree::Replayer::new());
             // SAFETY: the caller's promise: mapleaf wrote the file.
-            unsafe { Store::open(mapping, words, &options, &mut replayer) }
+            unsafe { store::Store::open(mapping, words, &options, &mut replayer) }
                 .map_err(|error| name.error(error))?
         };
         Ok(Database::new(store, name, self.background))

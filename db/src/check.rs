@@ -83,7 +83,8 @@ impl CheckReport {
 
 impl Database {
     /// Reads every page of the newest state: checksums, order of keys, separators, depth, counts, and
-    /// that every page of the file is in use once, or free. Writers wait meanwhile.
+    /// that every page of the file is in use once, or free. Waits for the write transaction; the next
+    /// one waits for it.
     ///
     /// Takes a bit of memory a page, and as long as reading the file does.
     ///

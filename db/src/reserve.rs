@@ -12,6 +12,9 @@ const ALIGN: usize = 65_536;
 /// and so touch all of it.
 const SYSTEM_ALIGN: usize = 16;
 
+/// An eighth of the address space: on a machine of 32 bits more is not to be had.
+const WANTED_MAX: u64 = (usize::MAX / 8) as u64;
+
 /// Reserved memory of a fixed capacity.
 pub(crate) struct Reserve {
     allocated: NonNull<u8>,
@@ -36,7 +39,7 @@ impl Reserve {
             usize::try_from(bytes.max(1)).ok()?.checked_next_multiple_of(ALIGN)
         };
         let needed = whole(needed).ok_or(Error::Full)?;
-        let mut capacity = whole(wanted).unwrap_or(needed).max(needed);
+        let mut capacity = whole(wanted.min(WANTED_MAX)).unwrap_or(needed).max(needed);
         loop {
             if let Some(reserve) = Reserve::try_new(capacity) {
                 return Ok(reserve);
