@@ -4,7 +4,7 @@ mod run;
 
 use run::{Store, feed};
 use serde_json::json;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -234,14 +234,16 @@ fn a_store_in_use_is_refused() {
         .spawn()
         .unwrap();
     let mut stdin = loader.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, b"b\t2\n").unwrap();
-    // It reads a whole buffer before it says anything; close to let it go on, and look before.
-    let mut refused = store.run(&["count"]);
-    while refused.code == 0 {
-        refused = store.run(&["count"]);
+    stdin.write_all(b"b\t2\n").unwrap();
+    // It has the store once it says so.
+    let mut said = String::new();
+    BufReader::new(loader.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "committed 1\n");
+    for args in [&["count"][..], &["put", "c", "3"], &["check"]] {
+        assert!(store.run(args).failed(3).contains("s.leaf: it is open already"));
     }
-    assert!(refused.failed(3).contains("s.leaf: it is open already"));
     drop(stdin);
+    // Nobody hears its last words.
     assert!(loader.wait().unwrap().success());
     assert_eq!(store.run(&["count"]).quiet(), "2\n");
 }
