@@ -65,7 +65,7 @@ pub(crate) fn store_meta(
 
 /// Stores the meta in `slot` again, byte for byte, and makes it durable: what was read when the
 /// store was opened may have been in the page cache only.
-pub(crate) fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
+fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
     let offset = view.offset(PageId(u32::from(slot)));
     let len = meta::record_len(view.page_size());
     let range = offset..offset + len as u64;
@@ -104,6 +104,7 @@ impl<'s> Parts<'s> {
     /// Writes out the newest state beside whoever writes.
     pub(crate) fn checkpoint(&self, mut turn: MutexGuard<'s, State>, clean: bool) -> Result<TxnId> {
         self.core.writable()?;
+        self.confirm(&turn)?;
         let (identity, slot) = {
             let mut latest = self.core.latest.lock();
             if latest.durable.txn == latest.state.txn && !clean {
@@ -119,6 +120,21 @@ impl<'s> Parts<'s> {
         latest.made_durable(&turn, slot);
         Core::count(&self.core.counters.checkpoints, 1);
         Ok(turn.txn)
+    }
+
+    /// What was read when the store was opened may have been in the page cache only: before it is
+    /// called durable, the chosen meta is stored again and flushed, once.
+    pub(crate) fn confirm(&self, _turn: &MutexGuard<'_, State>) -> Result<()> {
+        let slot = {
+            let latest = self.core.latest.lock();
+            if latest.confirmed {
+                return Ok(());
+            }
+            latest.durable.slot
+        };
+        self.core.flushed(store_meta_again(self.view, slot))?;
+        self.core.latest.lock().confirmed = true;
+        Ok(())
     }
 
     pub(crate) fn checkpoint_due(&self) -> bool {
@@ -141,6 +157,9 @@ impl<'s> Parts<'s> {
     /// Makes everything committed survive power loss.
     pub(crate) fn sync(&self) -> Result<TxnId> {
         self.core.writable()?;
+        if !self.core.latest.lock().confirmed {
+            self.confirm(&self.take_turn())?;
+        }
         let Some(writer) = self.core.writer.try_lock() else {
             return self.checkpoint(self.take_turn(), false);
         };
@@ -180,12 +199,12 @@ impl<'s> Parts<'s> {
             return Ok(());
         }
         let mut turn = self.take_turn();
+        self.confirm(&turn)?;
         let (identity, slot) = {
             let latest = self.core.latest.lock();
             *turn = latest.state;
             (latest.identity.next_epoch(), latest.durable.slot)
         };
-        self.core.flushed(store_meta_again(self.view, slot))?;
         turn.log.salt = new_salt(turn.log.salt, turn.txn, self.core.options.entropy);
         turn.log.position = 0;
         turn.log.last_checksum = 0;
@@ -256,6 +275,7 @@ impl Latest {
     pub(crate) fn made_durable(&mut self, state: &State, slot: u8) {
         self.durable = Checkpointed { txn: state.txn, slot, position: state.log.position };
         self.in_progress = None;
+        self.confirmed = true;
         self.freed_durable = 0;
         self.synced = self.synced.max(state.txn);
         if self.state.txn == state.txn {

@@ -9,6 +9,7 @@
 use crate::checkpoint::EPOCH_GAP;
 use crate::log::{BLOCK_HEADER, Block};
 use crate::meta::State;
+use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer, record_of};
 use crate::tail::Ring;
 use crate::txn::{Durability, WriteTxn};
@@ -16,6 +17,10 @@ use crate::{Error, PageId, Result, TxnId};
 
 /// The ring is made as large as this part of the store, within the options' bounds.
 const RING_PART: u64 = 16;
+
+/// Pages that the space may take for itself while the ring is moved, at the most: paths of the bitmap
+/// and list pages, for what is looked at on the way.
+const RESIZE_PAGES: u32 = 64;
 
 impl<'s> WriteTxn<'s> {
     /// Commits. `Ok` carries the number of the new state, or of the one before where nothing changed.
@@ -51,6 +56,8 @@ impl<'s> WriteTxn<'s> {
         if durability == Durability::Sync && parts.sync_log()?.is_none() {
             parts.checkpoint(parts.take_turn(), false)?;
         }
+        // Redo of a transaction that changed nothing.
+        self.discard_log_leftovers();
         self.done = true;
         Ok(base)
     }
@@ -109,23 +116,24 @@ impl<'s> WriteTxn<'s> {
         state.log.last_checksum = checksum;
         state.log.position = run.tail.end();
         let (start, end) = (run.tail.start, state.log.position);
-        let unflushed = match durability {
+        match durability {
             Durability::Sync => {
                 self.parts.core.flushed(ring.flush(unflushed.unwrap_or(start), end))?;
                 self.writer.state.log.position = ring.padded(end);
-                None
             }
-            Durability::Eventual => {
-                ring.publish(start, end)?;
-                Some(unflushed.unwrap_or(start))
-            }
-        };
+            Durability::Eventual => ring.publish(start, end)?,
+        }
         self.discard_log_leftovers();
         Core::count(&self.parts.core.counters.log_commits, 1);
-        Ok(self.publish_state(|latest, state| {
-            latest.unflushed = unflushed;
-            if unflushed.is_none() {
+        Ok(self.publish_state(|latest, state| match durability {
+            Durability::Sync => {
+                latest.unflushed = None;
                 latest.synced = state.txn;
+            }
+            // Looked at anew: a checkpoint may have ended since, and the ring's blocks before it be
+            // overwritten before they are flushed.
+            Durability::Eventual => {
+                let _ = latest.unflushed.get_or_insert(start);
             }
         }))
     }
@@ -140,8 +148,8 @@ impl<'s> WriteTxn<'s> {
         }
     }
 
-    /// Makes the built state the newest; ends the transaction.
-    fn publish_state(mut self, note: impl FnOnce(&mut crate::store::Latest, &State)) -> TxnId {
+    /// Makes the built state the newest. The writer's turn ends with `self`, not here.
+    fn publish_state(&mut self, note: impl FnOnce(&mut crate::store::Latest, &State)) -> TxnId {
         let parts = self.parts;
         let Writer { run, state, .. } = &mut *self.writer;
         {
@@ -181,6 +189,7 @@ impl<'s> WriteTxn<'s> {
             latest.made_durable(state, slot);
             latest.epoch_begun = true;
         });
+        // Still in the writer's turn.
         parts.shrink(false);
         Ok(txn)
     }
@@ -207,6 +216,13 @@ impl<'s> WriteTxn<'s> {
         }
         let birth = self.writer.run.birth;
         let (mut host, space) = self.split();
+        // A larger ring is worth having, not worth failing for: whatever is claimed now has room.
+        let most = pages.saturating_add(RESIZE_PAGES);
+        let Some(page_count) = space.page_count.checked_add(most) else { return Ok(()) };
+        match host.grow(page_count) {
+            Err(Error::Full) => return Ok(()),
+            other => other?,
+        }
         let start = space.claim_run(&mut host, pages)?;
         space.free(&mut host, log.start, log.pages, log.made_by, birth)?;
         self.parts.zero_ring(start, pages)?;

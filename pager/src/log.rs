@@ -60,8 +60,13 @@ pub(crate) fn close(bytes: &mut [u8], block: &Block, salt: u64) -> u64 {
     checksum
 }
 
-/// The block at `offset` of the ring, if one whole block of this salt stands there.
-fn block_at(ring: &[u8], offset: u64, salt: u64) -> Option<Block> {
+/// Bytes that a walk or a search may hash, in lengths of the ring. Blocks lie side by side, so that
+/// one length is enough but for blocks that a torn or an older one hides; what needs more is made up.
+const HASHED_MAX: u64 = 1024;
+
+/// The block at `offset` of the ring, if one whole block of this salt stands there. Takes its length
+/// from `budget`, the bytes that may still be hashed; there is none where that is used up.
+fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Block> {
     let bytes = ring.get(usize::try_from(offset).ok()?..)?;
     if bytes.len() < BLOCK_HEADER as usize || u64_at(bytes, 56) != salt {
         return None;
@@ -71,6 +76,10 @@ fn block_at(ring: &[u8], offset: u64, salt: u64) -> Option<Block> {
         return None;
     }
     let whole = bytes.get(..length)?;
+    *budget = budget.saturating_sub(length as u64);
+    if *budget == 0 {
+        return None;
+    }
     let checksum = u64_at(whole, 0);
     if xxh3_64_with_seed(whole.get(8..)?, salt) != checksum {
         return None;
@@ -86,6 +95,10 @@ fn block_at(ring: &[u8], offset: u64, salt: u64) -> Option<Block> {
     })
 }
 
+fn hashing_budget(ring: &[u8]) -> u64 {
+    (ring.len() as u64).saturating_mul(HASHED_MAX)
+}
+
 /// Walks the blocks that follow a state.
 #[derive(Clone, Copy)]
 pub(crate) struct Chain<'r> {
@@ -95,8 +108,8 @@ pub(crate) struct Chain<'r> {
     position: u64,
     last_checksum: u64,
     txn: TxnId,
-    /// Blocks that may still come: as many as fit the ring.
-    left: u64,
+    /// Bytes that may still be hashed: bounds the walk whatever the ring holds.
+    budget: u64,
 }
 
 impl<'r> Chain<'r> {
@@ -107,18 +120,19 @@ impl<'r> Chain<'r> {
         last_checksum: u64,
         txn: TxnId,
     ) -> Chain<'r> {
-        let left = ring.len() as u64 / BLOCK_HEADER;
-        Chain { ring, salt, position, last_checksum, txn, left }
+        let budget = hashing_budget(ring);
+        Chain { ring, salt, position, last_checksum, txn, budget }
     }
 
     /// The next block and its records' bytes, or `None` where the chain ends.
     pub(crate) fn next(&mut self) -> Option<(Block, &'r [u8])> {
-        self.left = self.left.checked_sub(1)?;
         // The write unit of the mapping that wrote the block may be another one than today's.
         let aligned =
             ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
         for start in aligned.chain([0]) {
-            let Some(block) = block_at(self.ring, start, self.salt) else { continue };
+            let Some(block) = block_at(self.ring, start, self.salt, &mut self.budget) else {
+                continue;
+            };
             if block.previous != self.last_checksum
                 || block.follows != self.txn
                 || block.txn <= self.txn
@@ -142,18 +156,21 @@ impl<'r> Chain<'r> {
     /// Looks for an authentic block that says that something behind the chain's end was durable.
     ///
     /// # Errors
-    /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
+    /// `Corrupt` with `LogGap`: acknowledged transactions are missing, or the ring is full of what looks
+    /// like blocks but is none.
     pub(crate) fn nothing_durable_behind(&self) -> Result<()> {
         let words = self.ring.as_chunks::<8>().0;
         let salt = self.salt.to_le_bytes();
+        let gap = Err(Error::corrupt(PageId::NONE, Damage::LogGap));
+        let mut budget = hashing_budget(self.ring).min(self.budget);
         // The salt stands in the eighth word of a block.
         for (at, _) in words.iter().enumerate().skip(7).filter(|(_, word)| **word == salt) {
-            let Some(block) = block_at(self.ring, (at as u64 - 7) * 8, self.salt) else { continue };
-            if block.durable_txn.max(block.durable_checkpoint) > self.txn {
-                return Err(Error::corrupt(PageId::NONE, Damage::LogGap));
+            let block = block_at(self.ring, (at as u64 - 7) * 8, self.salt, &mut budget);
+            if block.is_some_and(|b| b.durable_txn.max(b.durable_checkpoint) > self.txn) {
+                return gap;
             }
         }
-        Ok(())
+        if budget == 0 { gap } else { Ok(()) }
     }
 }
 

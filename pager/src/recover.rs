@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Reads metas and the log of a mapping that nobody else uses yet.
 
-use crate::checkpoint::{new_salt, store_meta, store_meta_again};
+use crate::checkpoint::{new_salt, store_meta};
 use crate::commit::after_gap;
 use crate::log::{Chain, RedoLog};
 use crate::mapping::Mapping;
@@ -69,7 +69,11 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         store_meta(parts.view, 1, &identity, &older)?;
         parts.flush_pages(&state)?;
         store_meta(parts.view, 0, &identity, &state)?;
-        parts.core.latest.lock().epoch_begun = true;
+        {
+            let mut latest = parts.core.latest.lock();
+            latest.epoch_begun = true;
+            latest.confirmed = true;
+        }
         Ok(store)
     }
 
@@ -188,12 +192,12 @@ fn choose(mapping: &dyn Mapping, options: &Options) -> Result<(u8, Identity, Sta
         let unknown = chosen.1.read_only_features;
         return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
     }
-    fits(&chosen.2, len >> found.page_shift)?;
+    fits(&chosen.2, len >> found.page_shift, page_size)?;
     Ok(chosen)
 }
 
-/// Whether the state lies within the mapping's pages.
-fn fits(state: &State, mapped: u64) -> Result<()> {
+/// Whether the state lies within the mapping's pages, and the log's tail within the log.
+fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
     let pages = state.space.page_count;
     let log_end = state.log.start.0.checked_add(state.log.pages);
     let log_inside =
@@ -201,7 +205,12 @@ fn fits(state: &State, mapped: u64) -> Result<()> {
     if pages < 2 || u64::from(pages) > mapped {
         return Err(Error::corrupt(PageId(pages), Damage::OutOfRange));
     }
-    if log_inside { Ok(()) } else { Err(Error::corrupt(state.log.start, Damage::OutOfRange)) }
+    let tail_inside = state.log.position <= u64::from(state.log.pages) * u64::from(page_size);
+    if log_inside && tail_inside {
+        Ok(())
+    } else {
+        Err(Error::corrupt(state.log.start, Damage::OutOfRange))
+    }
 }
 
 impl<'s> Parts<'s> {
@@ -230,12 +239,12 @@ impl<'s> Parts<'s> {
 
     /// Replays the log into one transaction and commits it with a checkpoint.
     fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
-        let (state, slot) = {
+        self.confirm(&self.take_turn())?;
+        let state = {
             let mut latest = self.core.latest.lock();
             latest.identity = latest.identity.next_epoch();
-            (latest.state, latest.durable.slot)
+            latest.state
         };
-        self.core.flushed(store_meta_again(self.view, slot))?;
         let Some(chain) = self.chain(&state)? else { return Ok(()) };
         let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
         let mut writer = writer;

@@ -177,7 +177,8 @@ impl<'s> Shared<'s> {
             let low = self.word(base + 1).load(Ordering::Relaxed);
             let high = self.word(base + 2).load(Ordering::Relaxed);
             fence(Ordering::Acquire);
-            let after = self.word(base).load(Ordering::Relaxed);
+            // A slot found free here: its reader's last loads come before what the writer does next.
+            let after = self.word(base).load(Ordering::Acquire);
             if before & 3 == PINNED && before == after {
                 pins.add(TxnId(u64::from(low) | u64::from(high) << 32));
             } else if after & 3 != FREE {

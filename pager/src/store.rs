@@ -87,6 +87,8 @@ pub(crate) struct Latest {
     pub(crate) unflushed: Option<u64>,
     /// This opening has made a meta of its own durable.
     pub(crate) epoch_begun: bool,
+    /// This opening has seen a flush of the durable meta succeed: it is not in the page cache only.
+    pub(crate) confirmed: bool,
     /// The transaction that last lowered the page count.
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
@@ -128,6 +130,7 @@ impl Core {
                 synced: state.txn,
                 unflushed: None,
                 epoch_begun: false,
+                confirmed: false,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
             }),
@@ -152,12 +155,13 @@ impl Core {
         if self.poisoned.load(Ordering::Acquire) == 0 { Ok(()) } else { Err(Error::Poisoned) }
     }
 
-    /// Passes a flush's result on; a failure ends all commits.
+    /// Passes a flush's result on; a failure ends all commits, those included whose own flush ended
+    /// well after another one's failed.
     pub(crate) fn flushed(&self, result: Result<()>) -> Result<()> {
         if result.is_err() {
             self.poisoned.store(1, Ordering::Release);
         }
-        result
+        result.and_then(|()| self.healthy())
     }
 
     /// # Errors

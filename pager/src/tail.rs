@@ -72,14 +72,13 @@ impl<'s> Ring<'s> {
     /// Publishes and flushes from `from` to `to`, wrapping where `to` is below: one barrier, two
     /// where it wraps.
     pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
-        let (from, to) = (from / self.unit * self.unit, self.padded(to));
-        if to < from {
-            // SAFETY: the holder of the writer's turn calls this, and keeps no reference into the ring.
-            unsafe { self.view.mapping().publish_and_flush(self.range(from, self.size))? };
-            return self.flush(0, to);
-        }
-        // SAFETY: as above.
-        unsafe { self.view.mapping().publish_and_flush(self.range(from, to)) }
+        // Before rounding: a ring may be full up to the unit in which its oldest block begins.
+        let wraps = to < from;
+        let start = from / self.unit * self.unit;
+        let end = if wraps { self.size } else { self.padded(to) };
+        // SAFETY: the holder of the writer's turn calls this, and keeps no reference into the ring.
+        unsafe { self.view.mapping().publish_and_flush(self.range(start, end))? };
+        if wraps { self.flush(0, to) } else { Ok(()) }
     }
 
     fn build(&self, from: u64, len: u64) -> Result<&'s mut [u8]> {

@@ -361,8 +361,14 @@ impl<'s> WriteTxn<'s> {
             return Ok(());
         }
         let (mut host, _) = self.split();
-        host.seal()?;
-        self.publish_pages()?;
+        let published = host.seal().and_then(|()| self.publish_pages());
+        if published.is_err() {
+            // Pages are sealed, and their links gone, but some are claimed still: what is done to them
+            // now could not be sealed again, nor savepoints find their chains.
+            self.writer.run.failed = true;
+            self.writer.run.savepoint = PageId::NONE;
+            return published;
+        }
         self.writer.run.spills += 1;
         Core::count(&self.parts.core.counters.spills, 1);
         Ok(())

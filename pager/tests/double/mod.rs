@@ -2,8 +2,8 @@
 
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Bytes that never move, shared by address only.
 struct Memory {
@@ -47,7 +47,21 @@ impl Drop for Memory {
 struct Inner {
     claimed: Vec<bool>,
     durable: Vec<u8>,
+    /// The length that a power loss leaves for sure.
+    flushed_len: u64,
 }
+
+/// A call that a test wants to look into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Call {
+    Publish,
+    Flush,
+    PublishAndFlush,
+    Shrink,
+}
+
+/// Called at the start of each such call, before it does anything.
+pub(crate) type Hook = Box<dyn Fn(Call, &Bytes) + Send + Sync>;
 
 /// One view or two, a write unit, and the image that a power loss would leave.
 pub(crate) struct Double {
@@ -58,6 +72,9 @@ pub(crate) struct Double {
     inner: Mutex<Inner>,
     pub(crate) barriers: AtomicU64,
     pub(crate) fail_flush: AtomicBool,
+    pub(crate) fail_publish: AtomicBool,
+    #[allow(dead_code)] // Not every test looks into calls.
+    pub(crate) hook: OnceLock<Hook>,
     /// Claimed units above which the mapping asks for a spill.
     pub(crate) budget: usize,
 }
@@ -81,7 +98,8 @@ impl Double {
             unsafe { write.base.as_ptr().write_bytes(0xA5, capacity) };
         }
         let claimed = vec![false; capacity / unit];
-        let inner = Mutex::new(Inner { claimed, durable: image.to_vec() });
+        let inner =
+            Mutex::new(Inner { claimed, durable: image.to_vec(), flushed_len: image.len() as u64 });
         let len = AtomicU64::new(image.len() as u64);
         let barriers = AtomicU64::new(0);
         Double {
@@ -92,13 +110,34 @@ impl Double {
             inner,
             barriers,
             fail_flush: AtomicBool::new(false),
+            fail_publish: AtomicBool::new(false),
+            hook: OnceLock::new(),
             budget: usize::MAX,
+        }
+    }
+
+    /// A page cache that holds `self`'s bytes, over a medium that holds only `durable`.
+    #[allow(dead_code)] // Not every test opens a file again in the same boot.
+    pub(crate) fn over(self, durable: Vec<u8>) -> Double {
+        self.inner.lock().unwrap().durable = durable;
+        self
+    }
+
+    fn call(&self, call: Call, range: &Bytes) {
+        if let Some(hook) = self.hook.get() {
+            hook(call, range);
         }
     }
 
     /// What a power loss leaves.
     pub(crate) fn durable(&self) -> Vec<u8> {
         self.inner.lock().unwrap().durable.clone()
+    }
+
+    /// The length that a power loss leaves for sure.
+    #[allow(dead_code)] // Not every test grows a file.
+    pub(crate) fn flushed_len(&self) -> u64 {
+        self.inner.lock().unwrap().flushed_len
     }
 
     /// What the death of the process leaves.
@@ -126,6 +165,9 @@ impl Double {
             return Err(Error::Io { code: 5 });
         }
         let len = self.len() as usize;
+        if !range.is_empty() && range.end > inner.flushed_len {
+            inner.flushed_len = len as u64;
+        }
         inner.durable.resize(len, 0);
         let units = self.units(range);
         let (from, to) = (units.start * self.unit, (units.end * self.unit).min(len));
@@ -183,6 +225,10 @@ unsafe impl Mapping for Double {
     }
 
     unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()> {
+        ranges.iter().for_each(|range| self.call(Call::Publish, range));
+        if self.fail_publish.load(Ordering::Relaxed) {
+            return Err(Error::Full);
+        }
         let mut inner = self.inner.lock().unwrap();
         for range in ranges {
             self.publish_units(&mut inner, range);
@@ -191,12 +237,14 @@ unsafe impl Mapping for Double {
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
+        ranges.iter().for_each(|range| self.call(Call::Flush, range));
         self.barriers.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock().unwrap();
         ranges.iter().try_for_each(|range| self.harden(&mut inner, range))
     }
 
     unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
+        self.call(Call::PublishAndFlush, &range);
         self.barriers.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock().unwrap();
         self.publish_units(&mut inner, &range);
@@ -212,9 +260,11 @@ unsafe impl Mapping for Double {
     }
 
     unsafe fn shrink(&self, len: u64) -> Result<()> {
+        self.call(Call::Shrink, &(len..self.len()));
         self.len.fetch_min(len, Ordering::AcqRel);
         let mut inner = self.inner.lock().unwrap();
         inner.durable.truncate(len as usize);
+        inner.flushed_len = inner.flushed_len.min(len);
         // Bytes behind the end are zero when it grows again.
         for memory in [Some(&self.read), self.write.as_ref()].into_iter().flatten() {
             let end = memory.base.as_ptr().wrapping_add(len as usize);
