@@ -192,7 +192,8 @@ impl Path {
 ///
 /// # Errors
 /// As [`InnerView::new`]; a leaf here is `Depth`.
-#[inline]
+// Always: on the way of every get; as a call it would return the view through memory.
+#[inline(always)]
 pub(crate) fn inner<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<InnerView<'a>> {
     let body = pages.page(id)?;
     InnerView::new(body, id).map_err(|error| misplaced(error, body, id))
@@ -202,7 +203,8 @@ pub(crate) fn inner<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<InnerView<
 ///
 /// # Errors
 /// As [`LeafView::new`]; an inner page here is `Depth`, an empty leaf `Layout`.
-#[inline]
+// Always: on the way of every get; as a call it would return the view through memory.
+#[inline(always)]
 pub(crate) fn leaf<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<LeafView<'a>> {
     let body = pages.page(id)?;
     match LeafView::new(body, id) {
