@@ -48,7 +48,7 @@ fn change_everything(writer: &mut Writer<'_>) {
     assert_eq!(tree.remove(&20u32.to_be_bytes()), Ok(true));
     tree.pop_first(|_, _| ()).unwrap().unwrap();
     tree.pop_last(|_, _| ()).unwrap().unwrap();
-    tree.retain(|key, _| bytes(key)[3] % 5 != 0).unwrap();
+    tree.retain(|key, _| !bytes(key)[3].is_multiple_of(5)).unwrap();
     tree.remove_range((&100u32.to_be_bytes()[..], &300u32.to_be_bytes()[..])).unwrap();
     tree.remove_range(..=b"").unwrap();
     let long = [&600u32.to_be_bytes()[..], &[7; 70_000]].concat();
