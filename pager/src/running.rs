@@ -400,6 +400,19 @@ impl SpaceHost for Host<'_, '_> {
         Ok(page.get_mut(OWNED_BYTES..).unwrap_or(&mut []))
     }
 
+    fn copy(&mut self, from: PageId, to: PageId) -> Result<()> {
+        if from == to {
+            return Err(Error::corrupt(from, Damage::Shared));
+        }
+        self.read(from)?;
+        let old = self.whole(from)?.get(OWNED_BYTES..).unwrap_or(&[]);
+        let new = self.edit(to)?;
+        if new.len() == old.len() {
+            new.copy_from_slice(old);
+        }
+        Ok(())
+    }
+
     fn grow(&mut self, page_count: u32) -> Result<()> {
         if page_count <= self.view.mapped_pages() {
             return Ok(());

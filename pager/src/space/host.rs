@@ -29,8 +29,8 @@ pub(crate) trait SpaceHost {
     /// Mutable body of an owned page.
     fn edit(&mut self, id: PageId) -> Result<&mut [u8]>;
 
-    /// Copies the body of `from` to the owned page `to`. An implementor that can hold both bodies at
-    /// once does better than this: here a page that is not owned is verified for every piece.
+    /// Copies the body of `from` to the owned page `to`, piece by piece; an implementor that can hold
+    /// both bodies at once does better.
     fn copy(&mut self, from: PageId, to: PageId) -> Result<()> {
         const PIECE: usize = 1024;
         let mut piece = [0; PIECE];
