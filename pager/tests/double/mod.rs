@@ -1,23 +1,25 @@
 //! A mapping that forgets everything a flush did not promise: the worst medium in one respect.
 
+#![allow(dead_code)] // Not every test uses all of it.
+
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 /// Bytes that never move, shared by address only.
-struct Memory {
-    base: NonNull<u8>,
-    capacity: usize,
+pub(crate) struct Memory {
+    pub(crate) base: NonNull<u8>,
+    pub(crate) capacity: usize,
 }
 
 impl Memory {
-    fn new(capacity: usize) -> Memory {
+    pub(crate) fn new(capacity: usize) -> Memory {
         let bytes: &'static mut [u8] = Box::leak(vec![0u8; capacity].into_boxed_slice());
         Memory { base: NonNull::from(bytes).cast(), capacity }
     }
 
-    fn copy(&self, from: &Memory, range: std::ops::Range<usize>) {
+    pub(crate) fn copy(&self, from: &Memory, range: std::ops::Range<usize>) {
         assert!(range.end <= self.capacity.min(from.capacity));
         if self.base == from.base {
             return;
@@ -28,7 +30,7 @@ impl Memory {
         unsafe { std::ptr::copy_nonoverlapping(source, target, range.len()) };
     }
 
-    fn to_vec(&self, len: usize) -> Vec<u8> {
+    pub(crate) fn to_vec(&self, len: usize) -> Vec<u8> {
         assert!(len <= self.capacity);
         // SAFETY: in range; the test is single-threaded where it asks for an image.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), len) }.to_vec()
@@ -73,7 +75,6 @@ pub(crate) struct Double {
     pub(crate) barriers: AtomicU64,
     pub(crate) fail_flush: AtomicBool,
     pub(crate) fail_publish: AtomicBool,
-    #[allow(dead_code)] // Not every test looks into calls.
     pub(crate) hook: OnceLock<Hook>,
     /// Claimed units above which the mapping asks for a spill.
     pub(crate) budget: usize,
@@ -117,7 +118,6 @@ impl Double {
     }
 
     /// A page cache that holds `self`'s bytes, over a medium that holds only `durable`.
-    #[allow(dead_code)] // Not every test opens a file again in the same boot.
     pub(crate) fn over(self, durable: Vec<u8>) -> Double {
         self.inner.lock().unwrap().durable = durable;
         self
@@ -135,13 +135,11 @@ impl Double {
     }
 
     /// The length that a power loss leaves for sure.
-    #[allow(dead_code)] // Not every test grows a file.
     pub(crate) fn flushed_len(&self) -> u64 {
         self.inner.lock().unwrap().flushed_len
     }
 
     /// What the death of the process leaves.
-    #[allow(dead_code)] // Not every test lets a process die.
     pub(crate) fn published(&self) -> Vec<u8> {
         self.read.to_vec(self.len() as usize)
     }
