@@ -13,8 +13,8 @@ use mapleaf_pager::Pages;
 /// `seek` that found nothing it is between the entries around the key.
 ///
 /// A move within a leaf touches that leaf only; one to the next leaf costs O(1) pages on average, a
-/// seek the tree's height. Nothing allocates. The errors are those of damage, as for [`Tree`]; after
-/// an error the cursor is as new.
+/// seek the tree's height. Nothing allocates. The errors are those of damage, as for [`Tree`];
+/// after an error the cursor is as new.
 #[derive(Clone)]
 pub struct Cursor<'a, P: Pages<'a>> {
     tree: Tree<'a, P>,

@@ -109,8 +109,8 @@ impl<'c, 's> CursorMut<'c, 's> {
         Ok(true)
     }
 
-    /// Removes the entry here; false where the cursor is at no entry. It is then between the entries
-    /// around it.
+    /// Removes the entry here; false where the cursor is at no entry. It is then between the
+    /// entries around it.
     ///
     /// # Errors
     /// As [`TreeMut::remove`](crate::TreeMut::remove).

@@ -50,8 +50,8 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Copies the key to the start of `buffer` and returns what was written; `None` where the buffer
-    /// is shorter than the key.
+    /// Copies the key to the start of `buffer` and returns what was written; `None` where the
+    /// buffer is shorter than the key.
     pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let target = buffer.get_mut(..self.len())?;
         let (head, tail) = target.split_at_mut(self.prefix.len());

@@ -3,6 +3,30 @@
 //! `no_std`, no heap, no unsafe code. Above the pager: [`Tree`] reads one tree of any state,
 //! [`Catalog`] finds trees by name, [`Writer`] changes them in the one write transaction, [`check`]
 //! proves a state sound.
+//!
+//! ```
+//! use mapleaf_btree::{Catalog, TreeOptions, Writer};
+//! use mapleaf_pager::{Durability, Options, SliceMapping, Store};
+//! # use core::sync::atomic::AtomicU32;
+//! # let mut ram = vec![0u8; 1 << 20];
+//! # let words = [const { AtomicU32::new(0) }; mapleaf_pager::words_for(4)];
+//! # let options = Options::default().log_bytes(0, 0);
+//! let store = Store::create(SliceMapping::empty(&mut ram), words, &options)?;
+//! let mut writer = Writer::new(store.begin_write()?)?;
+//! let users = writer.create("users", TreeOptions::default())?;
+//! writer.tree(users)?.insert(b"ada", b"1815")?;
+//! writer.tree(users)?.insert(b"alan", b"1912")?;
+//! writer.commit(Durability::Sync)?;
+//!
+//! let snapshot = store.begin_read(0)?;
+//! let users = Catalog::new(&snapshot)?.open("users")?;
+//! assert_eq!(users.get(b"ada")?, Some(&b"1815"[..]));
+//! for entry in users.range("al"..) {
+//!     let (name, born) = entry?;
+//!     assert_eq!((name == "alan", born), (true, &b"1912"[..]));
+//! }
+//! # Ok::<(), mapleaf_btree::Error>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 

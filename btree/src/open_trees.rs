@@ -1,8 +1,8 @@
 //! The table of the trees that are open in a write transaction.
 //!
 //! While a tree is open its record lives here, and goes back to the catalog before a commit, a
-//! savepoint or a listing. Names lie in one arena beside the slots, so that the table stays small: it
-//! moves with the writer.
+//! savepoint or a listing. Names lie in one arena beside the slots, so that the table stays small:
+//! it moves with the writer.
 
 use crate::edit::{Editor, Hint};
 use crate::error::{Error, Result};
@@ -250,7 +250,8 @@ impl OpenTrees {
         Ok(())
     }
 
-    /// Forgets what the log was told of slots, and the last insertion's place: a rollback took that back.
+    /// Forgets what the log was told of slots, and the last insertion's place: a rollback took that
+    /// back.
     pub(crate) fn forget_told(&mut self) {
         self.hint.forget();
         for slot in &mut self.slots {

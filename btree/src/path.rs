@@ -118,8 +118,8 @@ impl Path {
         self.steps.truncate(levels);
     }
 
-    /// Goes down from page `id`, appending steps until there are `height`; `pick` says which child of
-    /// an inner page to take. The leaf's step points to its first entry.
+    /// Goes down from page `id`, appending steps until there are `height`; `pick` says which child
+    /// of an inner page to take. The leaf's step points to its first entry.
     pub(crate) fn down<'a, P: Pages<'a>>(
         &mut self,
         pages: P,
@@ -140,7 +140,8 @@ impl Path {
         leaf(pages, id)
     }
 
-    /// Goes to the leaf on the right, its first entry; `None` (and the path as it was) past the last.
+    /// Goes to the leaf on the right, its first entry; `None` (and the path as it was) past the
+    /// last.
     pub(crate) fn next_leaf<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
         let height = self.len();
         for level in (0..self.leaf_level()).rev() {
@@ -159,7 +160,8 @@ impl Path {
         Ok(None)
     }
 
-    /// Goes to the leaf on the left, its last entry; `None` (and the path as it was) before the first.
+    /// Goes to the leaf on the left, its last entry; `None` (and the path as it was) before the
+    /// first.
     pub(crate) fn prev_leaf<'a, P: Pages<'a>>(&mut self, pages: P) -> Result<Option<LeafView<'a>>> {
         let height = self.len();
         for level in (0..self.leaf_level()).rev() {

@@ -90,7 +90,8 @@ impl Place {
         self.settled(leaf)
     }
 
-    /// Goes to `key` where it is in the tree (and returns its leaf), else between the entries around.
+    /// Goes to `key` where it is in the tree (and returns its leaf), else between the entries
+    /// around.
     pub(crate) fn seek<'a, P: Pages<'a>>(
         &mut self,
         pages: P,

@@ -9,8 +9,8 @@ use mapleaf_pager::Pages;
 
 /// The entries of a range of keys, in key order; [`DoubleEndedIterator`]. Ends after an error.
 ///
-/// Making one costs two lookups; after that each entry touches its own leaf, and O(1) other pages on
-/// average. Nothing allocates.
+/// Making one costs two lookups; after that each entry touches its own leaf, and O(1) other pages
+/// on average. Nothing allocates.
 #[derive(Clone)]
 pub struct Range<'a, P: Pages<'a>> {
     /// At the first entry still to come, while `left` is `Some(Ok)`.

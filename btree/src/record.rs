@@ -53,7 +53,8 @@ impl TreeRecord {
     ///
     /// # Errors
     /// [`Error::UnsupportedTree`]: flags or sizes this build does not know;
-    /// [`Corrupt`](mapleaf_pager::Error::Corrupt): another length, or fields that contradict each other.
+    /// [`Corrupt`](mapleaf_pager::Error::Corrupt): another length, or fields that contradict each
+    /// other.
     pub fn decode(bytes: &[u8]) -> Result<TreeRecord> {
         let bytes: &[u8; RECORD_BYTES] =
             bytes.try_into().map_err(|_| Error::corrupt(PageId::NONE, Damage::Layout))?;

@@ -12,8 +12,8 @@
 //! | 8 rename | from_len u8, from, to |
 //! | 9 drop | name |
 //!
-//! A transaction binds a slot before it first uses it, and again after a rollback to a savepoint, which
-//! takes the log back too. Numbers are little-endian.
+//! A transaction binds a slot before it first uses it, and again after a rollback to a savepoint,
+//! which takes the log back too. Numbers are little-endian.
 
 use crate::error::{Error, Result};
 use crate::{CheckReport, CheckVisitor, Finding, ReachSet, TreeOptions, Writer, check};
@@ -125,8 +125,8 @@ pub(crate) fn log_drop(txn: &mut WriteTxn<'_>, name: &[u8]) {
     txn.redo(&[Part::Bytes(&[op::DROP]), Part::Bytes(name)]);
 }
 
-/// A bound of any length, cut to what a record holds: no key is that long, so that it stays on the same
-/// side of every key.
+/// A bound of any length, cut to what a record holds: no key is that long, so that it stays on the
+/// same side of every key.
 fn bound_parts(bound: Bound<&[u8]>) -> (u8, &[u8]) {
     let cut = |key| <[u8]>::get(key, ..usize::from(u16::MAX)).unwrap_or(key);
     match bound {
@@ -152,8 +152,8 @@ const NOT_APPLICABLE: Error = Error::corrupt(PageId::NONE, Damage::Redo);
 /// Costs what the operation cost when it was first done.
 ///
 /// # Errors
-/// [`Damage::Redo`](mapleaf_pager::Damage::Redo) where the record does not fit the state before it; the
-/// transaction's own errors as they are.
+/// [`Damage::Redo`](mapleaf_pager::Damage::Redo) where the record does not fit the state before it;
+/// the transaction's own errors as they are.
 pub fn apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
     try_apply(writer, record).map_err(|error| match error {
         Error::Pager(_) => error,
@@ -230,7 +230,8 @@ fn text(bytes: &[u8]) -> Result<&str> {
     core::str::from_utf8(bytes).map_err(|_| NOT_APPLICABLE)
 }
 
-/// What the tree layer does when a store is opened: applies the log, and proves unknown bytes sound.
+/// What the tree layer does when a store is opened: applies the log, and proves unknown bytes
+/// sound.
 #[derive(Clone, Copy, Default, Debug)]
 #[non_exhaustive]
 pub struct Replayer {

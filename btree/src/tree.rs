@@ -17,8 +17,9 @@ pub type Entry<'a> = (Key<'a>, &'a [u8]);
 /// &WriteTxn`). `Copy`; what it returns borrows from the state, not from the `Tree`.
 ///
 /// Nothing here allocates or makes a system call; a page that is not resident is faulted in. Every
-/// lookup costs the tree's height in pages. The errors are those of damage: a page that is no page of
-/// a tree, lies outside the state, or contradicts itself ([`Corrupt`](mapleaf_pager::Error::Corrupt)).
+/// lookup costs the tree's height in pages. The errors are those of damage: a page that is no page
+/// of a tree, lies outside the state, or contradicts itself
+/// ([`Corrupt`](mapleaf_pager::Error::Corrupt)).
 #[derive(Clone, Copy)]
 pub struct Tree<'a, P: Pages<'a>> {
     pub(crate) pages: P,
@@ -122,9 +123,9 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         self.range(..)
     }
 
-    /// The entries whose keys lie in `range`, in key order, from either end. An error in finding the
-    /// range comes as the first item; after an error the iterator ends. A range that ends before it
-    /// starts is empty.
+    /// The entries whose keys lie in `range`, in key order, from either end. An error in finding
+    /// the range comes as the first item; after an error the iterator ends. A range that ends
+    /// before it starts is empty.
     pub fn range<R: KeyRange>(&self, range: R) -> Range<'a, P> {
         Range::new(
             *self,

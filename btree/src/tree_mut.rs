@@ -13,10 +13,10 @@ use mapleaf_pager::WriteTxn;
 /// Each change is atomic: an error before anything changed leaves the tree as it was; one in the
 /// middle marks the transaction, which can then only be rolled back.
 ///
-/// A change costs a lookup, and once a transaction a copy of each page on the way. Nothing allocates,
-/// and nothing makes a system call unless the store grows. Beside what a method names, the errors are
-/// those of the store ([`Full`](mapleaf_pager::Error::Full), [`Io`](mapleaf_pager::Error::Io)) and
-/// damage.
+/// A change costs a lookup, and once a transaction a copy of each page on the way. Nothing
+/// allocates, and nothing makes a system call unless the store grows. Beside what a method names,
+/// the errors are those of the store ([`Full`](mapleaf_pager::Error::Full),
+/// [`Io`](mapleaf_pager::Error::Io)) and damage.
 pub struct TreeMut<'t, 's> {
     editor: Editor<'t, 's>,
 }
@@ -79,8 +79,8 @@ impl<'t, 's> TreeMut<'t, 's> {
         Ok(absent)
     }
 
-    /// Stores a value of `len_bytes` that `fill` writes in place (its bytes are unspecified before);
-    /// whether a value was replaced. A panic in `fill` fails the transaction.
+    /// Stores a value of `len_bytes` that `fill` writes in place (its bytes are unspecified
+    /// before); whether a value was replaced. A panic in `fill` fails the transaction.
     ///
     /// # Errors
     /// As [`insert`](TreeMut::insert).
@@ -179,8 +179,8 @@ impl<'t, 's> TreeMut<'t, 's> {
 
     /// Removes the entries whose keys lie in `range`; how many.
     ///
-    /// Subtrees that lie in the range whole are freed by their pages alone: a page header a leaf, and
-    /// its entries only where the tree has values in runs.
+    /// Subtrees that lie in the range whole are freed by their pages alone: a page header a leaf,
+    /// and its entries only where the tree has values in runs.
     ///
     /// # Errors
     /// As [`remove`](TreeMut::remove).

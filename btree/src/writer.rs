@@ -211,8 +211,8 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree), [`TreeExists`](Error::TreeExists),
-    /// [`KeyTooLong`](Error::KeyTooLong), [`TooManyTrees`](Error::TooManyTrees) (no room for a longer
-    /// name of an open tree).
+    /// [`KeyTooLong`](Error::KeyTooLong), [`TooManyTrees`](Error::TooManyTrees) (no room for a
+    /// longer name of an open tree).
     pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
         self.check_name(to)?;
         let (old, new) = (from.as_bytes(), to.as_bytes());
@@ -240,8 +240,8 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Drops the tree `name` and frees its pages, at the cost of a visit to each page's header. False
-    /// where there is none.
+    /// Drops the tree `name` and frees its pages, at the cost of a visit to each page's header.
+    /// False where there is none.
     ///
     /// # Errors
     /// Those of the store, and damage.
@@ -321,7 +321,8 @@ impl<'s> Writer<'s> {
         self.whole(read)
     }
 
-    /// Reads the records of the open trees from the catalog again; closes what has no such tree there.
+    /// Reads the records of the open trees from the catalog again; closes what has no such tree
+    /// there.
     fn read_back(&mut self, clock: u32) -> Result<()> {
         self.catalog = TreeRecord::decode((&self.txn).root())?;
         for slot in 0..self.open.len() {
@@ -347,8 +348,8 @@ impl<'s> Writer<'s> {
     /// Commits; `Ok` carries the number of the new state.
     ///
     /// # Errors
-    /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed, or
-    /// (an error of a flush) it is not known.
+    /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed,
+    /// or (an error of a flush) it is not known.
     pub fn commit(self, durability: Durability) -> Result<TxnId> {
         Ok(self.into_txn()?.commit(durability)?)
     }

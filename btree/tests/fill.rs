@@ -1,7 +1,8 @@
 //! How full pages are.
 //!
 //! Invariants checked: sorted input fills its leaves; leaves stay half full and more under random
-//! insertion, and at two fifths and more after a random 90 % was removed, whatever is removed on the way.
+//! insertion, and at two fifths and more after a random 90 % was removed, whatever is removed on
+//! the way.
 
 mod support;
 

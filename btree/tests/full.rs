@@ -95,7 +95,8 @@ fn a_full_store_keeps_its_trees() {
 
 #[test]
 fn changes_find_no_room_in_the_middle() {
-    // Enough insertions that a store of 100 pages must be met full, within transactions of any length.
+    // Enough insertions that a store of 100 pages must be met full, within transactions of any
+    // length.
     let step = |i: u32| {
         let seed = i.wrapping_mul(0x9E37_79B9);
         ((seed >> 8) as u8 | 1, (seed >> 16) as u16, seed as u16)

@@ -1,8 +1,9 @@
 //! Damaged trees.
 //!
-//! Invariants checked: whatever the bytes of a store's pages are, reading, checking and changing its
-//! trees answers, or says what is wrong, in bounded time; nothing panics, nothing reads outside the
-//! mapping. And `check` finds every damage of a tree's page, by its checksum if by nothing else.
+//! Invariants checked: whatever the bytes of a store's pages are, reading, checking and changing
+//! its trees answers, or says what is wrong, in bounded time; nothing panics, nothing reads outside
+//! the mapping. And `check` finds every damage of a tree's page, by its checksum if by nothing
+//! else.
 
 #![allow(unsafe_code)] // Opens damaged stores, as a caller of `Store::open` must not.
 
@@ -122,8 +123,8 @@ fn change(writer: &mut Writer<'_>, tree: TreeHandle, seed: u16) -> mapleaf_btree
 fn survive(ram: &mut [u8], len: usize, seed: u16) -> u64 {
     let mapping = SliceMapping::with_len(ram, len);
     let options = options(PAGE, 0);
-    // SAFETY: not so: the bytes are damaged on purpose. Nothing but this thread uses them, so that a
-    // page in use twice is a wrong answer, not a race.
+    // SAFETY: not so: the bytes are damaged on purpose. Nothing but this thread uses them, so that
+    // a page in use twice is a wrong answer, not a race.
     let store = unsafe { Store::open(mapping, words(), &options, &mut Replayer::new()) };
     let Ok(store) = store else { return 0 };
     let found = {
@@ -182,7 +183,8 @@ fn every_damage_of_a_tree_is_found() {
         assert!(report.height_max >= 3 && report.run_pages > 100);
         report.inner_pages + report.leaf_pages + report.run_pages
     };
-    // One byte of each page: every page of a tree is found damaged (but for what a run does not use).
+    // One byte of each page: every page of a tree is found damaged (but for what a run does not
+    // use).
     let mut found = 0;
     for page in 2..len / PAGE {
         let mut ram = image.clone();

@@ -1,7 +1,7 @@
 //! The log's records.
 //!
-//! Invariants checked: every kind of change is brought back by its record; a record that does not fit
-//! the state before it, or is no record at all, is refused as such and panics nowhere.
+//! Invariants checked: every kind of change is brought back by its record; a record that does not
+//! fit the state before it, or is no record at all, is refused as such and panics nowhere.
 
 mod support;
 

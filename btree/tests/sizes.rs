@@ -1,7 +1,7 @@
 //! Pages of every size, with keys up to the longest and values from nothing to several pages.
 //!
-//! Invariants checked: trees do what maps do, the longest key is about a quarter page and one byte more
-//! is refused, and every page is accounted for.
+//! Invariants checked: trees do what maps do, the longest key is about a quarter page and one byte
+//! more is refused, and every page is accounted for.
 
 mod support;
 

@@ -150,7 +150,8 @@ fn insertions_find_their_place_after_a_cursor_wrote() {
     let handle = writer.create("t", TreeOptions::default()).unwrap();
     let mut entries = Entries::new();
     let key = |group: u32, i: u32| [group.to_be_bytes(), i.to_be_bytes()].concat();
-    // Insertions that follow each other in the middle of the tree; a cursor splits their leaf between.
+    // Insertions that follow each other in the middle of the tree; a cursor splits their leaf
+    // between.
     for group in (0..20).rev() {
         for i in 0..40 {
             let mut tree = writer.tree(handle).unwrap();

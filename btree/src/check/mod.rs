@@ -61,9 +61,9 @@ pub trait CheckVisitor {
     }
 }
 
-/// Checks the catalog and all trees of a state of `page_count` pages: every page's checksum, kind and
-/// layout, the order of keys and separators, depth, the recorded counts, and that no page is reached
-/// twice.
+/// Checks the catalog and all trees of a state of `page_count` pages: every page's checksum, kind
+/// and layout, the order of keys and separators, depth, the recorded counts, and that no page is
+/// reached twice.
 ///
 /// `work` is cleared and used as a bitmap: with `page_count / 8` bytes one pass over the trees'
 /// inner pages finds pages reached twice, with less it takes as many passes as windows fit.
@@ -80,8 +80,8 @@ pub trait CheckVisitor {
 /// }
 /// # let mut ram = vec![0u8; 1 << 20];
 /// # let words = [const { AtomicU32::new(0) }; mapleaf_pager::words_for(4)];
-/// let store = Store::create(SliceMapping::empty(&mut ram), words, &Options::default().log_bytes(0, 0))?;
-/// let mut writer = Writer::new(store.begin_write()?)?;
+/// let store = Store::create(SliceMapping::empty(&mut ram), words, &Options::default().log_bytes(0,
+/// 0))?; let mut writer = Writer::new(store.begin_write()?)?;
 /// let tree = writer.create("numbers", TreeOptions::default())?;
 /// writer.tree(tree)?.insert(b"one", b"1")?;
 /// writer.commit(Durability::Sync)?;
@@ -95,8 +95,8 @@ pub trait CheckVisitor {
 ///
 /// # Errors
 /// Damage is told to the visitor, not returned.
-/// [`WorkAreaTooSmall`](crate::Error::WorkAreaTooSmall): `work` is empty. Errors that are not damage, and
-/// those of the visitor.
+/// [`WorkAreaTooSmall`](crate::Error::WorkAreaTooSmall): `work` is empty. Errors that are not
+/// damage, and those of the visitor.
 pub fn check<'a, P: Pages<'a>>(
     pages: P,
     page_count: u32,
@@ -136,8 +136,8 @@ struct Pass<'v, 'w, P> {
 }
 
 impl<'a, P: Pages<'a>> Pass<'_, '_, P> {
-    /// Tells the visitor of a damage (once: the first pass finds all but pages that are reached twice).
-    /// Other errors end the check.
+    /// Tells the visitor of a damage (once: the first pass finds all but pages that are reached
+    /// twice). Other errors end the check.
     fn tell(&mut self, tree: Option<Key<'_>>, error: Error) -> Result<()> {
         let Error::Pager(mapleaf_pager::Error::Corrupt { page, damage }) = error else {
             return Err(error);

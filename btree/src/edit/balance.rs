@@ -1,13 +1,13 @@
 //! Merging sparse pages, and sharing entries with a fuller neighbour.
 //!
 //! A page below a quarter full merges with a neighbour, or where both together do not fit, takes
-//! about half of what both hold. A page below two fifths merges if the two leave some room. The second
-//! rule is what keeps the fill of a tree up whose entries are removed at random: with the first
-//! alone all pages would shrink to a quarter before any merged.
+//! about half of what both hold. A page below two fifths merges if the two leave some room. The
+//! second rule is what keeps the fill of a tree up whose entries are removed at random: with the
+//! first alone all pages would shrink to a quarter before any merged.
 //!
-//! Both lay their pages out in fresh ones, so the neighbour is never copied just to be changed. Where
-//! there is no page to be had, or the parent has no room for a longer separator, the page stays sparse:
-//! that is allowed.
+//! Both lay their pages out in fresh ones, so the neighbour is never copied just to be changed.
+//! Where there is no page to be had, or the parent has no room for a longer separator, the page
+//! stays sparse: that is allowed.
 
 use super::split::Cut;
 use super::{Editor, astray};
@@ -40,8 +40,8 @@ struct Pair {
 }
 
 impl Editor<'_, '_> {
-    /// Merges the path's page at `level` with a neighbour, or shares out anew what both hold, where it
-    /// is sparse; whether the parent changed. The path's parent is owned.
+    /// Merges the path's page at `level` with a neighbour, or shares out anew what both hold, where
+    /// it is sparse; whether the parent changed. The path's parent is owned.
     pub(super) fn balance(&mut self, path: &mut Path, level: usize) -> Result<bool> {
         let Some(need) = self.need(path, level)? else { return Ok(false) };
         let parent = path.step(level - 1)?;
@@ -173,8 +173,8 @@ impl Editor<'_, '_> {
         Ok(true)
     }
 
-    /// Shares out anew what both pages hold; false where that changes nothing or there is no room for
-    /// it.
+    /// Shares out anew what both pages hold; false where that changes nothing or there is no room
+    /// for it.
     fn share(&mut self, path: &mut Path, pair: &Pair) -> Result<bool> {
         let is_leaf = path.leaf_level() == pair.level;
         let Some(at) = self.share_point(pair, is_leaf)? else { return Ok(false) };
@@ -254,8 +254,8 @@ impl Editor<'_, '_> {
         })
     }
 
-    /// Replaces the separator between both pages; false (and nothing changed) where the parent has no
-    /// room for it. The parent may become another page, on the path too.
+    /// Replaces the separator between both pages; false (and nothing changed) where the parent has
+    /// no room for it. The parent may become another page, on the path too.
     fn set_separator(&mut self, path: &mut Path, pair: &Pair, cut: Cut) -> Result<bool> {
         let [a, b] = cut.pages();
         let ([first, second], [body]) = self.txn.edit([a, b], [pair.parent])?;

@@ -17,14 +17,14 @@ impl Editor<'_, '_> {
         Ok(())
     }
 
-    /// Frees the pages of the subtree of `height` levels under `root`, and the runs of its values; its
-    /// entries, which are counted out.
+    /// Frees the pages of the subtree of `height` levels under `root`, and the runs of its values;
+    /// its entries, which are counted out.
     ///
     /// Reads each page's header; entries only in a tree that has values in runs.
     ///
     /// # Errors
-    /// Damage; `Count` where there are more pages than the tree's record counts, which is what bounds
-    /// this on a damaged tree.
+    /// Damage; `Count` where there are more pages than the tree's record counts, which is what
+    /// bounds this on a damaged tree.
     pub(super) fn free_subtree(&mut self, root: PageId, height: usize) -> Result<u64> {
         let mut entries: u64 = 0;
         let mut path = Path::new();

@@ -1,8 +1,8 @@
 //! Where the last insertion was: sorted and repeated insertions need not go down the tree again.
 //!
-//! Trying the last place costs a look at its leaf, so it is tried only while it pays: an insertion that
-//! came down to the same leaf as the one before makes the hint hot, and one that came down elsewhere
-//! makes it cold. Random insertions never look.
+//! Trying the last place costs a look at its leaf, so it is tried only while it pays: an insertion
+//! that came down to the same leaf as the one before makes the hint hot, and one that came down
+//! elsewhere makes it cold. Random insertions never look.
 
 use super::Editor;
 use crate::error::Result;
@@ -51,8 +51,8 @@ impl Editor<'_, '_> {
         }
     }
 
-    /// The place of `key` for an insertion: as [`seek`](Editor::seek), from the last one's where it is
-    /// close.
+    /// The place of `key` for an insertion: as [`seek`](Editor::seek), from the last one's where it
+    /// is close.
     pub(crate) fn seek_hinted(&mut self, key: &[u8]) -> Result<Place> {
         if let Some(place) = self.recall(key)? {
             return Ok(place);

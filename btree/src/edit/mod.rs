@@ -4,15 +4,15 @@
 //!
 //! ```text
 //! go down to the entry, remembering the path
-//! own the path: copy each of its pages that is older than this transaction (or savepoint), top-down
-//! change the leaf in place; else lay it out in one fresh page, or in two (split)
+//! own the path: copy each of its pages that is older than this transaction (or savepoint),
+//! top-down change the leaf in place; else lay it out in one fresh page, or in two (split)
 //! after a split: the parent gets a separator, and may be rebuilt or split in turn, up to the root
 //! after a removal: a page that has become sparse is merged with a neighbour or shares its entries
 //! ```
 //!
 //! An error before the first change leaves the tree as it was: pages are reserved before a split
-//! begins, and owning a path changes no entry. An error behind that marks the transaction as failed.
-//! Merging is optional: where there is no page for it, a removal succeeds without it.
+//! begins, and owning a path changes no entry. An error behind that marks the transaction as
+//! failed. Merging is optional: where there is no page for it, a removal succeeds without it.
 
 mod balance;
 mod free;
@@ -75,8 +75,8 @@ impl<'s> Editor<'_, 's> {
         changed
     }
 
-    /// Makes all pages of the path this transaction's own. Changes no entry; where it fails the tree is
-    /// as it was, though some pages may be others.
+    /// Makes all pages of the path this transaction's own. Changes no entry; where it fails the
+    /// tree is as it was, though some pages may be others.
     fn own_path(&mut self, path: &mut Path) -> Result<()> {
         // A page is never younger than its parent: where the leaf is ours, all above it are.
         if path.is_empty() || self.txn.owned(path.leaf_step()?.page)? {

@@ -109,8 +109,8 @@ impl Editor<'_, '_> {
         }
     }
 
-    /// Logs that the entry at the place was stored; `key` and `value` are its own where the caller has
-    /// them, else they are read from the page.
+    /// Logs that the entry at the place was stored; `key` and `value` are its own where the caller
+    /// has them, else they are read from the page.
     pub(crate) fn log_put(
         &mut self,
         place: &Place,
@@ -222,7 +222,8 @@ impl Editor<'_, '_> {
                 let pages = self.run_pages(len_bytes);
                 self.record.run_pages = self.record.run_pages.saturating_add(pages);
             } else {
-                // The first error is the one to tell; a run that is not freed is lost until a check.
+                // The first error is the one to tell; a run that is not freed is lost until a
+                // check.
                 let freed = self.txn.free_run(page).map_err(Error::from);
                 let _ = self.whole(freed);
             }

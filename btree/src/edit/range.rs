@@ -1,9 +1,9 @@
 //! Removing a range of keys.
 //!
-//! Piece by piece from the left: at the first entry of the range, take away the largest subtrees that
-//! start there and lie in the range, without looking at their entries; where there is none, take the
-//! entries of the leaf. A range of any size is about two pieces a level. Sparse pages are merged once, at
-//! the end, on both sides of the hole.
+//! Piece by piece from the left: at the first entry of the range, take away the largest subtrees
+//! that start there and lie in the range, without looking at their entries; where there is none,
+//! take the entries of the leaf. A range of any size is about two pieces a level. Sparse pages are
+//! merged once, at the end, on both sides of the hole.
 
 use super::Editor;
 use super::remove::Climb;
@@ -97,7 +97,8 @@ impl Editor<'_, '_> {
         self.whole(removed)
     }
 
-    /// The topmost level at which the path's child starts where the path leads to and lies in the range.
+    /// The topmost level at which the path's child starts where the path leads to and lies in the
+    /// range.
     /// `None` where not even the leaf does, or it is the root.
     fn whole_level(&self, path: &Path, end: Bound<&[u8]>) -> Result<Option<usize>> {
         let mut top = path.leaf_level();
@@ -124,8 +125,8 @@ impl Editor<'_, '_> {
         Ok(all_within(None, end))
     }
 
-    /// Removes the child, of `height` levels, that the path ends at, and those behind it that lie in
-    /// the range.
+    /// Removes the child, of `height` levels, that the path ends at, and those behind it that lie
+    /// in the range.
     fn remove_children(&mut self, path: &Path, height: usize, end: Bound<&[u8]>) -> Result<u64> {
         let before = self.record.entries;
         let step = path.leaf_step()?;
@@ -133,7 +134,8 @@ impl Editor<'_, '_> {
         let mut removed: u64 = 0;
         loop {
             let page = inner(&*self.txn, step.page)?;
-            // Behind the last child, or at the only one, which is the root's: it stays for the next turn.
+            // Behind the last child, or at the only one, which is the root's: it stays for the next
+            // turn.
             if page.count() == 0 || index > page.count() {
                 break;
             }

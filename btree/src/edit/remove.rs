@@ -92,8 +92,8 @@ impl Editor<'_, '_> {
         Ok(())
     }
 
-    /// Merges or fills up what has become sparse on the path, and takes roots without separators away.
-    /// The path, which is owned down to the leaf's parent, goes on leading to the same place.
+    /// Merges or fills up what has become sparse on the path, and takes roots without separators
+    /// away. The path, which is owned down to the leaf's parent, goes on leading to the same place.
     pub(super) fn settle(&mut self, path: &mut Path, climb: Climb) -> Result<()> {
         for level in (1..path.len()).rev() {
             let changed = self.balance(path, level)?;

@@ -55,8 +55,8 @@ struct Halves {
 type Retired = heapless::Vec<PageId, HEIGHT_MAX>;
 
 impl Editor<'_, '_> {
-    /// Splits the leaf of the path, which is owned, and makes the change in the half it belongs to. The
-    /// path then leads to the entry.
+    /// Splits the leaf of the path, which is owned, and makes the change in the half it belongs to.
+    /// The path then leads to the entry.
     pub(super) fn split_leaf(&mut self, path: &mut Path, change: Change<'_>) -> Result<()> {
         if path.len() >= HEIGHT_MAX {
             return Err(astray(self.record.root));
@@ -82,8 +82,8 @@ impl Editor<'_, '_> {
         Ok(())
     }
 
-    /// Whether the change appends to the tree: then the leaf stays full and the new one starts with it,
-    /// so that sorted input fills its pages.
+    /// Whether the change appends to the tree: then the leaf stays full and the new one starts with
+    /// it, so that sorted input fills its pages.
     fn appends(&self, path: &Path, change: &Change<'_>) -> Result<bool> {
         let step = path.leaf_step()?;
         let count = leaf(&*self.txn, step.page)?.count();
