@@ -81,7 +81,7 @@ impl Arbitrary for Step {
         let slot = u8::arbitrary(g) % SLOTS as u8;
         match u8::arbitrary(g) % 64 {
             0..=13 => Step::Put(slot, u16::arbitrary(g) % 300),
-            14..=20 => Step::Put(slot, u16::arbitrary(g) % 6000),
+            14..=20 => Step::Put(slot, 300 + u16::arbitrary(g) % 6000),
             21..=23 => Step::Delete(slot),
             24 | 25 => Step::Savepoint,
             26 => Step::Rollback(u8::arbitrary(g)),
@@ -89,9 +89,10 @@ impl Arbitrary for Step {
             38..=51 => Step::Commit(false),
             52 => Step::Abort,
             53 => Step::Hold,
-            54 | 55 => Step::Release,
-            56..=59 => Step::Checkpoint,
-            60..=62 => Step::Sync,
+            54 => Step::Release,
+            55 | 56 => Step::Checkpoint,
+            57..=60 => Step::Sync,
+            61 | 62 => Step::Commit(false),
             _ => Step::Close,
         }
     }
@@ -114,6 +115,7 @@ struct Era<'s> {
     savepoints: Vec<(Savepoint, Values)>,
     held: Vec<(Snapshot<'s>, Values)>,
     fill: u8,
+    short: bool,
 }
 
 impl<'s> Era<'s> {
@@ -133,6 +135,8 @@ impl<'s> Era<'s> {
         match *step {
             Step::Put(slot, len) => {
                 self.fill = self.fill.wrapping_add(1);
+                // Short values only: more of them go through the log, and around its ring.
+                let len = if self.short { len % 100 } else { len };
                 let value = vec![self.fill; usize::from(len)];
                 let (txn, model) = self.txn()?;
                 put(txn, usize::from(slot), Some(&value), true)?;
@@ -258,7 +262,7 @@ impl Left {
 }
 
 /// Opens what the last era left, with a stop on the way perhaps. `Err`: it stopped there.
-fn open(left: &Left, setup: Setup, dice: &mut Dice) -> Result<(TestStore, Vec<Values>), Left> {
+fn open(left: &Left, setup: Setup, dice: &mut Dice) -> Result<(TestStore, Vec<Values>), Box<Left>> {
     let liar =
         Liar::new(left.rest.clone(), CAPACITY, PAGE, setup.two_views, setup.budget, dice.next());
     if dice.below(4) == 0 {
@@ -275,17 +279,17 @@ fn open(left: &Left, setup: Setup, dice: &mut Dice) -> Result<(TestStore, Vec<Va
     if let Some(rest) = liar.stopped() {
         meet(|met| met.in_opening += 1);
         let Left { possible, attempted, .. } = left.clone();
-        return Err(match found {
+        return Err(Box::new(match found {
             Some((found, _)) => Left::new(rest, left.find(&found, false), None),
             None => Left { power: left.power || rest.power, rest, possible, attempted },
-        });
+        }));
     }
     let store = match opened {
         Ok(store) => store,
         Err(error) => {
             assert!(liar.failed(), "does not open: {error:?}");
             let rest = liar.stop(dice.below(2) == 0);
-            return Err(Left { power: left.power || rest.power, rest, ..left.clone() });
+            return Err(Box::new(Left { power: left.power || rest.power, rest, ..left.clone() }));
         }
     };
     let (found, replayed) = found.unwrap();
@@ -297,7 +301,11 @@ fn open(left: &Left, setup: Setup, dice: &mut Dice) -> Result<(TestStore, Vec<Va
 /// Runs steps until the store stops, or they are used up.
 fn live(store: &TestStore, possible: Vec<Values>, rest: &mut &[Step], dice: &mut Dice) -> Left {
     let liar = store.mapping().clone();
-    liar.stop_after(1 + (1 << dice.below(13)) + dice.below(64));
+    match dice.below(3) {
+        0 => liar.stop_after(1 + (1 << dice.below(13)) + dice.below(64)),
+        1 => liar.stop_after_flushes(dice.below(12)),
+        _ => liar.stop_after_flushes(dice.below(80)),
+    }
     if dice.below(6) == 0 {
         liar.fail_after(dice.below(6));
     }
@@ -309,6 +317,7 @@ fn live(store: &TestStore, possible: Vec<Values>, rest: &mut &[Step], dice: &mut
         savepoints: Vec::new(),
         held: Vec::new(),
         fill: dice.next() as u8,
+        short: dice.below(3) > 0,
     };
     while let Some((step, later)) = rest.split_first() {
         *rest = later;
@@ -352,7 +361,7 @@ fn run(program: &[Step], setup: Setup, seed: u64) {
             });
             match open(&left, setup, &mut dice) {
                 Ok(opened) => break opened,
-                Err(again) => left = again,
+                Err(again) => left = *again,
             }
         };
         account(&store.inspect().unwrap());
@@ -382,7 +391,7 @@ fn campaign(setup: Setup) {
         true
     }
     SETUP.set(setup);
-    let tests = std::env::var("CRASH_TESTS").map_or(250, |n| n.parse().expect("a number"));
+    let tests = std::env::var("CRASH_TESTS").map_or(400, |n| n.parse().expect("a number"));
     QuickCheck::new().rng(Gen::new(400)).tests(tests).quickcheck(case as fn(Case) -> bool);
     let met = MET.get();
     println!("{setup:?} {met:?}");

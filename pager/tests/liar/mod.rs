@@ -1,7 +1,7 @@
 //! A medium that lies as far as the contract of `Mapping` allows.
 //!
 //! Per write unit it keeps every version since the last flush. A power loss picks, seeded, one for each
-//! unit, or two mixed; a file may be as short as it was at the last flush of a grown range. The death
+//! unit, or two mixed, or (harsher than the contract) junk in one that was changed; a file may be as short as it was at the last flush of a grown range. The death
 //! of the process keeps what was published, and what the medium would make of it later. A flush that
 //! fails leaves any version of its units, and the cache calls them clean.
 
@@ -50,6 +50,7 @@ struct Inner {
     dice: Dice,
     calls: u64,
     stop_at: u64,
+    stop_at_flush: u64,
     stopped: Option<Rest>,
     flushes_left: u64,
     failed: bool,
@@ -102,6 +103,7 @@ impl Liar {
             dice: Dice(seed),
             calls: 0,
             stop_at: u64::MAX,
+            stop_at_flush: u64::MAX,
             stopped: None,
             flushes_left: u64::MAX,
             failed: false,
@@ -118,6 +120,11 @@ impl Medium {
     pub(crate) fn stop_after(&self, calls: u64) {
         let mut inner = self.inner.lock().unwrap();
         inner.stop_at = inner.calls + calls;
+    }
+
+    /// Stops at the start of the flush behind the next `flushes`.
+    pub(crate) fn stop_after_flushes(&self, flushes: u64) {
+        self.inner.lock().unwrap().stop_at_flush = flushes;
     }
 
     /// Lets `flushes` flushes succeed, and the one behind them fail.
@@ -149,15 +156,20 @@ impl Medium {
     }
 
     fn cached(&self, unit: usize) -> Vec<u8> {
-        let start = unit * self.unit;
+        let start = self.read.base.as_ptr().wrapping_add(unit * self.unit);
         // SAFETY: inside the memory; only the one writer's thread comes here.
-        unsafe { std::slice::from_raw_parts(self.read.base.as_ptr().add(start), self.unit) }
-            .to_vec()
+        unsafe { std::slice::from_raw_parts(start, self.unit) }.to_vec()
     }
 
     fn tick(&self, inner: &mut Inner) {
         inner.calls += 1;
         if inner.calls == inner.stop_at {
+            self.stop_here(inner);
+        }
+    }
+
+    fn stop_here(&self, inner: &mut Inner) {
+        if inner.stopped.is_none() {
             let power = inner.dice.below(3) > 0;
             inner.stopped = Some(self.rest(inner, power));
         }
@@ -197,9 +209,14 @@ impl Medium {
         };
         let (first, second) = (pick(), pick());
         let mut version = all[first].clone();
-        if inner.dice.below(6) == 0 {
-            let cut = inner.dice.below(self.unit as u64) as usize;
-            version[cut..].copy_from_slice(&all[second][cut..]);
+        let cut = inner.dice.below(self.unit as u64) as usize;
+        match inner.dice.below(8) {
+            0 | 1 => version[cut..].copy_from_slice(&all[second][cut..]),
+            // Bytes that every version has are not safe either, unless nothing changed.
+            2 if all.iter().any(|other| *other != all[0]) => {
+                version[cut..].iter_mut().for_each(|byte| *byte = inner.dice.next() as u8);
+            }
+            _ => {}
         }
         version
     }
@@ -231,6 +248,10 @@ impl Medium {
 
     fn harden(&self, inner: &mut Inner, ranges: &[Bytes]) -> Result<()> {
         self.tick(inner);
+        if inner.stop_at_flush == 0 {
+            self.stop_here(inner);
+        }
+        inner.stop_at_flush = inner.stop_at_flush.wrapping_sub(1);
         inner.rest.medium.resize(self.len_now() as usize, 0);
         let fails = inner.flushes_left == 0 && !inner.failed;
         inner.failed |= fails;
