@@ -30,8 +30,17 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
 const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 
-/// Stretches from here on are given back as soon as they are published: one call for many pages.
+/// Stretches from here on are given back as soon as they are published, once the pool is full: one
+/// call for many pages.
 const RELEASE_UNITS: usize = (256 << 10) / UNIT;
+
+/// What the pool may hold: an eighth of the budget within these bounds. Random updates come back to
+/// the same units from checkpoint to checkpoint; a page fault each time costs as much as its copy.
+const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (128 << 20) / UNIT);
+
+/// Units backed by one call where claims follow each other, as in a growing file: a third of what
+/// as many page faults cost.
+const AHEAD_UNITS: usize = (128 << 10) / UNIT;
 
 /// Twin memory is let grow in steps: each is a call, and a charge where memory is never overcommitted.
 const ALLOW_STEP: usize = 64 << 20;
@@ -41,6 +50,10 @@ struct Counts {
     resident: usize,
     /// Bytes of the twin that may be stored to.
     allowed: usize,
+    /// The unit behind the last claim.
+    next: usize,
+    /// Where the pool is trimmed next.
+    sweep: usize,
 }
 
 /// The twin and its sets.
@@ -64,10 +77,10 @@ impl Twin {
             span: Span::reserve_small(reserve)?,
             claimed: Bits::new(units)?,
             resident: Bits::new(units)?,
-            counts: Turn::new(Counts { resident: 0, allowed: 0 }),
+            counts: Turn::new(Counts { resident: 0, allowed: 0, next: 0, sweep: 0 }),
             claimed_units: AtomicUsize::new(0),
             budget_units,
-            pool_units: STRETCH_UNITS_MAX.min(budget_units),
+            pool_units: (budget_units / 8).clamp(POOL_UNITS.0, POOL_UNITS.1).min(budget_units),
         })
     }
 
@@ -148,8 +161,22 @@ impl Twin {
         }
         let mut counts = self.counts.lock();
         let added = self.claimed.insert(units.clone());
-        counts.resident += self.resident.insert(units);
+        let fresh = self.resident.insert(units.clone());
+        counts.resident += fresh;
         self.claimed_units.fetch_add(added, Ordering::Relaxed);
+        if fresh > 0 && units.start == counts.next {
+            self.back_ahead(&mut counts, units.clone());
+        }
+        counts.next = units.end;
+    }
+
+    /// Backs units just claimed, and some behind them that are likely to be claimed next.
+    fn back_ahead(&self, counts: &mut Counts, units: Range<usize>) {
+        let ahead = units.end.saturating_add(AHEAD_UNITS).min(counts.allowed / UNIT);
+        if units.start < ahead {
+            self.span.back(units.start * UNIT..ahead * UNIT);
+            counts.resident += self.resident.insert(units.start..ahead);
+        }
     }
 
     /// # Safety
@@ -223,7 +250,7 @@ impl Twin {
         let mut counts = self.counts.lock();
         let ended = self.claimed.remove(units.clone());
         self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
-        if ended >= RELEASE_UNITS && ended == units.len() {
+        if ended >= RELEASE_UNITS && ended == units.len() && counts.resident > self.pool_units {
             self.release(&mut counts, units);
         }
     }
@@ -236,7 +263,8 @@ impl Twin {
         counts.resident -= self.resident.remove(units);
     }
 
-    /// Gives back what is not claimed, once it is more than the pool may hold.
+    /// Gives back half of the pool, once what is not claimed is more than it may hold: from where the
+    /// last trim ended, so that what was used lately stays.
     fn trim(&self) {
         let mut counts = self.counts.lock();
         let claimed = self.claimed_units.load(Ordering::Relaxed);
@@ -244,16 +272,24 @@ impl Twin {
             return;
         }
         let limit = self.span.len().div_ceil(UNIT);
-        let mut at = 0;
-        // Each round ends at a claimed unit or at the end: as many calls as there are gaps.
-        while let Some(start) = self.resident.next(at, limit) {
+        let keep = self.pool_units / 2 + claimed;
+        let mut at = counts.sweep;
+        // Twice over the units at the most. Each round ends at a claimed unit or at a stretch's end.
+        let mut wraps = 0;
+        while counts.resident > keep && wraps < 2 {
+            let Some(start) = self.resident.next(at, limit) else {
+                (at, wraps) = (0, wraps + 1);
+                continue;
+            };
             let start = self.claimed.next_absent(start, limit);
-            let end = self.claimed.next(start, limit).unwrap_or(limit);
+            let end = (start + STRETCH_UNITS_MAX / 2).min(limit);
+            let end = self.claimed.next(start, end).unwrap_or(end);
             if start < end && self.resident.next(start, end).is_some() {
                 self.release(&mut counts, start..end);
             }
             at = end.max(start);
         }
+        counts.sweep = at;
     }
 
     /// Forgets all units from `len` bytes on.

@@ -24,6 +24,7 @@ fn write_view_bytes(mapping: &FileMapping) -> u64 {
 fn budget_and_pool_bound_the_twin() {
     const BUDGET: u64 = 4 << 20;
     const LEN: u64 = 128 << 20;
+    const AHEAD: u64 = 128 << 10;
     let directory = tempfile::tempdir().expect("a scratch directory");
     let path = directory.path().join("t.leaf");
     let options = OpenOptions { shadow_budget_bytes: BUDGET, ..options(WriteMode::Shadow) };
@@ -34,20 +35,22 @@ fn budget_and_pool_bound_the_twin() {
     assert!(!mapping.pressure());
     store(&mapping, BUDGET..BUDGET + 1, 1);
     assert!(mapping.pressure());
-    assert_eq!(mapping.twin_bytes(), BUDGET + UNIT);
+    // Claims that follow each other are backed ahead.
+    let backed = mapping.twin_bytes();
+    assert!((BUDGET + UNIT..=BUDGET + UNIT + AHEAD).contains(&backed), "{backed}");
     discard(&mapping, 0..LEN);
     assert!(!mapping.pressure());
     // A long stretch is given back as it is published: the page cache holds it now.
     let pooled = mapping.twin_bytes();
-    store(&mapping, LEN / 2..LEN / 2 + (1 << 20), 1);
-    assert_eq!(mapping.twin_bytes(), pooled + (1 << 20));
+    store(&mapping, LEN / 2..LEN / 2 + BUDGET, 1);
+    assert_eq!(mapping.twin_bytes(), pooled + BUDGET);
     publish(&mapping, &[0..LEN]).expect("publish");
-    assert_eq!(mapping.twin_bytes(), pooled);
+    assert!(mapping.twin_bytes() <= BUDGET);
     // In long stretches, which are given back as they are published.
     for start in (0..LEN).step_by(1 << 20) {
         store(&mapping, start..start + (1 << 20), 2);
         publish(&mapping, &[0..LEN]).expect("publish");
-        assert!(mapping.twin_bytes() <= BUDGET, "{}", mapping.twin_bytes());
+        assert!(mapping.twin_bytes() <= BUDGET + AHEAD, "{}", mapping.twin_bytes());
     }
     // In single units, which stay until there are too many.
     for start in (0..LEN).step_by(8 * UNIT as usize) {
