@@ -9,7 +9,8 @@ use mapleaf::Database;
 
 const REWRITES: u64 = 20;
 const VALUE_BYTES: usize = 150;
-const BATCH: usize = 1000;
+/// A transaction writes this part of the entries.
+const BATCH_PART: u64 = 1000;
 /// The file may be so many times the live data: what the reader sees, what is new, and some room.
 const SIZE_MAX: f64 = 2.3;
 
@@ -51,7 +52,7 @@ pub(super) fn run(context: &Context) -> Result<Vec<Finding>> {
 }
 
 fn write_all(db: &Database, entries: u64, version: u64) -> Result<()> {
-    for batch in data::shuffled(entries, version).chunks(BATCH) {
+    for batch in data::shuffled(entries, version).chunks((entries / BATCH_PART) as usize) {
         let mut txn = db.write()?;
         let mut tree = txn.tree("t")?;
         for number in batch {
