@@ -21,6 +21,8 @@ const FREED_DUE_MIN: u32 = 1024;
 const FREED_PART: u32 = 2;
 const FREED_PART_BESIDE_READERS: u32 = 8;
 const HELD_BACK_PART: u32 = 4;
+/// A commit makes the checkpoint itself once this part more waits than is due.
+const OVERDUE_PART: u32 = 4;
 
 /// The last durable checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,6 +114,8 @@ impl<'s> Parts<'s> {
             }
             *turn = latest.state;
             latest.in_progress = Some(turn.txn);
+            latest.freed_at_start = latest.freed_durable;
+            latest.freed_between = 0;
             (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
         };
         self.flush_pages(&turn)?;
@@ -142,13 +146,7 @@ impl<'s> Parts<'s> {
         if self.core.options.read_only || latest.durable.txn == latest.state.txn {
             return false;
         }
-        let space = latest.state.space.stats();
-        let in_use =
-            latest.state.space.page_count.saturating_sub(space.free_pages + space.pinned_pages);
-        let held_back = space.pinned_pages.saturating_sub(latest.freed_durable);
-        let beside_readers = held_back > in_use / HELD_BACK_PART;
-        let part = if beside_readers { FREED_PART_BESIDE_READERS } else { FREED_PART };
-        latest.freed_durable > (in_use / part).max(FREED_DUE_MIN)
+        latest.freed_durable > latest.freed_due()
             || self
                 .ring(&latest.state)
                 .is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)
@@ -265,6 +263,29 @@ impl<'s> Parts<'s> {
 }
 
 impl Latest {
+    /// With more freed pages than this waiting for a checkpoint, one is due.
+    pub(crate) fn freed_due(&self) -> u32 {
+        let space = self.state.space.stats();
+        let in_use =
+            self.state.space.page_count.saturating_sub(space.free_pages + space.pinned_pages);
+        let held_back = space.pinned_pages.saturating_sub(self.freed_waiting());
+        let beside_readers = held_back > in_use / HELD_BACK_PART;
+        let part = if beside_readers { FREED_PART_BESIDE_READERS } else { FREED_PART };
+        (in_use / part).max(FREED_DUE_MIN)
+    }
+
+    /// Freed pages that only checkpoints hold back.
+    fn freed_waiting(&self) -> u32 {
+        self.freed_durable.saturating_add(self.freed_between)
+    }
+
+    /// Whether so many freed pages wait that a commit must not add to them without a checkpoint of its
+    /// own: the background's falls behind, and the file would grow.
+    pub(crate) fn checkpoint_overdue(&self) -> bool {
+        let due = self.freed_due();
+        self.freed_waiting() > due.saturating_add(due / OVERDUE_PART)
+    }
+
     /// Bytes of the ring in use: from the durable checkpoint's position to the tail.
     pub(crate) fn log_used(&self, size: u64) -> u64 {
         let (head, tail) = (self.durable.position, self.state.log.position);
@@ -276,7 +297,13 @@ impl Latest {
         self.durable = Checkpointed { txn: state.txn, slot, position: state.log.position };
         self.in_progress = None;
         self.confirmed = true;
-        self.freed_durable = 0;
+        // What was freed since its state was taken waits for the next one.
+        self.freed_durable = if self.state.txn == state.txn {
+            0
+        } else {
+            self.freed_durable.saturating_sub(self.freed_at_start) + self.freed_between
+        };
+        self.freed_between = 0;
         self.synced = self.synced.max(state.txn);
         if self.state.txn == state.txn {
             self.unflushed = None;

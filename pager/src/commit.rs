@@ -88,6 +88,9 @@ impl<'s> WriteTxn<'s> {
         if run.tail.len == 0 || !run.tail.fits(ring)? {
             return Ok(false);
         }
+        if self.parts.core.latest.lock().checkpoint_overdue() {
+            return Ok(false);
+        }
         let redo_bytes = BLOCK_HEADER + run.tail.len;
         Ok(durability == Durability::Eventual
             || redo_bytes.saturating_mul(2) < run.dirty_pages.saturating_mul(page_size))
@@ -156,6 +159,7 @@ impl<'s> WriteTxn<'s> {
             let mut latest = parts.core.latest.lock();
             latest.state = *state;
             latest.freed_durable = latest.freed_durable.saturating_add(run.freed_durable);
+            latest.freed_between = latest.freed_between.saturating_add(run.freed_between);
             if run.lowered {
                 latest.lowered_at = state.txn;
             }

@@ -58,8 +58,12 @@ pub(crate) struct Running {
     pub(crate) lowered: bool,
     /// The durable checkpoint when the transaction began.
     pub(crate) durable: TxnId,
-    /// Pages of that checkpoint freed: they wait for the next.
+    /// The checkpoint in progress then, or the durable one.
+    pub(crate) in_progress: TxnId,
+    /// Pages of the durable checkpoint freed: they wait for the next.
     pub(crate) freed_durable: u32,
+    /// Pages of the one in progress freed that are younger than the durable one.
+    pub(crate) freed_between: u32,
 }
 
 impl Running {
@@ -81,7 +85,9 @@ impl Running {
             changed: false,
             lowered: false,
             durable: TxnId(0),
+            in_progress: TxnId(0),
             freed_durable: 0,
+            freed_between: 0,
         }
     }
 

@@ -93,6 +93,10 @@ pub(crate) struct Latest {
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
     pub(crate) freed_durable: u32,
+    /// How many those were when the checkpoint in progress began.
+    pub(crate) freed_at_start: u32,
+    /// Pages born after the durable checkpoint that the one in progress reaches, freed since it began.
+    pub(crate) freed_between: u32,
 }
 
 #[derive(Default)]
@@ -133,6 +137,8 @@ impl Core {
                 confirmed: false,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
+                freed_at_start: 0,
+                freed_between: 0,
             }),
             turn: Mutex::new(state),
             poisoned: AtomicU32::new(0),

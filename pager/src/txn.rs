@@ -68,10 +68,10 @@ impl<'s> WriteTxn<'s> {
         parts: Parts<'s>,
         mut writer: MutexGuard<'s, Writer>,
     ) -> Result<WriteTxn<'s>> {
-        let durable = {
+        let (durable, in_progress) = {
             let latest = parts.core.latest.lock();
             writer.state = latest.state;
-            latest.durable
+            (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
         };
         let birth = writer.next;
         if birth.0 >= u64::MAX - 1 {
@@ -82,6 +82,7 @@ impl<'s> WriteTxn<'s> {
         let base = writer.state.txn;
         writer.run.begin(birth, base, tail);
         writer.run.durable = durable.txn;
+        writer.run.in_progress = in_progress;
         let mut txn = WriteTxn { parts, writer, done: false };
         let (mut host, space) = txn.split();
         host.collect_pins();
@@ -262,6 +263,8 @@ impl<'s> WriteTxn<'s> {
         run.changed = true;
         if birth <= run.durable {
             run.freed_durable = run.freed_durable.saturating_add(pages);
+        } else if birth <= run.in_progress {
+            run.freed_between = run.freed_between.saturating_add(pages);
         }
         let now = run.birth;
         let (mut host, space) = self.split();

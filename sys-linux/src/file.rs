@@ -224,7 +224,7 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
 pub(crate) fn growth_target(old: u64, needed: u64, grain: u64) -> u64 {
     /// Smallest and largest step: not to bloat a small file, nor to ask a large disk for too much.
     const STEP: (u64, u64) = (1 << 20, 1 << 30);
-    let step = (old / 8).clamp(STEP.0, STEP.1);
+    let step = (old / 32).clamp(STEP.0, STEP.1);
     let grain = grain.max(host_page() as u64);
     let wanted = needed.max(old.saturating_add(step));
     wanted.checked_next_multiple_of(grain).unwrap_or(needed)

@@ -25,6 +25,9 @@ use rustix::mm::Advice as Madvice;
 /// Longest range that is flushed alone, in bytes; what is longer takes the file with it.
 const RANGED_FLUSH_BYTES_MAX: u64 = 1 << 20;
 
+/// What the metas may lie in: rounded up to a large page, so that the rest still starts with one.
+const METAS_BYTES: usize = 2 << 20;
+
 /// Ranges of less than this part of the mapping get no access pattern of their own: each would
 /// split the kernel's record of the map, of which a process can have 65,530 pieces.
 const ADVISED_PART: u64 = 64;
@@ -136,7 +139,10 @@ impl FileMapping {
             Madvice::LinuxNoHugepage
         };
         self.sparse.store(sparse, Ordering::Relaxed);
-        self.view.advise(0..self.view.len(), advice);
+        // Opening looks at the metas, and need not read megabytes for them.
+        let front = METAS_BYTES.min(self.view.len());
+        self.view.advise(0..front, Madvice::Random);
+        self.view.advise(front..self.view.len(), advice);
     }
 
     /// A store through the map dirties all of a folio; without such stores, or without a disk to
