@@ -41,15 +41,32 @@ pub(super) fn run(context: &Context) -> Result<Vec<Finding>> {
 }
 
 /// Prints: bytes after the load, peak of own memory in KiB, bytes after deleting all, bytes after
-/// loading again, 1 if the check is clean.
+/// loading again, 1 if the check is clean. Each part opens the file and closes it, as the command does.
 pub(super) fn child(path: &Path, entries: u64) -> Result<bool> {
-    // SAFETY: the parent made the directory for this file alone.
-    let db = unsafe { Database::open(path) }?;
-    let numbers = data::shuffled(entries, 5);
     let mut peak = 0;
-    load(&db, &numbers, &mut peak)?;
+    let db = open(path)?;
+    load(&db, &data::shuffled(entries, 5), &mut peak)?;
+    db.close()?;
     let loaded = file_bytes(path)?;
-    let numbers = data::shuffled(entries, 6);
+    let db = open(path)?;
+    delete(&db, &data::shuffled(entries, 6), &mut peak)?;
+    db.close()?;
+    let emptied = file_bytes(path)?;
+    let db = open(path)?;
+    load(&db, &data::shuffled(entries, 7), &mut peak)?;
+    let sound = db.check()?.is_sound() && db.read()?.tree("growth")?.len() == entries;
+    db.close()?;
+    let again = file_bytes(path)?;
+    println!("{loaded} {peak} {emptied} {again} {}", u8::from(sound));
+    Ok(true)
+}
+
+fn open(path: &Path) -> Result<Database> {
+    // SAFETY: the parent made the directory for this file alone.
+    Ok(unsafe { Database::open(path) }?)
+}
+
+fn delete(db: &Database, numbers: &[u64], peak: &mut u64) -> Result<()> {
     for batch in numbers.chunks(BATCH) {
         let mut txn = db.write()?;
         let mut tree = txn.tree("growth")?;
@@ -59,14 +76,9 @@ pub(super) fn child(path: &Path, entries: u64) -> Result<bool> {
             }
         }
         txn.commit()?;
-        peak = peak.max(own_memory_kib()?);
+        *peak = (*peak).max(own_memory_kib()?);
     }
-    let emptied = file_bytes(path)?;
-    load(&db, &data::shuffled(entries, 7), &mut peak)?;
-    let again = file_bytes(path)?;
-    let sound = db.check()?.is_sound() && db.read()?.tree("growth")?.len() == entries;
-    println!("{loaded} {peak} {emptied} {again} {}", u8::from(sound));
-    Ok(true)
+    Ok(())
 }
 
 fn load(db: &Database, numbers: &[u64], peak: &mut u64) -> Result<()> {
