@@ -4,9 +4,10 @@
 
 use crate::mapping::Mapping;
 use crate::meta::{self, Identity, State};
-use crate::store::{Core, Latest, Parts, record_of};
+use crate::room::Room;
+use crate::store::{Core, Latest, Parts, Writer, record_of};
 use crate::view::View;
-use crate::{Error, PageId, Result, TxnId};
+use crate::{Error, PageId, Result, TxnId, WriteTxn};
 use core::sync::atomic::Ordering;
 use spin::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -14,15 +15,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Numbers skipped by each opening for writing, so that nothing of a lost future ever matches.
 pub(crate) const EPOCH_GAP: u64 = 1 << 32;
 
-/// Pages of the durable checkpoint that were freed cannot be reused before the next one. They are
-/// let grow to a part of the pages in use, since a checkpoint writes each page once however often it
-/// was rewritten: half of them, or an eighth where older readers hold a quarter back already.
-const FREED_DUE_MIN: u32 = 1024;
-const FREED_PART: u32 = 2;
-const FREED_PART_BESIDE_READERS: u32 = 8;
-const HELD_BACK_PART: u32 = 4;
-/// A commit makes the checkpoint itself once this part more waits than is due.
-const OVERDUE_PART: u32 = 4;
+/// Transactions that closing makes to take free pages off the file's end, each of which looks at a
+/// bounded number of them.
+const TRIMS_MAX: u32 = 64;
+const DRAINED_MAX: usize = 1 << 16;
 
 /// The last durable checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +99,45 @@ impl<'s> Parts<'s> {
         self.core.flushed(unsafe { self.view.mapping().flush(ranges) })
     }
 
+    /// Publishes the pages of earlier commits that are held in the write view.
+    pub(crate) fn publish_held(&self, state: &State) -> Result<()> {
+        if !self.view.two_views() {
+            return Ok(());
+        }
+        let ranges = self.page_ranges(state);
+        // SAFETY: held pages are committed: nobody changes them before they are claimed anew.
+        let published = unsafe { self.view.mapping().publish_held(&ranges) };
+        let mut latest = self.core.latest.lock();
+        latest.held_till = latest.state.txn;
+        published
+    }
+
+    /// Lets go of held pages that were published by the last checkpoints and that no reader can have a
+    /// reference to. Only readers of states from before the end of that publication can.
+    #[inline(never)] // The pins stay off the stack of others.
+    fn release_held(&self) {
+        if !self.view.two_views() {
+            return;
+        }
+        let till = self.core.latest.lock().held_till;
+        let mut readers = crate::pins::Pins::new();
+        self.shared.collect(&mut readers);
+        let view = self.view;
+        let nobody = readers.iter().next().is_none_or(|(oldest, _)| oldest > till);
+        let mut unseen = |offset: u64| {
+            if nobody {
+                return true;
+            }
+            let id = PageId((offset >> self.core.shift) as u32);
+            // SAFETY: held, so initialised, and claimed by nobody since: it does not change.
+            let page = unsafe { view.built(view.offset(id), view.page_size()) };
+            page.is_ok_and(|page| !readers.pinned(crate::view::birth_of(page), till.next()))
+        };
+        // SAFETY: a reader that could have a reference is pinned between the page's birth and `till`:
+        // later ones have found it published.
+        unsafe { view.mapping().release_held(&mut unseen) };
+    }
+
     /// Writes out the newest state beside whoever writes.
     pub(crate) fn checkpoint(&self, mut turn: MutexGuard<'s, State>, clean: bool) -> Result<TxnId> {
         self.core.writable()?;
@@ -118,11 +153,13 @@ impl<'s> Parts<'s> {
             latest.freed_between = 0;
             (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
         };
+        self.release_held();
+        self.publish_held(&turn)?;
         self.flush_pages(&turn)?;
         self.core.flushed(store_meta(self.view, slot, &identity, &turn))?;
-        let mut latest = self.core.latest.lock();
-        latest.made_durable(&turn, slot);
+        self.core.latest.lock().made_durable(&turn, slot);
         Core::count(&self.core.counters.checkpoints, 1);
+        self.release_held();
         Ok(turn.txn)
     }
 
@@ -146,7 +183,8 @@ impl<'s> Parts<'s> {
         if self.core.options.read_only || latest.durable.txn == latest.state.txn {
             return false;
         }
-        latest.freed_durable > latest.freed_due()
+        self.view.mapping().laden()
+            || latest.room().due()
             || self
                 .ring(&latest.state)
                 .is_some_and(|ring| latest.log_used(ring.size) > ring.size / 2)
@@ -228,6 +266,7 @@ impl<'s> Parts<'s> {
         if !self.core.latest.lock().epoch_begun {
             return Ok(());
         }
+        let writer = self.trim(writer)?;
         self.checkpoint(self.take_turn(), true)?;
         {
             let mut latest = self.core.latest.lock();
@@ -236,6 +275,34 @@ impl<'s> Parts<'s> {
         self.shrink(true);
         drop(writer);
         Ok(())
+    }
+
+    /// Takes free pages off the file's end, in transactions of their own: what a commit does of that is
+    /// bounded, and is done before its own pages are free.
+    fn trim(&self, mut writer: MutexGuard<'s, Writer>) -> Result<MutexGuard<'s, Writer>> {
+        for _ in 0..TRIMS_MAX {
+            if !self.core.latest.lock().state.space.trimmable() {
+                break;
+            }
+            // What the newest state has freed is free once it is the durable one.
+            self.checkpoint(self.take_turn(), false)?;
+            let before = self.core.latest.lock().state.space.page_count;
+            let mut txn = WriteTxn::begin_here(*self, writer)?;
+            let (mut host, space) = txn.split();
+            let drained = space.drain(&mut host, DRAINED_MAX)?;
+            txn.settle()?;
+            let gained = drained || txn.writer.state.space.page_count < before;
+            if gained && txn.writer.run.changed {
+                txn.commit_as_checkpoint()?;
+            } else {
+                drop(txn);
+            }
+            writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
+            if !gained {
+                break;
+            }
+        }
+        Ok(writer)
     }
 
     /// Truncates what no state that anybody may read, or recover to, reaches. The caller has the
@@ -263,27 +330,19 @@ impl<'s> Parts<'s> {
 }
 
 impl Latest {
-    /// With more freed pages than this waiting for a checkpoint, one is due.
-    pub(crate) fn freed_due(&self) -> u32 {
-        let space = self.state.space.stats();
-        let in_use =
-            self.state.space.page_count.saturating_sub(space.free_pages + space.pinned_pages);
-        let held_back = space.pinned_pages.saturating_sub(self.freed_waiting());
-        let beside_readers = held_back > in_use / HELD_BACK_PART;
-        let part = if beside_readers { FREED_PART_BESIDE_READERS } else { FREED_PART };
-        (in_use / part).max(FREED_DUE_MIN)
+    /// How the newest state stands with its room.
+    pub(crate) fn room(&self) -> Room {
+        Room {
+            page_count: self.state.space.page_count,
+            space: self.state.space.stats(),
+            waiting: self.waiting(),
+            old_readers: self.old_readers,
+        }
     }
 
     /// Freed pages that only checkpoints hold back.
-    fn freed_waiting(&self) -> u32 {
+    pub(crate) fn waiting(&self) -> u32 {
         self.freed_durable.saturating_add(self.freed_between)
-    }
-
-    /// Whether so many freed pages wait that a commit must not add to them without a checkpoint of its
-    /// own: the background's falls behind, and the file would grow.
-    pub(crate) fn checkpoint_overdue(&self) -> bool {
-        let due = self.freed_due();
-        self.freed_waiting() > due.saturating_add(due / OVERDUE_PART)
     }
 
     /// Bytes of the ring in use: from the durable checkpoint's position to the tail.

@@ -1,6 +1,6 @@
 //! Commits: through the log, or as a checkpoint.
 //!
-//! Log: seal the pages, publish them, close the block, publish and flush the unflushed log (one
+//! Log: seal the pages, hold them, close the block, publish and flush the unflushed log (one
 //! barrier), make the state the newest. Checkpoint: seal, publish, flush the pages, store the meta in
 //! the slot that does not hold the durable one, flush it, make the state the newest.
 
@@ -9,14 +9,16 @@
 use crate::checkpoint::EPOCH_GAP;
 use crate::log::{BLOCK_HEADER, Block};
 use crate::meta::State;
+use crate::room::Room;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer, record_of};
 use crate::tail::Ring;
 use crate::txn::{Durability, WriteTxn};
 use crate::{Error, PageId, Result, TxnId};
 
-/// The ring is made as large as this part of the store, within the options' bounds.
-const RING_PART: u64 = 16;
+/// The ring is made about as large as this part of the store (a power of two of bytes at most), within
+/// the options' bounds.
+const RING_PART: u64 = 32;
 
 /// Pages that the space may take for itself while the ring is moved, at the most: paths of the bitmap
 /// and list pages, for what is looked at on the way.
@@ -88,18 +90,42 @@ impl<'s> WriteTxn<'s> {
         if run.tail.len == 0 || !run.tail.fits(ring)? {
             return Ok(false);
         }
-        if self.parts.core.latest.lock().checkpoint_overdue() {
+        if self.room_overdue() {
             return Ok(false);
         }
+        let run = &self.writer.run;
         let redo_bytes = BLOCK_HEADER + run.tail.len;
         Ok(durability == Durability::Eventual
             || redo_bytes.saturating_mul(2) < run.dirty_pages.saturating_mul(page_size))
     }
 
+    /// Whether the file would grow for want of a checkpoint. Waits for the one in progress, which may give
+    /// room enough.
+    fn room_overdue(&self) -> bool {
+        let Writer { run, state, .. } = &*self.writer;
+        let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
+        let overdue = || {
+            let waiting = self.parts.core.latest.lock().waiting();
+            let freed = run.freed_durable.saturating_add(run.freed_between);
+            let room = Room {
+                page_count: state.space.page_count,
+                space: state.space.stats(),
+                waiting: waiting.saturating_add(freed),
+                old_readers: run.old_readers(),
+            };
+            room.overdue(pages)
+        };
+        if !overdue() {
+            return false;
+        }
+        drop(self.parts.take_turn());
+        overdue()
+    }
+
     fn commit_logged(mut self, ring: &Ring<'s>, durability: Durability) -> Result<TxnId> {
         let (mut host, _) = self.split();
         host.seal()?;
-        self.publish_pages()?;
+        self.hold_pages()?;
         let (unflushed, durable_txn, durable_checkpoint) = {
             let latest = self.parts.core.latest.lock();
             (latest.unflushed, latest.synced, latest.durable.txn)
@@ -160,6 +186,7 @@ impl<'s> WriteTxn<'s> {
             latest.state = *state;
             latest.freed_durable = latest.freed_durable.saturating_add(run.freed_durable);
             latest.freed_between = latest.freed_between.saturating_add(run.freed_between);
+            latest.old_readers = run.old_readers();
             if run.lowered {
                 latest.lowered_at = state.txn;
             }
@@ -213,7 +240,8 @@ impl<'s> WriteTxn<'s> {
         let log = self.writer.state.log;
         let options = &self.parts.core.options;
         let bytes = u64::from(self.writer.state.space.page_count) * page_size;
-        let wanted = (bytes / RING_PART).next_power_of_two().min(options.log_bytes_max);
+        let wanted = (bytes / RING_PART).checked_ilog2().map_or(0, |log| 1 << log);
+        let wanted = wanted.min(options.log_bytes_max);
         let pages = u32::try_from(wanted / page_size).unwrap_or(0);
         if log.pages == 0 || pages / 2 < log.pages {
             return Ok(());

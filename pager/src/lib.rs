@@ -24,6 +24,7 @@ mod page;
 mod pages;
 mod pins;
 mod recover;
+mod room;
 mod running;
 mod savepoint;
 mod shared;

@@ -36,7 +36,8 @@ pub enum Advice {
 /// the mapping lives, so growth never invalidates a reader. *Write view*: the address where the
 /// one writer builds what it has claimed. Where both addresses are equal
 /// ([`two_views`](Mapping::two_views) is false) a store is visible to readers at once; where they
-/// differ, only after [`publish`](Mapping::publish).
+/// differ, only after [`publish`](Mapping::publish), or where [`held`](Mapping::held) says that a byte
+/// is to be read in the write view.
 ///
 /// # Power loss
 /// A published byte whose flush has not returned `Ok` may, after power loss, have any value it had
@@ -111,7 +112,8 @@ pub unsafe trait Mapping: Send + Sync {
     /// Makes the claimed bytes of `ranges` visible in the read view and ends their claims; ranges
     /// may span unclaimed bytes, which are left alone. Nothing to do where the views are one.
     ///
-    /// After power loss: as any store since the last flush. After `Ok`, process death keeps it.
+    /// After power loss: as any store since the last flush. After `Ok`, process death keeps it. What is
+    /// [`held`](Mapping::held) stays so.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) or [`Error::Full`](crate::Error::Full): some may have been
@@ -120,6 +122,59 @@ pub unsafe trait Mapping: Send + Sync {
     /// # Safety
     /// No reference into the ranges' claimed bytes, through either view, is alive.
     unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()>;
+
+    /// Ends the claims of `range` like [`publish`](Mapping::publish), but may leave the bytes in the
+    /// write view, where they are [`held`](Mapping::held) until
+    /// [`publish_held`](Mapping::publish_held) or the next claim: readers are to look there. A page
+    /// that is rewritten before the next checkpoint is then never written out at all. What is held
+    /// dies with the process. No system call, unless the mapping would rather publish.
+    ///
+    /// # Errors
+    /// As [`publish`](Mapping::publish).
+    ///
+    /// # Safety
+    /// As [`publish`](Mapping::publish); and the bytes stay as they are until they are claimed anew.
+    unsafe fn hold(&self, range: Bytes) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.publish(&[range]) }
+    }
+
+    /// With two views: whether the byte at `offset` is to be read in the write view, though nobody
+    /// claims it. Whoever acts on `false` sees what was published before. No system call.
+    fn held(&self, offset: u64) -> bool {
+        let _ = offset;
+        false
+    }
+
+    /// Publishes what is held in `ranges`, beside a writer that claims other bytes. References into
+    /// the write view stay valid, and what they show stays the same, until
+    /// [`release_held`](Mapping::release_held). A stretch held within an aligned block of
+    /// [`PAGE_SIZE_MAX`](crate::PAGE_SIZE_MAX) bytes ceases to be held as a whole, once all of it can
+    /// be read in the read view: no page is ever held in part.
+    ///
+    /// # Errors
+    /// As [`publish`](Mapping::publish); what was not published is held still.
+    ///
+    /// # Safety
+    /// Nobody changes bytes that are held without claiming them.
+    unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
+        let _ = ranges;
+        Ok(())
+    }
+
+    /// Lets go of memory that was held and has been published: of those units that `unseen` says
+    /// nobody refers to. It is called with a unit's offset.
+    ///
+    /// # Safety
+    /// No reference into the write view is alive to a unit that `unseen` returns true for.
+    unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        let _ = unseen;
+    }
+
+    /// Whether so much is held that a checkpoint should publish it. No system call.
+    fn laden(&self) -> bool {
+        false
+    }
 
     /// **One barrier**: on `Ok` every byte of `ranges` as published so far survives power loss.
     /// Claimed bytes are **not** published: the writer may be building pages there meanwhile (a

@@ -82,6 +82,24 @@ unsafe impl Mapping for Box<dyn Mapping> {
         // SAFETY: the caller's promise.
         unsafe { (**self).publish(ranges) }
     }
+    unsafe fn hold(&self, range: Bytes) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).hold(range) }
+    }
+    fn held(&self, offset: u64) -> bool {
+        (**self).held(offset)
+    }
+    unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).publish_held(ranges) }
+    }
+    unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).release_held(unseen) }
+    }
+    fn laden(&self) -> bool {
+        (**self).laden()
+    }
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { (**self).flush(ranges) }

@@ -91,6 +91,11 @@ impl Running {
         }
     }
 
+    /// Whether somebody reads a state older than the durable checkpoint.
+    pub(crate) fn old_readers(&self) -> bool {
+        self.pins.iter().next().is_some_and(|(oldest, _)| oldest < self.durable)
+    }
+
     /// Starts over for a transaction that builds on `base`.
     pub(crate) fn begin(&mut self, birth: TxnId, base: TxnId, tail: Tail) {
         let pins = core::mem::replace(&mut self.pins, Pins::new());
@@ -299,14 +304,17 @@ impl<'s> Host<'_, 's> {
         Ok(OwnList { head: front.head, tail: back.tail })
     }
 
-    /// Seals every page of the chain: from here on its checksum field is its checksum.
+    /// Seals every page of the chain: from here on its checksum field is its checksum. Runs, which must
+    /// lie in one view as a whole, are published at once.
     pub(crate) fn seal(&mut self) -> Result<()> {
         let page_size = self.view.page_size();
+        let mut runs = Run::default();
         let mut id = self.run.chain;
         for _ in 0..self.run.chained {
             let first = self.build(id)?;
             let before = PageId(u64_at(first, 0) as u32);
-            let len = if kind_of(first) == kind::RUN {
+            let (is_run, pages) = (kind_of(first) == kind::RUN, run_pages_of(first));
+            let len = if is_run {
                 run_bytes(id, first, page_size, self.view.mapped_pages())?
             } else {
                 page_size
@@ -316,11 +324,26 @@ impl<'s> Host<'_, 's> {
             let bytes = unsafe { self.view.build(self.view.offset(id), len)? };
             let checksum = page::checksum(id, bytes.get(8..).unwrap_or(&[]));
             put_u64(bytes, 0, checksum);
+            if is_run && !runs.extend_down(id, pages) {
+                self.publish_run(runs)?;
+                runs = Run { first: id, pages };
+            }
             id = before;
         }
+        self.publish_run(runs)?;
         self.run.chain = PageId::NONE;
         self.run.chained = 0;
         Ok(())
+    }
+
+    /// Publishes consecutive pages of sealed runs.
+    fn publish_run(&self, run: Run) -> Result<()> {
+        if run.pages == 0 || !self.view.two_views() {
+            return Ok(());
+        }
+        // SAFETY: under the exclusive borrow of the transaction, which has claimed these pages and lends
+        // none of them now.
+        unsafe { self.view.mapping().publish(&[self.view.range(run.first, run.pages)]) }
     }
 
     /// Takes back the claims of the chain down to `end` (not included).
@@ -349,9 +372,9 @@ pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -
     if id.0 < 2 || id.0 >= limit {
         return Err(Error::corrupt(id, Damage::OutOfRange));
     }
-    let bytes = if view.claimed(id) {
-        // SAFETY: claimed by this transaction; callers tie the reference to a borrow of it, and
-        // mutable references are handed out under an exclusive borrow only.
+    let bytes = if view.in_write_view(id) {
+        // SAFETY: claimed by this transaction, or held: committed. Callers tie the reference to a borrow
+        // of the transaction, and mutable references are handed out under an exclusive borrow only.
         unsafe { view.built(view.offset(id), view.page_size())? }
     } else {
         // SAFETY: in range of the mapping: `limit` is at most its pages. Nobody but this transaction
@@ -362,6 +385,24 @@ pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -
         return Err(Error::corrupt(id, Damage::BornLater));
     }
     Ok(bytes)
+}
+
+/// Consecutive pages.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    first: PageId,
+    pages: u32,
+}
+
+impl Run {
+    /// Adds `pages` from `first` on where they end at this run's start.
+    fn extend_down(&mut self, first: PageId, pages: u32) -> bool {
+        let adjoins = self.pages > 0 && first.0.checked_add(pages) == Some(self.first.0);
+        if adjoins {
+            *self = Run { first, pages: self.pages.saturating_add(pages) };
+        }
+        adjoins
+    }
 }
 
 impl SpaceHost for Host<'_, '_> {

@@ -63,7 +63,7 @@ impl<'s> Snapshot<'s> {
         let first = self.whole(id)?;
         let bytes = run_bytes(id, first, self.view.page_size(), self.record.page_count)?;
         // SAFETY: the run's pages are the snapshot's: born with its first page, and pinned with it.
-        unsafe { self.view.read(self.view.offset(id), bytes) }
+        unsafe { self.view.shown(self.view.offset(id), bytes) }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Stats {
     pub free_pages: u32,
     /// Freed pages that an older state may still see.
     pub pinned_pages: u32,
+    /// Of these, about so many wait for a checkpoint.
+    pub waiting_pages: u32,
     /// Pages of the structures that keep free pages.
     pub space_pages: u32,
     /// Pages of the log ring.
@@ -58,6 +60,7 @@ pub(crate) fn of(parts: Parts<'_>) -> Stats {
         mapped_pages: view.mapped_pages(),
         free_pages: space.free_pages,
         pinned_pages: space.pinned_pages,
+        waiting_pages: latest.waiting(),
         space_pages: space.space_pages,
         log_pages: state.log.pages,
         log_used_bytes: latest.log_used(log_bytes),

@@ -89,6 +89,8 @@ pub(crate) struct Latest {
     pub(crate) epoch_begun: bool,
     /// This opening has seen a flush of the durable meta succeed: it is not in the page cache only.
     pub(crate) confirmed: bool,
+    /// Readers of later states find published what was held up to the last publication.
+    pub(crate) held_till: TxnId,
     /// The transaction that last lowered the page count.
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
@@ -97,6 +99,8 @@ pub(crate) struct Latest {
     pub(crate) freed_at_start: u32,
     /// Pages born after the durable checkpoint that the one in progress reaches, freed since it began.
     pub(crate) freed_between: u32,
+    /// The last transaction found readers of states older than the durable checkpoint.
+    pub(crate) old_readers: bool,
 }
 
 #[derive(Default)]
@@ -135,10 +139,12 @@ impl Core {
                 unflushed: None,
                 epoch_begun: false,
                 confirmed: false,
+                held_till: state.txn,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
                 freed_at_start: 0,
                 freed_between: 0,
+                old_readers: false,
             }),
             turn: Mutex::new(state),
             poisoned: AtomicU32::new(0),

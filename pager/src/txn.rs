@@ -377,7 +377,20 @@ impl<'s> WriteTxn<'s> {
         Ok(())
     }
 
-    /// Makes every sealed page visible to readers of a later state.
+    /// Makes every sealed page visible to readers of a later state, where it lies or by publishing it.
+    pub(crate) fn hold_pages(&mut self) -> Result<()> {
+        if !self.parts.view.two_views() {
+            return Ok(());
+        }
+        for range in self.parts.page_ranges(&self.writer.state) {
+            // SAFETY: the exclusive borrow of the transaction shows that no mutable reference to a claimed
+            // page is alive; committed pages are changed by nobody.
+            unsafe { self.parts.view.mapping().hold(range)? };
+        }
+        Ok(())
+    }
+
+    /// Publishes every sealed page, and what is held of earlier commits.
     pub(crate) fn publish_pages(&mut self) -> Result<()> {
         if !self.parts.view.two_views() {
             return Ok(());
@@ -385,7 +398,8 @@ impl<'s> WriteTxn<'s> {
         let ranges = self.parts.page_ranges(&self.writer.state);
         // SAFETY: the exclusive borrow of the transaction shows that no reference to a claimed page
         // is alive.
-        unsafe { self.parts.view.mapping().publish(&ranges) }
+        unsafe { self.parts.view.mapping().publish(&ranges)? };
+        self.parts.publish_held(&self.writer.state)
     }
 
     fn whole(&self, id: PageId) -> Result<&[u8]> {
@@ -408,7 +422,7 @@ impl<'s> WriteTxn<'s> {
         } else {
             // SAFETY: a run of this state: nobody but this transaction could change it, and it does
             // so under an exclusive borrow only.
-            unsafe { view.read(view.offset(id), bytes) }
+            unsafe { view.shown(view.offset(id), bytes) }
         }
     }
 }

@@ -67,6 +67,19 @@ impl<'s> View<'s> {
         self.two_views && self.mapping.claimed(self.offset(id))
     }
 
+    /// Whether the newest bytes of a page are in the write view of a mapping with two: claimed or held.
+    #[inline]
+    pub(crate) fn in_write_view(&self, id: PageId) -> bool {
+        let offset = self.offset(id);
+        self.two_views && (self.mapping.held(offset) || self.mapping.claimed(offset))
+    }
+
+    /// The base address of the view that shows a committed page.
+    #[inline]
+    fn shown_base(&self, offset: u64) -> NonNull<u8> {
+        if self.two_views && self.mapping.held(offset) { self.write_base } else { self.base }
+    }
+
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.mapping.len() => Ok(()),
@@ -86,22 +99,37 @@ impl<'s> View<'s> {
         Ok(unsafe { core::slice::from_raw_parts(start.as_ptr(), len) })
     }
 
-    /// A whole page of the read view, without asking the mapping for its length.
+    /// A whole page of a committed state, in whichever view shows it, without asking the mapping for its
+    /// length.
     ///
     /// # Safety
-    /// As [`read`](View::read), and the page lies within the mapping.
+    /// As [`read`](View::read), and the page lies within the mapping. Where it is held, it is not
+    /// released while the reference lives.
     #[inline]
     pub(crate) unsafe fn read_unchecked(&self, id: PageId) -> &'s [u8] {
-        // SAFETY: in range of the read view by the caller's promise.
-        let start = unsafe { self.base.add((id.0 as usize) << self.shift) };
+        let offset = self.offset(id);
+        // SAFETY: in range of both views by the caller's promise.
+        let start = unsafe { self.shown_base(offset).add(offset as usize) };
         // SAFETY: readable for a page by the mapping's contract; unchanging by the caller's.
         unsafe { core::slice::from_raw_parts(start.as_ptr(), 1 << self.shift) }
     }
 
-    /// Bytes of the write view, which the caller has claimed (or, with one view, owns).
+    /// Bytes of committed pages that were claimed and committed together, in whichever view shows them.
     ///
     /// # Safety
-    /// The range is claimed by the caller, and nobody stores into it while the reference lives.
+    /// As [`read_unchecked`](View::read_unchecked), for all of the pages.
+    pub(crate) unsafe fn shown(&self, offset: u64, len: usize) -> Result<&'s [u8]> {
+        self.in_mapping(offset, len as u64)?;
+        // SAFETY: in range of both views (checked above).
+        let start = unsafe { self.shown_base(offset).add(offset as usize) };
+        // SAFETY: readable for `len` bytes by the mapping's contract; unchanging by the caller's.
+        Ok(unsafe { core::slice::from_raw_parts(start.as_ptr(), len) })
+    }
+
+    /// Bytes of the write view, which the caller has claimed (or, with one view, owns), or that are held.
+    ///
+    /// # Safety
+    /// The range is claimed by the caller or held, and nobody stores into it while the reference lives.
     pub(crate) unsafe fn built(&self, offset: u64, len: usize) -> Result<&'s [u8]> {
         self.in_mapping(offset, len as u64)?;
         // SAFETY: in range of the write view (checked above), by the mapping's contract.
@@ -130,9 +158,10 @@ impl<'s> View<'s> {
         if id.0 >= page_count {
             return;
         }
+        let base = self.shown_base(self.offset(id));
         let offset = self.offset(id) as usize;
         for line in 0..lines.min(self.page_size() / 64) {
-            let at = self.base.as_ptr().wrapping_add(offset + line * 64);
+            let at = base.as_ptr().wrapping_add(offset + line * 64);
             prefetch_line(at);
         }
     }

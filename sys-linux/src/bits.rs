@@ -53,10 +53,12 @@ impl Bits {
         self.level(level).get(word).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    /// Whether `unit` is in the set.
+    /// Whether `unit` is in the set. Whoever finds that it is not any more sees what came before its
+    /// removal.
     #[inline]
     pub(crate) fn contains(&self, unit: usize) -> bool {
-        self.load(0, unit / BITS) >> (unit % BITS) & 1 != 0
+        let word = self.level(0).get(unit / BITS);
+        word.is_some_and(|word| word.load(Ordering::Acquire) >> (unit % BITS) & 1 != 0)
     }
 
     /// Adds a range; how many of it were not in the set. The caller holds the set's lock.
@@ -65,7 +67,7 @@ impl Bits {
         for (word, mask) in words_of(range) {
             let Some(bits) = self.level(0).get(word) else { break };
             let old = bits.load(Ordering::Relaxed);
-            bits.store(old | mask, Ordering::Relaxed);
+            bits.store(old | mask, Ordering::Release);
             added += (mask & !old).count_ones() as usize;
             if old == 0 {
                 self.note_used(word);
@@ -94,7 +96,7 @@ impl Bits {
             let mask = mask_of(unit % BITS, upto - word * BITS);
             let Some(bits) = self.level(0).get(word) else { break };
             let old = bits.load(Ordering::Relaxed);
-            bits.store(old & !mask, Ordering::Relaxed);
+            bits.store(old & !mask, Ordering::Release);
             removed += (old & mask).count_ones() as usize;
             if old & !mask == 0 {
                 self.note_empty(word);

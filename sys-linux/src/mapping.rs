@@ -21,6 +21,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use mapleaf_pager::{Advice, Bytes, Error, Mapping, Result};
 use rustix::io::Errno;
 use rustix::mm::Advice as Madvice;
+use rustix::thread::{Timespec, nanosleep};
 
 /// Longest range that is flushed alone, in bytes; what is longer takes the file with it.
 const RANGED_FLUSH_BYTES_MAX: u64 = 1 << 20;
@@ -122,7 +123,13 @@ impl FileMapping {
         self.twin.as_ref().map_or(0, Twin::claimed_bytes)
     }
 
-    /// Bytes of the twin that memory may stand behind, what is claimed included; 0 in place.
+    /// Bytes committed and not yet published; 0 in place.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.twin.as_ref().map_or(0, Twin::held_bytes)
+    }
+
+    /// Bytes of the twin that memory may stand behind, what is claimed or held included; 0 in place.
     #[must_use]
     pub fn twin_bytes(&self) -> u64 {
         self.twin.as_ref().map_or(0, Twin::resident_bytes)
@@ -256,6 +263,41 @@ unsafe impl Mapping for FileMapping {
         Ok(())
     }
 
+    unsafe fn hold(&self, range: Bytes) -> Result<()> {
+        self.changeable()?;
+        let Some(twin) = &self.twin else { return Ok(()) };
+        let (range, len) = (self.clip(&range), self.len() as usize);
+        // SAFETY: nobody refers to the claimed bytes for writing, by the caller's promise.
+        unsafe { twin.hold(&range, len, self.barriers.file()) }.map_err(core_error)
+    }
+
+    #[inline]
+    fn held(&self, offset: u64) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.held(offset))
+    }
+
+    unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
+        self.changeable()?;
+        let Some(twin) = &self.twin else { return Ok(()) };
+        for range in ranges {
+            let (range, len) = (self.clip(range), self.len() as usize);
+            // SAFETY: held bytes change by claiming only, by the caller's promise.
+            unsafe { twin.publish_held(&range, len, self.barriers.file()) }.map_err(core_error)?;
+        }
+        Ok(())
+    }
+
+    unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        if let Some(twin) = &self.twin {
+            twin.release_held(unseen);
+        }
+    }
+
+    #[inline]
+    fn laden(&self) -> bool {
+        self.twin.as_ref().is_some_and(Twin::laden)
+    }
+
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
         self.changeable()?;
         match ranges {
@@ -343,7 +385,9 @@ unsafe impl Mapping for FileMapping {
     }
 
     fn relax(&self) {
-        rustix::thread::sched_yield();
+        /// A checkpoint takes milliseconds; to look for its end more often would slow it down.
+        const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000 };
+        let _ = nanosleep(&PAUSE);
     }
 }
 

@@ -1,22 +1,27 @@
 //! The anonymous twin of a file mapped for reading: where shadow mode builds pages.
 //!
-//! Same numbering as the file. A unit is *claimed* from the writer's claim to its publication or
-//! discard, and *resident* while its twin memory may be backed. What is resident and no longer
-//! claimed stays, up to a pool's size, so that the units every small commit rewrites (metas, log
-//! blocks, pages freed and taken again) do not pay a page fault each time.
+//! Same numbering as the file. A unit is
+//! - *claimed* from the writer's claim until it is held, published or discarded;
+//! - *held* from its commit until a checkpoint publishes it, or it is claimed anew: readers find it
+//!   here;
+//! - *retired* from that publication on, while readers may have references into it: its bytes stay;
+//! - *idle* when it is none of these any more but memory may still stand behind it. Idle units stay, up
+//!   to a pool's size, so that those which are rewritten again and again (metas, log blocks, pages freed
+//!   and taken again) do not pay a page fault each time.
 
 #![allow(unsafe_code)] // Copies between the two views, and slices of what is claimed.
 
 use crate::bits::Bits;
 use crate::file::write_all;
 use crate::span::Span;
-use crate::turn::Turn;
+use crate::turn::{Turn, Yield};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use mapleaf_pager::Bytes;
 use rustix::fd::BorrowedFd;
 use rustix::io::Result;
+use spin::mutex::SpinMutexGuard;
 
 /// Bytes of a unit: the block size of page caches and of most file systems, so that a positioned
 /// write of whole units never reads before it writes.
@@ -27,6 +32,16 @@ pub(crate) const UNIT: usize = 4096;
 /// 64 KiB, 1.7 us in one of 4 KiB (Linux 6.18, Zen 4, 10th percentiles).
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
+/// Held stretches are published in blocks of the largest page, none of which is ever held in part.
+const BLOCK_UNITS: usize = mapleaf_pager::PAGE_SIZE_MAX / UNIT;
+
+/// Stretches from here on are published when they are committed: long writes cost a fraction of short
+/// ones for each unit, and little is gained by waiting.
+const HOLD_UNITS_MAX: usize = (256 << 10) / UNIT;
+
+/// Units looked at under the lock at a time, where all are walked.
+const WALK_UNITS: usize = 32;
+
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
 const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 
@@ -34,9 +49,13 @@ const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 /// call for many pages.
 const RELEASE_UNITS: usize = (256 << 10) / UNIT;
 
-/// What the pool may hold: an eighth of the budget within these bounds. Random updates come back to
-/// the same units from checkpoint to checkpoint; a page fault each time costs as much as its copy.
-const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (128 << 20) / UNIT);
+/// What the pool may hold: a quarter of the budget within these bounds. Random updates come back to
+/// the same units from checkpoint to checkpoint; a page fault each time was 40 % of what a random put
+/// cost, and giving scattered units back takes 12 us a call where other processors must be told.
+const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (256 << 20) / UNIT);
+
+/// A checkpoint is wanted from so much on that is held, or half of the budget.
+const LADEN_UNITS_MAX: usize = (64 << 20) / UNIT;
 
 /// Units backed by one call where claims follow each other, as in a growing file: a third of what
 /// as many page faults cost.
@@ -47,22 +66,38 @@ const ALLOW_STEP: usize = 64 << 20;
 
 /// Counts that change together with the sets.
 struct Counts {
-    resident: usize,
+    idle: usize,
+    retired: usize,
     /// Bytes of the twin that may be stored to.
     allowed: usize,
     /// The unit behind the last claim.
     next: usize,
     /// Where the pool is trimmed next.
     sweep: usize,
+    /// Held units that are being written to the file: they must not be claimed meanwhile.
+    writing: Range<usize>,
+    /// Units whose memory is being given back: the same.
+    leaving: Range<usize>,
+}
+
+impl Counts {
+    /// Whether something is being done to none of the units.
+    fn at_rest(&self, units: &Range<usize>) -> bool {
+        let apart = |other: &Range<usize>| units.end <= other.start || other.end <= units.start;
+        apart(&self.writing) && apart(&self.leaving)
+    }
 }
 
 /// The twin and its sets.
 pub(crate) struct Twin {
     span: Span,
     claimed: Bits,
-    resident: Bits,
+    held: Bits,
+    retired: Bits,
+    idle: Bits,
     counts: Turn<Counts>,
     claimed_units: AtomicUsize,
+    held_units: AtomicUsize,
     budget_units: usize,
     pool_units: usize,
 }
@@ -76,11 +111,22 @@ impl Twin {
         Ok(Twin {
             span: Span::reserve_small(reserve)?,
             claimed: Bits::new(units)?,
-            resident: Bits::new(units)?,
-            counts: Turn::new(Counts { resident: 0, allowed: 0, next: 0, sweep: 0 }),
+            held: Bits::new(units)?,
+            retired: Bits::new(units)?,
+            idle: Bits::new(units)?,
+            counts: Turn::new(Counts {
+                idle: 0,
+                retired: 0,
+                allowed: 0,
+                next: 0,
+                sweep: 0,
+                writing: 0..0,
+                leaving: 0..0,
+            }),
             claimed_units: AtomicUsize::new(0),
+            held_units: AtomicUsize::new(0),
             budget_units,
-            pool_units: (budget_units / 8).clamp(POOL_UNITS.0, POOL_UNITS.1).min(budget_units),
+            pool_units: (budget_units / 4).clamp(POOL_UNITS.0, POOL_UNITS.1).min(budget_units),
         })
     }
 
@@ -109,6 +155,17 @@ impl Twin {
         usize::try_from(offset).is_ok_and(|offset| self.claimed.contains(offset / UNIT))
     }
 
+    /// Whether the unit at a byte offset is held.
+    #[inline]
+    pub(crate) fn held(&self, offset: u64) -> bool {
+        usize::try_from(offset).is_ok_and(|offset| self.held.contains(offset / UNIT))
+    }
+
+    /// Bytes held now.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.held_units.load(Ordering::Relaxed) as u64 * UNIT as u64
+    }
+
     /// Bytes claimed now.
     pub(crate) fn claimed_bytes(&self) -> u64 {
         self.claimed_units.load(Ordering::Relaxed) as u64 * UNIT as u64
@@ -116,13 +173,22 @@ impl Twin {
 
     /// Bytes of the twin that may be backed by memory.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.counts.lock().resident as u64 * UNIT as u64
+        let counts = self.counts.lock();
+        let live =
+            self.claimed_units.load(Ordering::Relaxed) + self.held_units.load(Ordering::Relaxed);
+        (counts.idle + counts.retired + live) as u64 * UNIT as u64
     }
 
-    /// Whether more is claimed than the budget allows.
+    /// Whether more is claimed and held than the budget allows.
     #[inline]
     pub(crate) fn over_budget(&self) -> bool {
-        self.claimed_units.load(Ordering::Relaxed) > self.budget_units
+        let held = self.held_units.load(Ordering::Relaxed);
+        self.claimed_units.load(Ordering::Relaxed) + held > self.budget_units
+    }
+
+    /// Whether much is held.
+    pub(crate) fn laden(&self) -> bool {
+        self.held_units.load(Ordering::Relaxed) > LADEN_UNITS_MAX.min(self.budget_units / 2)
     }
 
     /// Claims the units of a range, which ends at or before `len`. Those not claimed before are
@@ -134,22 +200,31 @@ impl Twin {
     /// nobody else's.
     pub(crate) unsafe fn claim(&self, range: &Bytes, keep: bool, view: NonNull<u8>, len: usize) {
         let units = units_of(range);
+        let whole = whole_units_of(range);
         let mut at = units.start;
         while at < units.end {
             let start = self.claimed.next_absent(at, units.end);
-            let end = self.claimed.next(start, units.end).unwrap_or(units.end);
+            let mut end = self.claimed.next(start, units.end).unwrap_or(units.end);
+            // What is held has its content here already.
+            let held = self.held.contains(start);
+            end = if held {
+                self.held.next_absent(start, end)
+            } else {
+                self.held.next(start, end).unwrap_or(end)
+            };
             // Claimed before it is stored to: from then on nobody gives its memory back.
             self.mark(start..end);
             let copy = |units: Range<usize>| {
                 // SAFETY: claimed by the caller alone; `view` and the twin hold `len` bytes.
                 unsafe { self.copy_in(units, view, len) }
             };
-            if keep {
-                copy(start..end);
-            } else {
-                let whole = whole_units_of(range);
-                copy(start..whole.start.min(end));
-                copy(whole.end.max(start)..end);
+            match (held, keep) {
+                (true, _) => {}
+                (false, true) => copy(start..end),
+                (false, false) => {
+                    copy(start..whole.start.min(end));
+                    copy(whole.end.max(start)..end);
+                }
             }
             at = end;
         }
@@ -159,24 +234,48 @@ impl Twin {
         if units.is_empty() {
             return;
         }
-        let mut counts = self.counts.lock();
+        let mut counts = self.lock_apart(&units);
         let added = self.claimed.insert(units.clone());
-        let fresh = self.resident.insert(units.clone());
-        counts.resident += fresh;
         self.claimed_units.fetch_add(added, Ordering::Relaxed);
-        if fresh > 0 && units.start == counts.next {
+        let held = self.held.remove(units.clone());
+        self.held_units.fetch_sub(held, Ordering::Relaxed);
+        let retired = self.retired.remove(units.clone());
+        counts.retired -= retired;
+        let idle = self.idle.remove(units.clone());
+        counts.idle -= idle;
+        if held + retired + idle < units.len() && units.start == counts.next {
             self.back_ahead(&mut counts, units.clone());
         }
         counts.next = units.end;
     }
 
+    /// The lock, at a moment when none of the units is being written to the file or given back.
+    fn lock_apart(&self, units: &Range<usize>) -> SpinMutexGuard<'_, Counts, Yield> {
+        loop {
+            let counts = self.counts.lock();
+            if counts.at_rest(units) {
+                return counts;
+            }
+            drop(counts);
+            rustix::thread::sched_yield();
+        }
+    }
+
     /// Backs units just claimed, and some behind them that are likely to be claimed next.
     fn back_ahead(&self, counts: &mut Counts, units: Range<usize>) {
         let ahead = units.end.saturating_add(AHEAD_UNITS).min(counts.allowed / UNIT);
+        let ahead = self.next_in_use(units.end, ahead);
         if units.start < ahead {
             self.span.back(units.start * UNIT..ahead * UNIT);
-            counts.resident += self.resident.insert(units.start..ahead);
+            counts.idle += self.idle.insert(units.end.min(ahead)..ahead);
         }
+    }
+
+    /// The first unit from `from` on that is claimed, held or retired, or `limit`.
+    fn next_in_use(&self, from: usize, limit: usize) -> usize {
+        [&self.claimed, &self.held, &self.retired]
+            .iter()
+            .fold(limit, |limit, set| set.next(from, limit).unwrap_or(limit))
     }
 
     /// # Safety
@@ -223,16 +322,8 @@ impl Twin {
         let mut at = units.start;
         while let Some(start) = self.claimed.next(at, units.end) {
             let end = self.claimed.next_absent(start, units.end.min(start + STRETCH_UNITS_MAX));
-            let (from, to) = (start * UNIT, (end * UNIT).min(len));
-            if from < to {
-                // SAFETY: claimed units, nobody's but the caller's.
-                let bytes = unsafe { self.bytes(from, to) };
-                for (at, chunk) in
-                    (from..).step_by(WRITE_BYTES_MAX).zip(bytes.chunks(WRITE_BYTES_MAX))
-                {
-                    write_all(file, chunk, at as u64)?;
-                }
-            }
+            // SAFETY: claimed units, nobody's but the caller's.
+            unsafe { self.write(start..end, len, file)? };
             self.end_claims(start..end);
             at = end;
         }
@@ -240,64 +331,201 @@ impl Twin {
         Ok(())
     }
 
-    /// Ends the claims of a range: published by other means, or not wanted any more.
+    /// Writes units to the file, none behind `len`.
+    ///
+    /// # Safety
+    /// Nobody stores to the units meanwhile.
+    unsafe fn write(&self, units: Range<usize>, len: usize, file: BorrowedFd<'_>) -> Result<()> {
+        let (from, to) = (units.start * UNIT, (units.end * UNIT).min(len));
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { self.bytes(from, to) };
+        for (at, chunk) in (from..).step_by(WRITE_BYTES_MAX).zip(bytes.chunks(WRITE_BYTES_MAX)) {
+            write_all(file, chunk, at as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the claims of a range: long stretches are published, the others are held from now on.
+    ///
+    /// # Errors
+    /// As [`publish`](Twin::publish).
+    ///
+    /// # Safety
+    /// As [`publish`](Twin::publish); and nobody stores to what is held before claiming it anew.
+    pub(crate) unsafe fn hold(
+        &self,
+        range: &Bytes,
+        len: usize,
+        file: BorrowedFd<'_>,
+    ) -> Result<()> {
+        let units = units_of(range);
+        let mut at = units.start;
+        while let Some(start) = self.claimed.next(at, units.end) {
+            let end = self.claimed.next_absent(start, units.end);
+            if end - start >= HOLD_UNITS_MAX {
+                let stretch = start as u64 * UNIT as u64..end as u64 * UNIT as u64;
+                // SAFETY: as this function.
+                unsafe { self.publish(&stretch, len, file)? };
+            } else {
+                let _counts = self.counts.lock();
+                let held = self.held.insert(start..end);
+                self.held_units.fetch_add(held, Ordering::Relaxed);
+                let ended = self.claimed.remove(start..end);
+                self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// Writes the held units of a range to the file, none behind `len`; from then on they are retired.
+    ///
+    /// # Errors
+    /// Those of `pwrite`; what was not written is held still.
+    ///
+    /// # Safety
+    /// Nobody stores to held units without claiming them.
+    pub(crate) unsafe fn publish_held(
+        &self,
+        range: &Bytes,
+        len: usize,
+        file: BorrowedFd<'_>,
+    ) -> Result<()> {
+        let units = units_of(range);
+        let mut at = units.start;
+        while at < units.end {
+            let Some(stretch) = self.begin_writing(at..units.end) else { break };
+            // SAFETY: held, and not to be claimed while it is written.
+            let written = unsafe { self.write(stretch.clone(), len, file) };
+            self.end_writing(&stretch, written.is_ok());
+            written?;
+            at = stretch.end;
+        }
+        self.trim();
+        Ok(())
+    }
+
+    /// Takes the next held stretch of a range, within a block, to be written. Waits for whoever writes
+    /// another.
+    fn begin_writing(&self, range: Range<usize>) -> Option<Range<usize>> {
+        loop {
+            let mut counts = self.counts.lock();
+            let start = self.held.next(range.start, range.end)?;
+            if counts.writing.is_empty() {
+                let block_end = (start / BLOCK_UNITS + 1) * BLOCK_UNITS;
+                counts.writing = start..self.held.next_absent(start, block_end.min(range.end));
+                return Some(counts.writing.clone());
+            }
+            drop(counts);
+            rustix::thread::sched_yield();
+        }
+    }
+
+    fn end_writing(&self, stretch: &Range<usize>, written: bool) {
+        let mut counts = self.counts.lock();
+        counts.writing = 0..0;
+        if written {
+            // Retired before it ceases to be held, so that its memory is never up for release between.
+            counts.retired += self.retired.insert(stretch.clone());
+            let ended = self.held.remove(stretch.clone());
+            self.held_units.fetch_sub(ended, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the pool have retired units that nobody refers to.
+    pub(crate) fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        let limit = self.span.len().div_ceil(UNIT);
+        let mut at = 0;
+        loop {
+            let mut counts = self.counts.lock();
+            for _ in 0..WALK_UNITS {
+                let Some(unit) = self.retired.next(at, limit) else {
+                    drop(counts);
+                    return self.trim();
+                };
+                if unseen(unit as u64 * UNIT as u64) {
+                    counts.retired -= self.retired.remove(unit..unit + 1);
+                    counts.idle += self.idle.insert(unit..unit + 1);
+                }
+                at = unit + 1;
+            }
+            drop(counts);
+            // The writer may be waiting for the lock.
+            rustix::thread::sched_yield();
+        }
+    }
+
+    /// Ends the claims of a range: published by other means, or not wanted any more. (The pool is trimmed
+    /// when something is published: that is not on the path of every commit.)
     pub(crate) fn discard(&self, range: &Bytes) {
         self.end_claims(units_of(range));
-        self.trim();
     }
 
     fn end_claims(&self, units: Range<usize>) {
         let mut counts = self.counts.lock();
-        let ended = self.claimed.remove(units.clone());
-        self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
-        if ended >= RELEASE_UNITS && ended == units.len() && counts.resident > self.pool_units {
-            self.release(&mut counts, units);
+        let mut at = units.start;
+        while let Some(start) = self.claimed.next(at, units.end) {
+            let end = self.claimed.next_absent(start, units.end);
+            let ended = self.claimed.remove(start..end);
+            self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
+            counts.idle += self.idle.insert(start..end);
+            if ended >= RELEASE_UNITS && counts.idle > self.pool_units {
+                self.release(&mut counts, start..end);
+            }
+            at = end;
         }
     }
 
-    /// Gives the memory of units that nobody claims back. The lock is held: nobody claims one now.
+    /// Gives the memory of units back, none of which is in use. The lock is held: nobody claims one now.
     fn release(&self, counts: &mut Counts, units: Range<usize>) {
-        // SAFETY: not claimed, so nobody refers to these bytes or counts on them.
+        // SAFETY: neither claimed nor held nor retired, so nobody refers to these bytes or counts on them.
         unsafe { self.span.release(units.start * UNIT..units.end.saturating_mul(UNIT)) };
         // Where host pages are larger, the edges stay: the count is then a little low.
-        counts.resident -= self.resident.remove(units);
+        counts.idle -= self.idle.remove(units);
     }
 
-    /// Gives back half of the pool, once what is not claimed is more than it may hold: from where the
-    /// last trim ended, so that what was used lately stays.
+    /// Gives back a quarter of the pool, once it is full: from where the last trim ended, so that what was
+    /// used lately stays.
     fn trim(&self) {
-        let mut counts = self.counts.lock();
-        let claimed = self.claimed_units.load(Ordering::Relaxed);
-        if counts.resident.saturating_sub(claimed) <= self.pool_units {
+        if self.counts.lock().idle <= self.pool_units {
             return;
         }
         let limit = self.span.len().div_ceil(UNIT);
-        let keep = self.pool_units / 2 + claimed;
-        let mut at = counts.sweep;
-        // Twice over the units at the most. Each round ends at a claimed unit or at a stretch's end.
+        // Once over all units at the most; a call into the system each time, so the lock is let go between.
         let mut wraps = 0;
-        while counts.resident > keep && wraps < 2 {
-            let Some(start) = self.resident.next(at, limit) else {
-                (at, wraps) = (0, wraps + 1);
+        while wraps < 2 {
+            let mut counts = self.counts.lock();
+            if counts.idle <= self.pool_units / 4 * 3 {
+                return;
+            }
+            let Some(start) = self.idle.next(counts.sweep, limit) else {
+                counts.sweep = 0;
+                wraps += 1;
                 continue;
             };
-            let start = self.claimed.next_absent(start, limit);
-            let end = (start + STRETCH_UNITS_MAX / 2).min(limit);
-            let end = self.claimed.next(start, end).unwrap_or(end);
-            if start < end && self.resident.next(start, end).is_some() {
-                self.release(&mut counts, start..end);
+            let end = self.next_in_use(start, (start + STRETCH_UNITS_MAX).min(limit));
+            if !counts.leaving.is_empty() {
+                return; // Another thread trims.
             }
-            at = end.max(start);
+            counts.sweep = end;
+            counts.idle -= self.idle.remove(start..end);
+            counts.leaving = start..end;
+            drop(counts);
+            // SAFETY: in nobody's use, and not to be claimed before `leaving` ends.
+            unsafe { self.span.release(start * UNIT..end * UNIT) };
+            self.counts.lock().leaving = 0..0;
         }
-        counts.sweep = at;
     }
 
-    /// Forgets all units from `len` bytes on.
+    /// Forgets all units from `len` bytes on, which nobody refers to.
     pub(crate) fn cut(&self, len: usize) {
         let units = len.div_ceil(UNIT)..self.span.len().div_ceil(UNIT);
-        let mut counts = self.counts.lock();
+        let mut counts = self.lock_apart(&units);
         let ended = self.claimed.remove(units.clone());
         self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
+        let held = self.held.remove(units.clone());
+        self.held_units.fetch_sub(held, Ordering::Relaxed);
+        counts.retired -= self.retired.remove(units.clone());
         self.release(&mut counts, units);
     }
 }

@@ -243,6 +243,9 @@ fn access_follows_the_files_size() {
 enum Step {
     Store { start: u16, len: u16, value: u8, keep: bool },
     Publish { start: u16, len: u16 },
+    Hold { start: u16, len: u16 },
+    PublishHeld { start: u16, len: u16 },
+    ReleaseHeld,
     PublishAndFlush { start: u16, len: u16 },
     Discard { start: u16, len: u16 },
     Flush,
@@ -255,13 +258,21 @@ impl Arbitrary for Step {
         let (start, value, keep) = (u16::arbitrary(g), u8::arbitrary(g), bool::arbitrary(g));
         // Mostly short, so that ranges meet in units.
         let len = u16::arbitrary(g) % *g.choose(&[16, 5000, 40000]).expect("not empty");
-        match u8::arbitrary(g) % 16 {
+        match u8::arbitrary(g) % 17 {
             0..=6 => Step::Store { start, len, value, keep },
-            7..=9 => Step::Publish { start, len },
-            10..=11 => Step::PublishAndFlush { start, len },
-            12 => Step::Discard { start, len },
-            13 => Step::Flush,
-            14 => Step::Grow,
+            7..=8 => Step::Publish { start, len },
+            9..=10 => Step::Hold { start, len },
+            11 => Step::PublishHeld { start, len },
+            12 => Step::PublishAndFlush { start, len },
+            13 => Step::Discard { start, len },
+            14 => {
+                if keep {
+                    Step::Flush
+                } else {
+                    Step::ReleaseHeld
+                }
+            }
+            15 => Step::Grow,
             _ => Step::Shrink { len: start },
         }
     }
@@ -272,6 +283,7 @@ struct Model {
     shown: Vec<u8>,
     built: Vec<u8>,
     claimed: Vec<bool>,
+    held: Vec<bool>,
     two_views: bool,
 }
 
@@ -280,6 +292,7 @@ impl Model {
         self.shown.resize(len as usize, 0);
         self.built.resize(len as usize, 0);
         self.claimed.resize(len.div_ceil(UNIT) as usize, false);
+        self.held.resize(len.div_ceil(UNIT) as usize, false);
     }
 
     fn units(range: &std::ops::Range<usize>) -> std::ops::Range<usize> {
@@ -298,7 +311,9 @@ impl Model {
             let bytes = self.bytes_of(unit);
             if self.two_views && !self.claimed[unit] {
                 self.claimed[unit] = true;
-                self.built[bytes.clone()].copy_from_slice(&self.shown[bytes]);
+                if !std::mem::take(&mut self.held[unit]) {
+                    self.built[bytes.clone()].copy_from_slice(&self.shown[bytes]);
+                }
             }
         }
         let target = if self.two_views { &mut self.built } else { &mut self.shown };
@@ -311,6 +326,32 @@ impl Model {
                 let bytes = self.bytes_of(unit);
                 self.shown[bytes.clone()].copy_from_slice(&self.built[bytes]);
             }
+        }
+    }
+}
+
+fn hold(mapping: &FileMapping, model: &mut Model, range: &mapleaf_pager::Bytes) {
+    // SAFETY: the one writer, which stores to nothing that it has not claimed.
+    unsafe { mapping.hold(range.clone()) }.expect("hold");
+    for unit in Model::units(&(range.start as usize..range.end as usize)) {
+        let bytes = model.bytes_of(unit);
+        if std::mem::take(&mut model.claimed[unit]) {
+            // The mapping may rather publish.
+            model.held[unit] = mapping.held(bytes.start as u64);
+            if !model.held[unit] {
+                model.shown[bytes.clone()].copy_from_slice(&model.built[bytes]);
+            }
+        }
+    }
+}
+
+fn publish_held(mapping: &FileMapping, model: &mut Model, range: &mapleaf_pager::Bytes) {
+    // SAFETY: the one writer, which stores to nothing that it has not claimed.
+    unsafe { mapping.publish_held(std::slice::from_ref(range)) }.expect("publish");
+    for unit in Model::units(&(range.start as usize..range.end as usize)) {
+        if std::mem::take(&mut model.held[unit]) {
+            let bytes = model.bytes_of(unit);
+            model.shown[bytes.clone()].copy_from_slice(&model.built[bytes]);
         }
     }
 }
@@ -337,6 +378,9 @@ fn apply(mapping: &FileMapping, model: &mut Model, step: &Step) {
         Step::PublishAndFlush { start, len } => {
             let range = clip(start, len);
             publish_and_flush(mapping, range.clone()).expect("flush");
+            for unit in Model::units(&plain(&range)) {
+                model.claimed[unit] |= std::mem::take(&mut model.held[unit]);
+            }
             model.end_claims(&plain(&range), true);
         }
         Step::Discard { start, len } => {
@@ -344,6 +388,11 @@ fn apply(mapping: &FileMapping, model: &mut Model, step: &Step) {
             discard(mapping, range.clone());
             model.end_claims(&plain(&range), false);
         }
+        Step::Hold { start, len } if model.two_views => hold(mapping, model, &clip(start, len)),
+        Step::PublishHeld { start, len } => publish_held(mapping, model, &clip(start, len)),
+        // SAFETY: no reference lives.
+        Step::ReleaseHeld => unsafe { mapping.release_held(&mut |_| true) },
+        Step::Hold { .. } => {}
         Step::Flush => flush(mapping, &[0..UNIT, UNIT..mapping.len()]).expect("flush"),
         Step::Grow => {
             mapping.grow(mapping.len() + 1).expect("room");
@@ -360,7 +409,8 @@ fn apply(mapping: &FileMapping, model: &mut Model, step: &Step) {
 fn agrees(mode: WriteMode, steps: &[Step]) -> bool {
     let (_directory, path, mapping) = scratch(mode, UNIT);
     let two_views = mode == WriteMode::Shadow;
-    let mut model = Model { shown: vec![], built: vec![], claimed: vec![], two_views };
+    let mut model =
+        Model { shown: vec![], built: vec![], claimed: vec![], held: vec![], two_views };
     model.resize(mapping.len());
     for step in steps {
         apply(&mapping, &mut model, step);
@@ -369,13 +419,18 @@ fn agrees(mode: WriteMode, steps: &[Step]) -> bool {
         for (unit, &claimed) in model.claimed.iter().enumerate() {
             let bytes = model.bytes_of(unit);
             assert_eq!(mapping.claimed(bytes.start as u64), claimed, "unit {unit} after {step:?}");
-            if claimed {
+            let held = model.held[unit];
+            assert_eq!(mapping.held(bytes.start as u64), held, "unit {unit} after {step:?}");
+            if claimed || held {
                 let now = built(&mapping, bytes.start as u64..bytes.end as u64);
                 assert!(now == model.built[bytes], "unit {unit} after {step:?}");
             }
         }
         let claimed = model.claimed.iter().filter(|&&claimed| claimed).count() as u64;
         assert_eq!(mapping.claimed_bytes(), claimed * UNIT);
+        let held = model.held.iter().filter(|&&held| held).count() as u64;
+        assert_eq!(mapping.held_bytes(), held * UNIT);
+        assert!(mapping.twin_bytes() >= (claimed + held) * UNIT || !model.two_views);
     }
     drop(mapping);
     std::fs::read(&path).expect("the file") == model.shown

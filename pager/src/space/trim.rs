@@ -25,6 +25,34 @@ const CUT_MIN: u32 = 8;
 const CUT_PART: u32 = 16;
 
 impl Space {
+    /// Whether so much is free, or perhaps free, that [`trim`](Space::trim) could lower the page count.
+    pub(crate) fn trimmable(&self) -> bool {
+        self.stats.free_pages.saturating_add(self.stats.pinned_pages) >= self.cut_min()
+    }
+
+    fn cut_min(&self) -> u32 {
+        CUT_MIN.max(self.page_count / CUT_PART)
+    }
+
+    /// Looks at up to `limit` entries of ended chains, so that what is free among them is known to be;
+    /// whether there were any.
+    ///
+    /// # Errors
+    /// As [`trim`](Space::trim).
+    pub(crate) fn drain(&mut self, host: &mut dyn SpaceHost, limit: usize) -> Result<bool> {
+        let limits = Limits::new(host.page_size());
+        self.prepare(host, &limits)?;
+        let any = !self.all_walked();
+        for _ in 0..limit / WALK_STEP {
+            if self.all_walked() || self.closing || !self.has_path() {
+                break;
+            }
+            self.walk(host, &limits, WALK_STEP, usize::MAX)?;
+            self.prepare(host, &limits)?;
+        }
+        Ok(any)
+    }
+
     /// Lowers the page count where the last pages are free: call it when a transaction is about to
     /// commit. Bounded work, O(1) where there is nothing to gain. The file may be cut when no pin has
     /// the larger count.
@@ -35,7 +63,7 @@ impl Space {
         if self.stats.pinned_pages >= WAITING_MIN.max(self.page_count / WAITING_PART) {
             self.sort_out(host)?;
         }
-        let cut_min = CUT_MIN.max(self.page_count / CUT_PART);
+        let cut_min = self.cut_min();
         // What this transaction freed of its own is in its seal chain, and must not become new pages.
         if self.closing || self.stats.free_pages < cut_min {
             return Ok(());

@@ -48,6 +48,10 @@ impl Drop for Memory {
 
 struct Inner {
     claimed: Vec<bool>,
+    /// Committed, and to be read in the write view.
+    held: Vec<bool>,
+    /// Published since, while readers may have references into the write view.
+    retired: Vec<bool>,
     durable: Vec<u8>,
     /// The length that a power loss leaves for sure.
     flushed_len: u64,
@@ -99,8 +103,13 @@ impl Double {
             unsafe { write.base.as_ptr().write_bytes(0xA5, capacity) };
         }
         let claimed = vec![false; capacity / unit];
-        let inner =
-            Mutex::new(Inner { claimed, durable: image.to_vec(), flushed_len: image.len() as u64 });
+        let inner = Mutex::new(Inner {
+            held: claimed.clone(),
+            retired: claimed.clone(),
+            claimed,
+            durable: image.to_vec(),
+            flushed_len: image.len() as u64,
+        });
         let len = AtomicU64::new(image.len() as u64);
         let barriers = AtomicU64::new(0);
         Double {
@@ -142,6 +151,12 @@ impl Double {
     /// What the death of the process leaves.
     pub(crate) fn published(&self) -> Vec<u8> {
         self.read.to_vec(self.len() as usize)
+    }
+
+    /// Units claimed or held.
+    fn in_twin(&self) -> usize {
+        let inner = self.inner.lock().unwrap();
+        inner.claimed.iter().chain(&inner.held).filter(|unit| **unit).count()
     }
 
     fn units(&self, range: &Bytes) -> std::ops::Range<usize> {
@@ -205,6 +220,10 @@ unsafe impl Mapping for Double {
         for at in self.units(&range) {
             if !inner.claimed[at] {
                 inner.claimed[at] = true;
+                inner.retired[at] = false;
+                if std::mem::take(&mut inner.held[at]) {
+                    continue; // What it holds is here already.
+                }
                 let unit = at * self.unit..(at + 1) * self.unit;
                 let inside = unit.start as u64 >= range.start && unit.end as u64 <= range.end;
                 if keep || !inside {
@@ -232,6 +251,53 @@ unsafe impl Mapping for Double {
             self.publish_units(&mut inner, range);
         }
         Ok(())
+    }
+
+    unsafe fn hold(&self, range: Bytes) -> Result<()> {
+        if self.write.is_none() {
+            return Ok(());
+        }
+        let mut inner = self.inner.lock().unwrap();
+        for at in self.units(&range) {
+            if std::mem::take(&mut inner.claimed[at]) {
+                inner.held[at] = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self, offset: u64) -> bool {
+        self.two_views() && self.inner.lock().unwrap().held[offset as usize / self.unit]
+    }
+
+    unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
+        ranges.iter().for_each(|range| self.call(Call::Publish, range));
+        if self.fail_publish.load(Ordering::Relaxed) {
+            return Err(Error::Full);
+        }
+        let Some(write) = &self.write else { return Ok(()) };
+        let mut inner = self.inner.lock().unwrap();
+        for at in ranges.iter().flat_map(|range| self.units(range)) {
+            if inner.held[at] {
+                self.read.copy(write, at * self.unit..(at + 1) * self.unit);
+                inner.held[at] = false;
+                inner.retired[at] = true;
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        let Some(write) = &self.write else { return };
+        let mut inner = self.inner.lock().unwrap();
+        for at in 0..inner.retired.len() {
+            if inner.retired[at] && unseen((at * self.unit) as u64) {
+                inner.retired[at] = false;
+                let start = write.base.as_ptr().wrapping_add(at * self.unit);
+                // SAFETY: in range; nobody refers to it. Junk, to show that nobody does.
+                unsafe { start.write_bytes(0xA5, self.unit) };
+            }
+        }
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
@@ -262,6 +328,9 @@ unsafe impl Mapping for Double {
         self.len.fetch_min(len, Ordering::AcqRel);
         let mut inner = self.inner.lock().unwrap();
         inner.durable.truncate(len as usize);
+        let end = (len as usize).div_ceil(self.unit);
+        inner.held[end..].fill(false);
+        inner.retired[end..].fill(false);
         inner.flushed_len = inner.flushed_len.min(len);
         // Bytes behind the end are zero when it grows again.
         for memory in [Some(&self.read), self.write.as_ref()].into_iter().flatten() {
@@ -273,8 +342,6 @@ unsafe impl Mapping for Double {
     }
 
     fn pressure(&self) -> bool {
-        self.two_views()
-            && self.budget != usize::MAX
-            && self.inner.lock().unwrap().claimed.iter().filter(|c| **c).count() > self.budget
+        self.two_views() && self.budget != usize::MAX && self.in_twin() > self.budget
     }
 }

@@ -47,6 +47,10 @@ pub(crate) struct Rest {
 struct Inner {
     rest: Rest,
     claimed: Vec<bool>,
+    /// Committed, and to be read in the write view.
+    held: Vec<bool>,
+    /// Published since, while readers may have references into the write view.
+    retired: Vec<bool>,
     dice: Dice,
     calls: u64,
     stop_at: u64,
@@ -100,6 +104,8 @@ impl Liar {
         let inner = Inner {
             rest,
             claimed: vec![false; capacity / unit],
+            held: vec![false; capacity / unit],
+            retired: vec![false; capacity / unit],
             dice: Dice(seed),
             calls: 0,
             stop_at: u64::MAX,
@@ -149,6 +155,12 @@ impl Medium {
 
     fn len_now(&self) -> u64 {
         self.len.load(Ordering::Acquire)
+    }
+
+    /// Units claimed or held.
+    fn in_twin(&self) -> usize {
+        let inner = self.inner.lock().unwrap();
+        inner.claimed.iter().chain(&inner.held).filter(|unit| **unit).count()
     }
 
     fn units(&self, range: &Bytes) -> std::ops::Range<usize> {
@@ -304,6 +316,10 @@ unsafe impl Mapping for Liar {
         for at in self.units(&range) {
             if !inner.claimed[at] {
                 inner.claimed[at] = true;
+                inner.retired[at] = false;
+                if std::mem::take(&mut inner.held[at]) {
+                    continue; // What it holds is here already.
+                }
                 let unit = at * self.unit..(at + 1) * self.unit;
                 let inside = unit.start as u64 >= range.start && unit.end as u64 <= range.end;
                 if keep || !inside {
@@ -325,6 +341,51 @@ unsafe impl Mapping for Liar {
         let mut inner = self.inner.lock().unwrap();
         ranges.iter().for_each(|range| self.publish_units(&mut inner, range));
         Ok(())
+    }
+
+    unsafe fn hold(&self, range: Bytes) -> Result<()> {
+        if self.write.is_none() {
+            return Ok(());
+        }
+        let mut inner = self.inner.lock().unwrap();
+        for at in self.units(&range) {
+            if std::mem::take(&mut inner.claimed[at]) {
+                inner.held[at] = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self, offset: u64) -> bool {
+        self.two_views() && self.inner.lock().unwrap().held[offset as usize / self.unit]
+    }
+
+    unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
+        let Some(write) = &self.write else { return Ok(()) };
+        let mut inner = self.inner.lock().unwrap();
+        for at in ranges.iter().flat_map(|range| self.units(range)) {
+            if inner.held[at] {
+                self.tick(&mut inner);
+                self.soil(&mut inner, at);
+                self.read.copy(write, at * self.unit..(at + 1) * self.unit);
+                inner.held[at] = false;
+                inner.retired[at] = true;
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
+        let Some(write) = &self.write else { return };
+        let mut inner = self.inner.lock().unwrap();
+        for at in 0..inner.retired.len() {
+            if inner.retired[at] && unseen((at * self.unit) as u64) {
+                inner.retired[at] = false;
+                let start = write.base.as_ptr().wrapping_add(at * self.unit);
+                // SAFETY: in range; nobody refers to it. Junk, to show that nobody does.
+                unsafe { start.write_bytes(0xA5, self.unit) };
+            }
+        }
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
@@ -352,6 +413,9 @@ unsafe impl Mapping for Liar {
         self.len.fetch_min(len, Ordering::AcqRel);
         inner.rest.len_sure = inner.rest.len_sure.min(len);
         inner.rest.medium.truncate(len as usize);
+        let unit = (len as usize).div_ceil(self.unit);
+        inner.held[unit..].fill(false);
+        inner.retired[unit..].fill(false);
         inner.rest.dirty.split_off(&(len as usize).div_ceil(self.unit));
         let end = self.read.base.as_ptr().wrapping_add(len as usize);
         // SAFETY: in range; nobody reads behind the end.
@@ -360,9 +424,7 @@ unsafe impl Mapping for Liar {
     }
 
     fn pressure(&self) -> bool {
-        self.two_views()
-            && self.budget != usize::MAX
-            && self.inner.lock().unwrap().claimed.iter().filter(|c| **c).count() > self.budget
+        self.two_views() && self.budget != usize::MAX && self.in_twin() > self.budget
     }
 
     /// Where there is one view, this is where units get dirty.

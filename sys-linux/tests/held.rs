@@ -1,0 +1,113 @@
+//! Held pages: a publisher beside the one writer and readers.
+
+mod support;
+
+use mapleaf_pager::Mapping;
+use mapleaf_sys_linux::{FileMapping, WriteMode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{UNIT, scratch};
+
+/// Few, so that the two meet.
+const UNITS: u64 = 32;
+const ROUNDS: u64 = 12_000;
+
+/// What a round stores.
+fn value(round: u64) -> u8 {
+    (round % 200) as u8 + 1
+}
+
+fn publish_held(mapping: &FileMapping) {
+    let all = 0..mapping.len();
+    // SAFETY: the writer claims what it stores to.
+    unsafe { mapping.publish_held(std::slice::from_ref(&all)) }.expect("publish");
+}
+
+fn unit(at: u64) -> mapleaf_pager::Bytes {
+    at * UNIT..(at + 1) * UNIT
+}
+
+/// Says that the work is done, after a panic too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a reader finds: in the write view where the unit is held.
+fn shown(mapping: &FileMapping, at: u64) -> Vec<u8> {
+    let held = mapping.held(at * UNIT);
+    let base = if held { mapping.write_base() } else { mapping.base() };
+    // SAFETY: inside both views; nobody stores to the unit or releases it meanwhile.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(base.as_ptr().wrapping_add((at * UNIT) as usize), UNIT as usize)
+    };
+    bytes.to_vec()
+}
+
+fn write(mapping: &FileMapping, at: u64, value: u8) {
+    // SAFETY: the one writer.
+    unsafe { mapping.claim(unit(at), false) }.expect("claim");
+    support::fill(mapping, unit(at), value);
+    // SAFETY: the reference above has ended.
+    unsafe { mapping.hold(unit(at)) }.expect("hold");
+}
+
+/// The writer stores a value to all units again and again; whoever looks at what it has held finds
+/// that value, whichever view shows it.
+#[test]
+fn publishing_beside_the_writer_changes_nothing_that_is_seen() {
+    let (_directory, path, mapping) = scratch(WriteMode::Shadow, UNITS * UNIT);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (mapping, done) = (&mapping, &done);
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                publish_held(mapping);
+                // SAFETY: nothing is said to be unseen.
+                unsafe { mapping.release_held(&mut |_| false) };
+            }
+        });
+        let _done = Done(done);
+        for round in 1..=ROUNDS {
+            for step in 0..UNITS {
+                // Neighbours in some rounds, scattered in others.
+                let at = if round % 2 == 0 { step } else { step * 7 % UNITS };
+                write(mapping, at, value(round));
+                let before = (at * 5 + 1) % UNITS;
+                let found = shown(mapping, before);
+                assert!(found.iter().all(|byte| *byte == found[0]), "a torn unit");
+                let old = if round == 1 { 0 } else { value(round - 1) };
+                assert!(found[0] == value(round) || found[0] == old, "unit {before}, {round}");
+                assert!(shown(mapping, at).iter().all(|byte| *byte == value(round)));
+            }
+        }
+    });
+    publish_held(&mapping);
+    assert_eq!(mapping.held_bytes(), 0);
+    drop(mapping);
+    let file = std::fs::read(path).expect("the file");
+    assert!(file[..(UNITS * UNIT) as usize].iter().all(|byte| *byte == value(ROUNDS)));
+}
+
+/// What nobody refers to goes to the pool, and from there back to the system; the file has it all.
+#[test]
+fn released_memory_is_bounded() {
+    let units = (600 << 20) / UNIT;
+    let (_directory, _path, mapping) = scratch(WriteMode::Shadow, units * UNIT);
+    let mut most = 0;
+    for chunk in 0..60 {
+        for step in 0..units / 120 {
+            write(&mapping, chunk * (units / 60) + step * 2, chunk as u8 + 1);
+        }
+        publish_held(&mapping);
+        // SAFETY: as above.
+        unsafe { mapping.release_held(&mut |_| true) };
+        most = most.max(mapping.twin_bytes());
+    }
+    assert!(most <= 270 << 20, "{most} bytes in the twin");
+    for chunk in 0..60 {
+        assert!(shown(&mapping, chunk * (units / 60)).iter().all(|byte| *byte == chunk as u8 + 1));
+    }
+}
