@@ -356,7 +356,9 @@ pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -
     } else {
         // SAFETY: in range of the mapping: `limit` is at most its pages. Nobody but this transaction
         // changes pages, and it does so under an exclusive borrow only.
-        unsafe { view.read_unchecked(id) }
+        let bytes = unsafe { view.read_unchecked(id) };
+        view.probe(view.offset(id), bytes.len())?;
+        bytes
     };
     if birth_of(bytes) > run.birth {
         return Err(Error::corrupt(id, Damage::BornLater));

@@ -408,7 +408,9 @@ impl<'s> WriteTxn<'s> {
         } else {
             // SAFETY: a run of this state: nobody but this transaction could change it, and it does
             // so under an exclusive borrow only.
-            unsafe { view.read(view.offset(id), bytes) }
+            let run = unsafe { view.read(view.offset(id), bytes)? };
+            view.probe(view.offset(id), bytes)?;
+            Ok(run)
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct View<'s> {
     write_base: NonNull<u8>,
     shift: u32,
     two_views: bool,
+    guarded: bool,
 }
 
 // SAFETY: the pointers are those of `mapping`, which is `Sync`; they are plain addresses here.
@@ -31,6 +32,7 @@ impl<'s> View<'s> {
             write_base: mapping.write_base(),
             shift,
             two_views: mapping.two_views(),
+            guarded: mapping.guarded(),
         }
     }
 
@@ -65,6 +67,15 @@ impl<'s> View<'s> {
     /// Whether the page is claimed in the write view of a mapping with two views.
     pub(crate) fn claimed(&self, id: PageId) -> bool {
         self.two_views && self.mapping.claimed(self.offset(id))
+    }
+
+    /// Whether bytes from `offset` on are still what was stored, where they can be lost at all.
+    ///
+    /// # Errors
+    /// [`Io`](Error::Io): they were lost.
+    #[inline]
+    pub(crate) fn probe(&self, offset: u64, len: usize) -> Result<()> {
+        if self.guarded { self.mapping.probe(offset..offset + len as u64) } else { Ok(()) }
     }
 
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {
