@@ -117,7 +117,7 @@ fn a_cut_file_loses_the_pages_that_were_cut() {
         assert_eq!(look(&db), (found, lost), "the same again: a lost page stays lost");
         assert!(is_eio(&db.health().expect_err("pages were lost")));
         assert_commits_refuse(&db, durability, &[StoreError::Poisoned]);
-        assert!(is_eio(&db.check().err().expect("a check meets the lost pages")));
+        assert!(is_eio(&db.check().expect_err("a check meets the lost pages")));
         drop(db);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), keep, "the file is left alone");
     }
@@ -241,7 +241,7 @@ fn a_file_that_is_cut_before_it_is_opened_is_refused() {
     let path = make(directory.path());
     cut(&path, 10 * PAGE_BYTES);
     // SAFETY: a file of this test's own.
-    let error = unsafe { builder(WriteMode::Auto).open(&path) }.err().expect("pages are missing");
+    let error = unsafe { builder(WriteMode::Auto).open(&path) }.expect_err("pages are missing");
     assert!(matches!(error.store_error(), Some(StoreError::Corrupt { .. })), "{error:?}");
 }
 
