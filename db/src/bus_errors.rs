@@ -76,16 +76,13 @@ fn exchange(action: Option<&Action>) -> io::Result<Action> {
 extern "C" fn on_bus_error(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a valid record to handlers set with SA_SIGINFO.
     let code = unsafe { (*info).si_code };
-    // Sent by the kernel because this thread's access failed; `kill` and `sigqueue` have codes of 0 and
-    // below, a misaligned access has no page that is to blame.
-    let failed_access = matches!(
-        code,
-        libc::BUS_ADRERR | libc::BUS_OBJERR | libc::BUS_MCEERR_AR | libc::BUS_MCEERR_AO
-    );
-    if failed_access && recover(info) {
+    // Sent by the kernel because this thread's access failed. `kill` and `sigqueue` have codes of 0 and
+    // below; BUS_MCEERR_AO is news of a page that this thread may not be using.
+    let of_page = matches!(code, libc::BUS_ADRERR | libc::BUS_OBJERR | libc::BUS_MCEERR_AR);
+    if of_page && recover(info) {
         return;
     }
-    pass_on(signal, info, context, code > 0);
+    pass_on(signal, info, context, of_page || code == libc::BUS_ADRALN);
 }
 
 fn recover(info: *mut siginfo_t) -> bool {

@@ -113,8 +113,8 @@ impl Entry {
 ///
 /// # Safety
 /// `address` is the `si_addr` of a SIGBUS that the kernel has sent to this thread because an access
-/// there failed (its `si_code` is `BUS_ADRERR`, `BUS_OBJERR`, `BUS_MCEERR_AR` or `BUS_MCEERR_AO`), and
-/// the call is made by its handler.
+/// there failed (its `si_code` is `BUS_ADRERR`, `BUS_OBJERR` or `BUS_MCEERR_AR`), and the call is made
+/// by its handler.
 pub unsafe fn recover_bus_error(address: usize) -> bool {
     for entry in &ENTRIES {
         let Some(found) = entry.found() else { continue };

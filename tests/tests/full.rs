@@ -45,7 +45,11 @@ fn commit(db: &Database, number: u64, most: u64) -> mapleaf::Result<()> {
         txn.tree("t")?.insert(&key(entry), &value(entry, number, len))?;
     }
     txn.tree("last")?.insert(b"number", &number.to_le_bytes())?;
-    txn.commit_with(if number % 2 == 0 { Durability::Sync } else { Durability::Eventual })?;
+    txn.commit_with(if number.is_multiple_of(2) {
+        Durability::Sync
+    } else {
+        Durability::Eventual
+    })?;
     Ok(())
 }
 
@@ -165,7 +169,7 @@ fn every_step(disk: &Mounted, rooms: impl Iterator<Item = u64> + Clone, most: u6
     for mode in MODES {
         let mut fitted = Vec::new();
         for (at, room) in rooms.clone().enumerate() {
-            fitted.push(step(disk, room, mode, at % 2 == 0, most));
+            fitted.push(step(disk, room, mode, at.is_multiple_of(2), most));
         }
         let (least, best) = (fitted.first(), fitted.iter().max());
         assert!(
