@@ -345,6 +345,7 @@ impl<'s> Host<'_, 's> {
 }
 
 /// Bytes of a page of the running transaction's state, from whichever view holds it.
+#[inline]
 pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -> Result<&'s [u8]> {
     if id.0 < 2 || id.0 >= limit {
         return Err(Error::corrupt(id, Damage::OutOfRange));

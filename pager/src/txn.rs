@@ -388,6 +388,7 @@ impl<'s> WriteTxn<'s> {
         unsafe { self.parts.view.mapping().publish(&ranges) }
     }
 
+    #[inline]
     fn whole(&self, id: PageId) -> Result<&[u8]> {
         whole(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
     }

@@ -1,9 +1,18 @@
 //! Tests that need a process of their own: the test binary runs one of its tests again.
 
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The word that tells the test that it is the child, and what to do.
 const CHILD: &str = "MAPLEAF_TEST_CHILD";
+
+/// Keeps the other tests of the binary, if they ask too, from starting a process meanwhile: a child has
+/// all files of its parent until it calls `exec`, so that a file that was removed still takes room, and
+/// a file system is in use.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What this process is asked to do, if it is such a child.
 #[must_use]

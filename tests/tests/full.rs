@@ -181,6 +181,7 @@ fn every_step(disk: &Mounted, rooms: impl Iterator<Item = u64> + Clone, most: u6
 
 #[test]
 fn a_small_tmpfs_is_full_at_every_step() {
+    let _alone = child::alone();
     let disk = Mounted::tmpfs(6 << 10);
     if tools::can_run("the test of a full tmpfs", disk.is_some(), "root, to mount a tmpfs") {
         every_step(&disk.unwrap(), (0..5 << 20).step_by(92 << 10), 60);
@@ -189,6 +190,7 @@ fn a_small_tmpfs_is_full_at_every_step() {
 
 #[test]
 fn a_small_ext4_is_full_at_every_step() {
+    let _alone = child::alone();
     let disk = Mounted::ext4(24 << 10);
     if tools::can_run("the test of a full ext4", disk.is_some(), "root and mkfs.ext4") {
         every_step(&disk.unwrap(), (0..8 << 20).step_by(700 << 10), 400);
@@ -205,6 +207,7 @@ fn the_limit_on_a_files_size_is_an_error() {
         let (limit, path) = what.split_once(' ').unwrap();
         return fill_limited(limit.parse().unwrap(), Path::new(path));
     }
+    let _alone = child::alone();
     for (at, limit) in SIZE_LIMITS.into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t.leaf");

@@ -66,6 +66,7 @@ fn assert_refused(path: &Path, read_only: bool, errno: i32) {
 
 #[test]
 fn a_read_only_file_system_can_be_read() {
+    let _alone = child::alone();
     let disk = Mounted::tmpfs(8 << 10);
     if !tools::can_run("the test of a read-only file system", disk.is_some(), "root, to mount") {
         return;
@@ -90,6 +91,7 @@ fn what_the_user_may_not_do_is_refused() {
     if let Some(directory) = child::asked() {
         return as_nobody(Path::new(&directory));
     }
+    let _alone = child::alone();
     // SAFETY: asks who this is.
     let root = unsafe { libc::geteuid() } == 0;
     if !tools::can_run("the test of permissions", root, "root, to give its rights up") {
