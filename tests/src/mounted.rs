@@ -65,7 +65,8 @@ impl Mounted {
 }
 
 fn directory() -> Option<(tempfile::TempDir, PathBuf)> {
-    let directory = tempfile::tempdir().ok()?;
+    // Images in memory, where that can be had: the disk may be busy.
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).ok()?;
     let at = directory.path().join("mount");
     std::fs::create_dir(&at).ok()?;
     Some((directory, at))

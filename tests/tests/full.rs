@@ -184,7 +184,7 @@ fn a_small_tmpfs_is_full_at_every_step() {
     let _alone = child::alone();
     let disk = Mounted::tmpfs(6 << 10);
     if tools::can_run("the test of a full tmpfs", disk.is_some(), "root, to mount a tmpfs") {
-        every_step(&disk.unwrap(), (0..5 << 20).step_by(92 << 10), 60);
+        every_step(&disk.unwrap(), (0..5 << 20).step_by(140 << 10), 60);
     }
 }
 
