@@ -156,6 +156,39 @@ impl Builder {
         self
     }
 
+    /// Whether the process survives it when a page of the file cannot be read: the medium fails, or
+    /// somebody else has cut the file. Such a page is then an [`Error::Io`] (`EIO`) where it is met;
+    /// nothing is committed from then on, and [`Database::health`] is an error. Without it (the
+    /// default) the process ends by `SIGBUS`. [`open_buffered`](Builder::open_buffered) needs no guard.
+    ///
+    /// A borrowed value whose page is lost while it is borrowed reads as zeros. Ask `health` *after*
+    /// values were used: where it is `Ok`, they were what the file held. (A system call that is given
+    /// such a value fails with `EFAULT`.)
+    ///
+    /// Installs a handler of `SIGBUS` for the process, for as long as it lives, which passes all other
+    /// bus errors to the one before it. A program that installs its own later must pass on what is not
+    /// its own.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.leaf");
+    /// let builder = mapleaf::Database::builder().sigbus_guard(true);
+    /// // SAFETY: mapleaf wrote the file, and nothing else changes it while it is open.
+    /// let db = unsafe { builder.open(&path) }?;
+    /// let snap = db.read()?;
+    /// for tree in snap.trees()? {
+    ///     println!("{:?}", tree?.1);
+    /// }
+    /// db.health()?; // what was printed is what the file holds
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(all(feature = "sigbus-guard", target_os = "linux"))]
+    #[must_use]
+    pub fn sigbus_guard(mut self, yes: bool) -> Builder {
+        self.mapping.sigbus_guard = yes;
+        self
+    }
+
     /// Opens the file through a mapping; see [`Database::open`].
     ///
     /// # Errors
@@ -182,6 +215,11 @@ impl Builder {
             reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
             ..self.mapping
         };
+        #[cfg(feature = "sigbus-guard")]
+        if mapping.sigbus_guard {
+            crate::bus_errors::install()
+                .map_err(|error| name.io("cannot catch bus errors", error))?;
+        }
         // SAFETY: the caller's promise: nobody else changes the file.
         let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
         let mapping: Box<dyn Mapping> = Box::new(mapped.map_err(|error| open_error(&name, error))?);

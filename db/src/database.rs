@@ -215,6 +215,17 @@ impl Database {
         }
     }
 
+    /// Whether the database does what it is there for: no page was lost (where
+    /// `Builder::sigbus_guard` is on), and no flush failed. Asked after reading it vouches for what was
+    /// read. No system call.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: a page of the file could not be read, then or before, and nothing is committed any
+    /// more; [`StoreError::Poisoned`] after a failed flush.
+    pub fn health(&self) -> Result<()> {
+        self.inner.store.health().map_err(|error| self.inner.name.error(error))
+    }
+
     /// UUID of the database, given when it was made.
     #[must_use]
     pub fn uuid(&self) -> [u8; 16] {

@@ -63,6 +63,8 @@
 mod background;
 mod buffered;
 mod builder;
+#[cfg(all(feature = "sigbus-guard", target_os = "linux"))]
+mod bus_errors;
 mod check;
 mod database;
 mod entropy;

@@ -232,6 +232,34 @@ pub unsafe trait Mapping: Send + Sync {
         false
     }
 
+    /// Whether bytes of the read view can be lost while the mapping lives on: a file whose bus errors
+    /// are caught. Lost bytes read as zeros, and [`probe`](Mapping::probe) knows of them. Never
+    /// changes. No system call.
+    fn guarded(&self) -> bool {
+        false
+    }
+
+    /// Reads something of each part of `range` that can be lost on its own, then says whether all of
+    /// it is still what was stored. Asked before bytes of a guarded mapping are handed out. No system
+    /// call.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): bytes of the range were lost.
+    fn probe(&self, range: Bytes) -> Result<()> {
+        let _ = range;
+        Ok(())
+    }
+
+    /// Whether nothing was lost so far: what was read before the call is what was stored. No system
+    /// call.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): bytes were lost, somewhere and at some time. `claim`, `publish`,
+    /// `flush` and `grow` refuse from then on.
+    fn health(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Called in a loop by a thread that waits for another's checkpoint: lets others run.
     fn relax(&self) {
         core::hint::spin_loop();

@@ -121,6 +121,15 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn pressure(&self) -> bool {
         (**self).pressure()
     }
+    fn guarded(&self) -> bool {
+        (**self).guarded()
+    }
+    fn probe(&self, range: Bytes) -> Result<()> {
+        (**self).probe(range)
+    }
+    fn health(&self) -> Result<()> {
+        (**self).health()
+    }
     fn relax(&self) {
         (**self).relax();
     }

@@ -143,11 +143,15 @@ fn open<M: Mapping, W: AsRef<[AtomicU32]>>(
     options: &Options,
     replay: &mut dyn Replay,
 ) -> Result<Store<M, W>> {
-    let (slot, identity, state) = choose(&mapping, options)?;
+    let chosen = choose(&mapping, options);
+    mapping.health()?;
+    let (slot, identity, state) = chosen?;
     let core = Core::new(options, identity, state, slot);
     let store = Store::assemble(mapping, words, core)?;
-    let pending = if identity.clean { None } else { store.parts().pending_log(&state)? };
-    match pending {
+    let pending = if identity.clean { Ok(None) } else { store.parts().pending_log(&state) };
+    // Metas and log have no page to ask for: what was lost of them would pass for an older state.
+    store.mapping().health()?;
+    match pending? {
         Some(_) if options.at_checkpoint && options.read_only => {}
         Some(_) if options.read_only => return Err(Error::NeedsRecovery),
         Some((last, blocks)) => store.parts().recover(last, blocks, replay)?,

@@ -368,6 +368,7 @@ impl<'s> Host<'_, 's> {
 }
 
 /// Bytes of a page of the running transaction's state, from whichever view holds it.
+#[inline]
 pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -> Result<&'s [u8]> {
     if id.0 < 2 || id.0 >= limit {
         return Err(Error::corrupt(id, Damage::OutOfRange));
@@ -379,7 +380,9 @@ pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -
     } else {
         // SAFETY: in range of the mapping: `limit` is at most its pages. Nobody but this transaction
         // changes pages, and it does so under an exclusive borrow only.
-        unsafe { view.read_unchecked(id) }
+        let bytes = unsafe { view.read_unchecked(id) };
+        view.probe(view.offset(id), bytes.len())?;
+        bytes
     };
     if birth_of(bytes) > run.birth {
         return Err(Error::corrupt(id, Damage::BornLater));

@@ -52,6 +52,7 @@ impl<'s> Snapshot<'s> {
         // SAFETY: the page is one of the snapshot's, whose pages lie within the mapping; while it is
         // pinned nobody changes a page born at or before it, and a page born later is refused below.
         let bytes = unsafe { self.view.read_unchecked(id) };
+        self.view.probe(self.view.offset(id), bytes.len())?;
         if birth_of(bytes) > self.record.txn {
             return Err(Error::corrupt(id, Damage::BornLater));
         }
@@ -62,8 +63,11 @@ impl<'s> Snapshot<'s> {
     fn whole_run(&self, id: PageId) -> Result<&[u8]> {
         let first = self.whole(id)?;
         let bytes = run_bytes(id, first, self.view.page_size(), self.record.page_count)?;
+        let offset = self.view.offset(id);
         // SAFETY: the run's pages are the snapshot's: born with its first page, and pinned with it.
-        unsafe { self.view.shown(self.view.offset(id), bytes) }
+        let run = unsafe { self.view.shown(offset, bytes)? };
+        self.view.probe(offset, bytes)?;
+        Ok(run)
     }
 }
 

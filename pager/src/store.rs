@@ -330,6 +330,17 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         self.parts().close()
     }
 
+    /// Whether the store does what it is there for: nothing that was read was lost (in a mapping that
+    /// can tell, [`Mapping::guarded`]), and no flush failed. Asked *after* reading it vouches for what
+    /// was read. No system call.
+    ///
+    /// # Errors
+    /// [`Io`](Error::Io): bytes were lost; [`Poisoned`](Error::Poisoned).
+    pub fn health(&self) -> Result<()> {
+        self.mapping.health()?;
+        self.core.healthy()
+    }
+
     /// Figures of the store. No system call.
     #[must_use]
     pub fn stats(&self) -> Stats {

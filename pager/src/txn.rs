@@ -402,6 +402,7 @@ impl<'s> WriteTxn<'s> {
         self.parts.publish_held(&self.writer.state)
     }
 
+    #[inline]
     fn whole(&self, id: PageId) -> Result<&[u8]> {
         whole(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
     }
@@ -422,7 +423,9 @@ impl<'s> WriteTxn<'s> {
         } else {
             // SAFETY: a run of this state: nobody but this transaction could change it, and it does
             // so under an exclusive borrow only.
-            unsafe { view.shown(view.offset(id), bytes) }
+            let run = unsafe { view.shown(view.offset(id), bytes)? };
+            view.probe(view.offset(id), bytes)?;
+            Ok(run)
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct View<'s> {
     write_base: NonNull<u8>,
     shift: u32,
     two_views: bool,
+    guarded: bool,
 }
 
 // SAFETY: the pointers are those of `mapping`, which is `Sync`; they are plain addresses here.
@@ -31,6 +32,7 @@ impl<'s> View<'s> {
             write_base: mapping.write_base(),
             shift,
             two_views: mapping.two_views(),
+            guarded: mapping.guarded(),
         }
     }
 
@@ -78,6 +80,21 @@ impl<'s> View<'s> {
     #[inline]
     fn shown_base(&self, offset: u64) -> NonNull<u8> {
         if self.two_views && self.mapping.held(offset) { self.write_base } else { self.base }
+    }
+
+    /// Whether bytes from `offset` on are still what was stored, where they can be lost at all.
+    ///
+    /// # Errors
+    /// [`Io`](Error::Io): they were lost.
+    #[inline]
+    pub(crate) fn probe(&self, offset: u64, len: usize) -> Result<()> {
+        if self.guarded { self.ask(offset, len) } else { Ok(()) }
+    }
+
+    /// Apart, so that asking costs a comparison where there is nothing to ask.
+    #[cold]
+    fn ask(&self, offset: u64, len: usize) -> Result<()> {
+        self.mapping.probe(offset..offset + len as u64)
     }
 
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {

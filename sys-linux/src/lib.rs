@@ -9,6 +9,7 @@
 //! | `file` | openat, fstat, statfs, statx, pwrite, pwritev2, fallocate, ftruncate, fdatasync |
 //! | `lock`, `barrier` | flock; whose barrier runs on which descriptor |
 //! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
+//! | `guard` | mmap(MAP_FIXED) over a page that is lost |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
 #![no_std]
 #![deny(unsafe_code)]
@@ -21,6 +22,7 @@ mod bits;
 mod error;
 mod file;
 mod fork;
+mod guard;
 mod lock;
 mod mapping;
 mod memory;
@@ -32,6 +34,7 @@ mod twin;
 
 pub use error::OpenError;
 pub use file::{FileIdentity, identity, lives_in_memory};
+pub use guard::recover_bus_error;
 pub use mapping::FileMapping;
 pub use memory::memory_limit;
 pub use options::{Access, OpenOptions, WriteMode};

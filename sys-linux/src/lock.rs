@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 /// Files that one process may have open at a time.
-const OPEN_FILES_MAX: usize = 64;
+pub(crate) const OPEN_FILES_MAX: usize = 64;
 
 /// A file of this process, and whether the handle shares it with other readers.
 #[derive(Clone, Copy, PartialEq, Eq)]

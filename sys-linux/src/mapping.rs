@@ -8,6 +8,7 @@ use crate::file::{
     FileIdentity, cut, extend, growth_target, retry, size_limit, sync, write_durable,
 };
 use crate::fork::Birthplace;
+use crate::guard::Guard;
 use crate::host_page;
 use crate::lock::{Ticket, unlock};
 use crate::options::{Access, WriteMode};
@@ -38,7 +39,8 @@ const ADVISED_PART: u64 = 64;
 /// Stores reach the file by [`WriteMode`]. A forked child's handle reads, and refuses all else with
 /// `EPERM`; a write transaction that was open at the fork must not be used in the child.
 pub struct FileMapping {
-    // Dropped in this order: the maps, the descriptors, then the ticket.
+    // Dropped in this order: the guard, the maps, the descriptors, then the ticket.
+    guard: Option<Guard>,
     view: Span,
     twin: Option<Twin>,
     barriers: Barriers,
@@ -57,6 +59,7 @@ pub struct FileMapping {
 
 /// What opening has put together.
 pub(crate) struct Parts {
+    pub(crate) guard: Option<Guard>,
     pub(crate) view: Span,
     pub(crate) twin: Option<Twin>,
     pub(crate) barriers: Barriers,
@@ -74,6 +77,7 @@ pub(crate) struct Parts {
 impl FileMapping {
     pub(crate) fn from_parts(parts: Parts) -> FileMapping {
         let mapping = FileMapping {
+            guard: parts.guard,
             view: parts.view,
             twin: parts.twin,
             barriers: parts.barriers,
@@ -165,7 +169,7 @@ impl FileMapping {
         } else if self.here.is_elsewhere() {
             Err(Error::Io { code: Errno::PERM.raw_os_error() })
         } else {
-            Ok(())
+            self.health()
         }
     }
 
@@ -193,6 +197,8 @@ impl FileMapping {
         let end = (range.end as usize).next_multiple_of(UNIT).min(len);
         // SAFETY: claimed, and nobody refers to these bytes, by the caller's promise.
         let bytes = unsafe { twin.bytes(start, end) };
+        // What is around the range was just read.
+        self.health()?;
         self.barriers.run(|file| write_durable(file, bytes, start as u64))?;
         twin.discard(&range);
         Ok(())
@@ -301,13 +307,14 @@ unsafe impl Mapping for FileMapping {
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
         self.changeable()?;
         match ranges {
-            [] => Ok(()),
+            [] => {}
             [range] if range.end.saturating_sub(range.start) <= RANGED_FLUSH_BYTES_MAX => {
-                let range = addresses(&self.clip(range));
-                self.sync_view(range)
+                self.sync_view(addresses(&self.clip(range)))?;
             }
-            _ => self.barriers.run(sync),
+            _ => self.barriers.run(sync)?,
         }
+        // In place, what was stored into a lost page has reached no file.
+        self.health()
     }
 
     unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
@@ -317,7 +324,7 @@ unsafe impl Mapping for FileMapping {
             _ if range.is_empty() => Ok(()),
             // SAFETY: as this function, inside the mapping.
             Some(twin) => unsafe { self.write_through(twin, range) },
-            None => self.sync_view(addresses(&range)),
+            None => self.sync_view(addresses(&range)).and_then(|()| self.health()),
         }
     }
 
@@ -382,6 +389,21 @@ unsafe impl Mapping for FileMapping {
     #[inline]
     fn pressure(&self) -> bool {
         self.twin.as_ref().is_some_and(Twin::over_budget)
+    }
+
+    #[inline]
+    fn guarded(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    #[inline]
+    fn probe(&self, range: Bytes) -> Result<()> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.probe(addresses(&self.clip(&range))))
+    }
+
+    #[inline]
+    fn health(&self) -> Result<()> {
+        self.guard.as_ref().map_or(Ok(()), Guard::health)
     }
 
     fn relax(&self) {

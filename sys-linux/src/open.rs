@@ -6,6 +6,7 @@ use crate::barrier::Barriers;
 use crate::error::OpenError;
 use crate::file::{self, FileIdentity, identity, lives_in_memory};
 use crate::fork::Birthplace;
+use crate::guard::Guard;
 use crate::lock::{Ticket, lock};
 use crate::mapping::{FileMapping, Parts};
 use crate::memory::memory_limit;
@@ -156,7 +157,9 @@ fn build(
     };
     let here = Birthplace::new().map_err(OpenError::sys("mmap"))?;
     let barriers = Barriers::new(file, writable);
+    let guard = options.sigbus_guard.then(|| Guard::new(&view, shadow.is_none() && writable));
     let mapping = FileMapping::from_parts(Parts {
+        guard: guard.transpose()?,
         view,
         twin,
         len,

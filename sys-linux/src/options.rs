@@ -58,6 +58,10 @@ pub struct OpenOptions {
     pub shadow_budget_bytes: u64,
     /// Wait for another process to close the file. Never waits for this process itself.
     pub wait: bool,
+    /// Enter the mapping into the list of those that survive bus errors: of pages that the medium does
+    /// not deliver, or that somebody else has cut off. The process needs a handler of SIGBUS that
+    /// calls [`recover_bus_error`](crate::recover_bus_error); this crate installs none.
+    pub sigbus_guard: bool,
 }
 
 /// Address space set aside by default: no size that a file is likely to reach.
@@ -74,6 +78,7 @@ impl Default for OpenOptions {
             page_size: mapleaf_pager::PAGE_SIZE_DEFAULT,
             shadow_budget_bytes: 0,
             wait: false,
+            sigbus_guard: false,
         }
     }
 }

@@ -32,6 +32,7 @@ fn fill_up(mapping: &mapleaf_sys_linux::FileMapping, limit: u64) -> u64 {
 
 #[test]
 fn a_full_tmpfs_is_an_error() {
+    let _alone = alone();
     let Some(mount) = Mount::new("none", "tmpfs", "size=3400k") else { return };
     for mode in MODES {
         let path = mount.path().join("t.leaf");
@@ -74,6 +75,7 @@ fn small_ext4(directory: &std::path::Path) -> Option<Mount> {
 
 #[test]
 fn a_full_ext4_is_an_error() {
+    let _alone = alone();
     let directory = tempfile::tempdir().expect("a scratch directory");
     let Some(mount) = small_ext4(directory.path()) else { return };
     for mode in MODES {
@@ -95,6 +97,7 @@ fn a_full_ext4_is_an_error() {
 
 #[test]
 fn a_file_system_that_cannot_allocate_still_grows() {
+    let _alone = alone();
     let Some(mount) = Mount::new("none", "ramfs", "size=64m") else { return };
     for mode in [WriteMode::Auto, WriteMode::Shadow] {
         let path = mount.path().join("t.leaf");
@@ -115,6 +118,7 @@ fn a_file_system_that_cannot_allocate_still_grows() {
 
 #[test]
 fn the_limit_on_file_sizes_is_an_error_not_a_signal() {
+    let _alone = alone();
     if !is_child() {
         // In blocks of 1,024 bytes for bash, of 512 for dash: 2 or 4 MiB.
         let test = "the_limit_on_file_sizes_is_an_error_not_a_signal";
@@ -133,6 +137,7 @@ fn the_limit_on_file_sizes_is_an_error_not_a_signal() {
 
 #[test]
 fn little_address_space_makes_a_smaller_reservation() {
+    let _alone = alone();
     if !is_child() {
         let test = "little_address_space_makes_a_smaller_reservation";
         assert!(in_child(test, "ulimit -v 2000000"));
@@ -172,6 +177,7 @@ fn a_reservation_is_as_large_as_asked() {
 /// from then on each one does, although the kernel reports the loss once and there is room again.
 #[test]
 fn after_a_lost_write_no_barrier_says_ok() {
+    let _alone = alone();
     for mode in MODES {
         let Some(host) = Mount::new("none", "tmpfs", "size=12m") else { return };
         let Some(mount) = small_ext4(host.path()) else { return };

@@ -2,9 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod child;
 pub mod data;
 pub mod golden;
 pub mod history;
+pub mod mounted;
 pub mod tools;
 
 /// The README's code compiles and runs.

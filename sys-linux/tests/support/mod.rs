@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a claimed unit.
 pub(crate) const UNIT: u64 = 4096;
@@ -96,6 +97,13 @@ pub(crate) fn publish_and_flush(mapping: &FileMapping, range: Bytes) -> mapleaf_
 pub(crate) fn discard(mapping: &FileMapping, range: Bytes) {
     // SAFETY: as above.
     unsafe { mapping.discard(range) }
+}
+
+/// Keeps the other tests of the binary, if they ask too, from starting a process meanwhile: a child has
+/// all files of its parent until it calls `exec`, so that a file that was removed still takes room.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a command; whether it succeeded.
