@@ -223,7 +223,7 @@ impl Builder {
         // SAFETY: the caller's promise: nobody else changes the file.
         let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
         let mapping: Box<dyn Mapping> = Box::new(mapped.map_err(|error| open_error(&name, error))?);
-        let store = if mapping.is_empty() && create {
+        let store = if create && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
         } else {
             let (words, mut replayer) = (Words::new(self.readers), mapleaf_btree::Replayer::new());
@@ -258,7 +258,7 @@ impl Builder {
                 name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())
             }
         })?);
-        let store = if mapping.is_empty() && self.may_create() {
+        let store = if self.may_create() && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
         } else {
             store::open_proven(&name, mapping, self.readers, &options)?

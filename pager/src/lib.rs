@@ -46,7 +46,7 @@ pub use mapping::{Advice, Bytes, Mapping};
 pub use owned::OwnedSnapshot;
 pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN, kind};
 pub use pages::{Pages, ROOT_BYTES, Root};
-pub use recover::Replay;
+pub use recover::{Replay, is_unmade};
 pub use shared::words_for;
 pub use slice::SliceMapping;
 pub use snapshot::Snapshot;

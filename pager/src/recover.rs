@@ -36,18 +36,24 @@ pub trait Replay {
 }
 
 impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
-    /// Makes a new store in an empty mapping. Two barriers.
+    /// Makes a new store in a mapping that is empty, or in which a making was [cut short](is_unmade). Two
+    /// barriers.
     ///
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument): the mapping is not empty, or an option is out of
+    /// [`InvalidArgument`](Error::InvalidArgument): something is in the mapping, or an option is out of
     /// range; [`Unsupported`](Error::Unsupported): the page size is below the mapping's write unit;
     /// [`Full`](Error::Full), [`Io`](Error::Io).
     pub fn create(mapping: M, words: W, options: &Options) -> Result<Store<M, W>> {
         let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
         let in_range = (PAGE_SIZE_MIN..=PAGE_SIZE_MAX).contains(&(page_size as usize));
-        if !mapping.is_empty() || options.read_only || !in_range || !page_size.is_power_of_two() {
+        if options.read_only || !in_range || !page_size.is_power_of_two() {
             return Err(Error::InvalidArgument);
         }
+        if !is_unmade(&mapping, options) {
+            return Err(Error::InvalidArgument);
+        }
+        // SAFETY: nobody refers to anything in a mapping that is not opened yet.
+        unsafe { mapping.shrink(0)? };
         let shift = page_size.trailing_zeros();
         let state = first_state(&mapping, page_size, options)?;
         mapping.grow(u64::from(state.space.page_count) << shift)?;
@@ -116,6 +122,36 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         Ok(store)
     }
 }
+
+/// Whether a store is yet to be made in the mapping: it is empty, or a making was cut short by the death of
+/// the process or a power loss before it left a meta. Such a mapping is no longer than a new store and
+/// holds nothing but zeros and, in the second meta's place, any bytes: nothing that could be lost.
+///
+/// Cost: reads at most as much as a new store is long, and of most files one page.
+pub fn is_unmade(mapping: &dyn Mapping, options: &Options) -> bool {
+    let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
+    if mapping.is_empty() {
+        return true;
+    }
+    let Ok(first) = first_state(mapping, page_size, options) else { return false };
+    let made_len = u64::from(first.space.page_count) * u64::from(page_size);
+    if mapping.len() > 2 * made_len + MADE_SLACK {
+        return false;
+    }
+    let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
+    let second = u64::from(page_size)..u64::from(page_size) * 2;
+    [0..second.start.min(mapping.len()), second.end.min(mapping.len())..mapping.len()]
+        .into_iter()
+        .all(|range| {
+            let len = (range.end - range.start) as usize;
+            // SAFETY: the store is not opened yet: nobody writes.
+            unsafe { raw.read(range.start, len) }
+                .is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+        })
+}
+
+/// What a mapping may have grown by beyond the length of a new store: it grows in steps.
+const MADE_SLACK: u64 = 2 << 20;
 
 fn first_state(mapping: &dyn Mapping, page_size: u32, options: &Options) -> Result<State> {
     let unit = mapping.write_unit();
