@@ -56,7 +56,7 @@ mod writer;
 
 pub use bounds::{KeyBound, KeyRange};
 pub use catalog::{Catalog, TreeNames};
-pub use check::{CheckReport, CheckVisitor, Finding, ReachSet, check};
+pub use check::{CheckReport, CheckVisitor, Finding, ReachSet, check, rebuild};
 pub use cursor::Cursor;
 pub use cursor_mut::CursorMut;
 pub use error::{Error, Result};

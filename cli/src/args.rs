@@ -58,7 +58,8 @@ pub(crate) enum Command {
     /// Print figures: pages by kind, fill, depth, free pages, log, file size
     Stat(Stat),
     /// Read every page and prove the store sound
-    Check(Plain),
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
     /// Print the store in the text format of LMDB's mdb_dump
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
@@ -232,6 +233,30 @@ pub(crate) struct Count {
 
 #[derive(Arguments, Debug)]
 pub(crate) struct Plain {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+--repair is for a store whose trees are whole, but not its free pages: what no tree reaches becomes free,
+and no page that was there before is written to but the two metas. A store with damage in a tree is left
+as it is; `salvage` copies what can be read of it.
+
+Exit codes:
+  0  sound; with --repair: sound, or repaired
+  1  damage found; with --repair: damage that it does not repair
+  3  any other error
+
+Examples:
+  mapleaf app.leaf check
+  mapleaf app.leaf check --repair --json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Check {
+    /// Make the free pages anew from what the trees reach, if these are whole
+    #[arg(long)]
+    pub(crate) repair: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

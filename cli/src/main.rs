@@ -16,6 +16,7 @@ mod loader;
 mod output;
 mod progress;
 mod range;
+mod repair;
 mod scan;
 mod stat;
 mod store;

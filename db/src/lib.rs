@@ -72,6 +72,7 @@ mod memory;
 mod misuse;
 mod positioned;
 mod read;
+mod repair;
 mod reserve;
 mod store;
 mod turns;
@@ -83,6 +84,7 @@ pub use check::{CheckReport, Found, PageUses};
 pub use database::{Database, Stats};
 pub use error::{Error, Result};
 pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn};
+pub use repair::{RepairOutcome, RepairReport};
 pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{
