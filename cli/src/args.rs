@@ -20,8 +20,8 @@ values are read the same way. `--raw` prints and reads bytes as they are.
 
 Exit codes:
   0  done
-  1  not found (get, del, a tree), or damage found (check)
-  2  wrong usage
+  1  not found (get, del, a tree), damage found (check), or something lost (salvage)
+  2  wrong usage, or nothing to be salvaged
   3  any other error: input that cannot be read, a full disk, a file in use";
 
 /// Keys and values in one file, in order.
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Read every page and prove the store sound
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Copy what can be read of a damaged store into a new one
+    #[command(after_help = SALVAGE_EXAMPLES)]
+    Salvage(Salvage),
     /// Print the store in the text format of LMDB's mdb_dump
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
@@ -268,6 +271,30 @@ pub(crate) struct Stat {
     #[arg(long)]
     pub(crate) quick: bool,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SALVAGE_EXAMPLES: &str = "\
+The store is read only. Trees are copied under their names, around what is damaged, with what the log
+holds. Where names or inner pages are damaged, or both metas, the whole file is searched for pages that
+nothing leads to: they become trees lost+found/1 and so on, whose entries may be out of date.
+
+Exit codes:
+  0  all of it was copied
+  1  something was lost: the output says what
+  2  failed: nothing in the file shows that it is a store, or the new one could not be written
+
+Examples:
+  mapleaf broken.leaf salvage new.leaf
+  mapleaf broken.leaf salvage new.leaf --json > lost.json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Salvage {
+    /// The new store; there must be no such file
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+    /// Print what was copied and lost as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

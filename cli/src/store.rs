@@ -35,6 +35,11 @@ fn mapped(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
     builder.open_buffered(path)
 }
 
+/// Makes the store, which must not be there.
+pub(crate) fn new(path: &Path, page_size: u32) -> Result<Database, mapleaf::Error> {
+    mapped(&Builder::new().create(Create::New).page_size(page_size), path)
+}
+
 /// Repairs the store.
 #[cfg(target_os = "linux")]
 pub(crate) fn repair(path: &Path) -> Result<RepairReport, mapleaf::Error> {

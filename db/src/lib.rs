@@ -74,6 +74,7 @@ mod positioned;
 mod read;
 mod repair;
 mod reserve;
+mod salvage;
 mod store;
 mod turns;
 mod words;
@@ -85,6 +86,7 @@ pub use database::{Database, Stats};
 pub use error::{Error, Result};
 pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn};
 pub use repair::{RepairOutcome, RepairReport};
+pub use salvage::{Loss, Origin, Salvage, SalvageReport, SalvagedTree, Trouble, What};
 pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{

@@ -24,7 +24,7 @@ pub enum RepairOutcome {
     /// The space, and the metas, were made anew.
     Repaired,
     /// A tree is damaged, and which pages are free cannot be told: the file was not changed.
-    /// `Salvage` copies what can be read.
+    /// [`Salvage`](crate::Salvage) copies what can be read.
     TreesDamaged,
 }
 
@@ -86,7 +86,7 @@ impl Database {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io), [`Error::InUse`](crate::Error::InUse);
     /// [`Error::Store`](crate::Error::Store): no meta is whole, the log lies outside the file, or
-    /// acknowledged transactions are missing from it: `Salvage` is what is left.
+    /// acknowledged transactions are missing from it: [`Salvage`](crate::Salvage) is what is left.
     pub fn repair_buffered(path: impl AsRef<Path>) -> Result<RepairReport> {
         let (builder, name) = (Builder::new().background(false), Name::of(path.as_ref()));
         let options = builder.fresh_options();

@@ -16,6 +16,7 @@ mod error;
 mod ids;
 mod inspect;
 mod log;
+mod loose;
 mod mapping;
 mod meta;
 #[cfg(feature = "alloc")]
@@ -41,6 +42,7 @@ pub use error::{Damage, Error, Result, Unsupported};
 pub use ids::{PageId, TxnId};
 pub use inspect::{Inspection, PageUse};
 pub use log::{Redo, RedoLog};
+pub use loose::{LooseMeta, LoosePage, META_BYTES_MAX, run_extent, verify_sealed};
 pub use mapping::{Advice, Bytes, Mapping};
 #[cfg(feature = "alloc")]
 pub use owned::OwnedSnapshot;

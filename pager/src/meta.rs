@@ -76,7 +76,7 @@ pub(crate) struct LogPlace {
 }
 
 /// A committed state: all of it but the pages themselves.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) txn: TxnId,
     pub(crate) root: Root,
@@ -144,7 +144,7 @@ fn has_magic(bytes: &[u8]) -> bool {
 }
 
 /// The page shift that a whole meta of slot `slot` names, if its checksum is right.
-fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
+pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
     if !has_magic(bytes) || bytes.get(51) != Some(&slot) {
         return None;
     }

@@ -55,6 +55,7 @@ mod rebuild;
 mod reclaim;
 mod record;
 mod runs;
+mod survey;
 mod trim;
 mod visit;
 
