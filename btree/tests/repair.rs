@@ -67,10 +67,9 @@ impl Arbitrary for Case {
         Case { seeds, harms, log: bool::arbitrary(g), close: bool::arbitrary(g) }
     }
     fn shrink(&self) -> Box<dyn Iterator<Item = Case>> {
-        let (case, other) = (self.clone(), self.clone());
-        let fewer = self.seeds.shrink().map(move |seeds| Case { seeds, ..case.clone() });
-        let milder = self.harms.shrink().map(move |harms| Case { harms, ..other.clone() });
-        Box::new(milder.chain(fewer))
+        // The history is as it is: building it is what takes time.
+        let case = self.clone();
+        Box::new(self.harms.shrink().map(move |harms| Case { harms, ..case.clone() }))
     }
 }
 
@@ -141,7 +140,7 @@ fn harm(ram: &mut [u8], space: &[u32], harm: Harm) {
 
 /// Builds a store; what it holds, its length, and the pages that are in such use.
 fn build(ram: &mut [u8], case: &Case, wanted: &[PageUse]) -> (Trees, usize, Vec<u32>) {
-    let store = create(ram, PAGE, if case.log { 32 * PAGE as u64 } else { 0 });
+    let store = create(ram, PAGE, if case.log { 256 * PAGE as u64 } else { 0 });
     let mut trees: Trees = BTreeMap::new();
     let mut held = Vec::new();
     for (round, seeds) in case.seeds.chunks(100).enumerate() {
@@ -160,7 +159,8 @@ fn build(ram: &mut [u8], case: &Case, wanted: &[PageUse]) -> (Trees, usize, Vec<
                 entries.insert(key, value);
             }
         }
-        writer.commit(Durability::Sync).unwrap();
+        let durability = if round < 6 { Durability::Sync } else { Durability::Eventual };
+        writer.commit(durability).unwrap();
         if round % 2 == 0 {
             held.push(store.begin_read(0).unwrap());
         }
@@ -282,23 +282,56 @@ fn damaged_trees_are_refused() {
 
 #[test]
 fn a_cut_tail_of_free_pages_is_no_loss() {
-    let (mut g, mut cut) = (Gen::new(50), 0);
-    for _ in 0..60 {
-        let case = Case { close: true, ..Case::arbitrary(&mut g) };
-        let mut ram = vec![0; RAM];
-        let (trees, len, unused) = build(&mut ram, &case, &[PageUse::Free, PageUse::Pinned]);
-        let page_count = u32_at(&ram, SPACE).max(u32_at(&ram, PAGE + SPACE));
+    let mut ram = vec![0; RAM];
+    let mut trees: Trees = BTreeMap::new();
+    let (len, free) = {
+        let store = create(&mut ram, PAGE, 0);
+        let mut put = |name: &str, keys: std::ops::Range<u16>| {
+            let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+            if keys.is_empty() {
+                assert!(writer.drop_tree(name).unwrap());
+                trees.remove(name);
+            }
+            for key in keys {
+                let tree = writer.open_or_create(name, TreeOptions::default()).unwrap();
+                let (key, value) = (key.to_be_bytes().to_vec(), vec![1; 90]);
+                writer.tree(tree).unwrap().insert(&key, &value).unwrap();
+                trees.entry(name.to_string()).or_default().1.insert(key, value);
+            }
+            writer.commit(Durability::Sync).unwrap();
+        };
+        put("kept", 0..3000);
+        // The pages that these free are what the others need.
+        (0..4).for_each(|_| put("kept", 0..100));
+        put("dropped", 0..100);
+        (0..2).for_each(|_| put("kept", 0..10));
+        put("dropped", 0..0);
+        put("kept", 0..1);
+        let mut unused = Vec::new();
+        let mut note = |page: PageId, pages, used| {
+            if matches!(used, PageUse::Free | PageUse::Pinned) {
+                unused.extend(page.0..page.0 + pages);
+            }
+        };
+        store.inspect().unwrap().visit(&mut note).unwrap();
+        let page_count = store.begin_read(0).unwrap().page_count();
         let free = (0..page_count).rev().take_while(|page| unused.contains(page)).count();
-        let end = (page_count as usize - free) * PAGE;
-        if free == 0 {
-            continue;
-        }
-        cut += 1;
-        ram[end..len].fill(0xA5);
+        (page_count as usize * PAGE, free)
+    };
+    assert!(free > 0, "{free}");
+    for cut in 1..=free {
+        let mut ram = ram.clone();
+        let end = len - cut * PAGE;
+        ram[end..].fill(0xA5);
         let len = repair(&mut ram, end, false).unwrap();
         let (_, store) = reopen(&mut ram, len, &options(PAGE, 0));
         prove(&store);
         compare_all(&store.begin_read(0).unwrap(), &trees);
     }
-    assert!(cut > 3, "{cut}");
+    // One more is a page of a tree, or of the space.
+    let end = len - (free + 1) * PAGE;
+    match repair(&mut ram, end, false) {
+        Ok(_) => {}
+        Err(error) => assert!(matches!(error, Error::Pager(StoreError::Corrupt { .. })), "{error}"),
+    }
 }
