@@ -89,7 +89,7 @@ impl Salvage {
     /// leads to; they become trees `lost+found/1` and so on. What is in these may be out of date:
     /// replaced or removed since, or of a transaction that was never committed.
     ///
-    /// Takes two bits of memory a page, the largest value, the log, and 16 bytes for each page found in
+    /// Takes three bits of memory a page, the largest value, the log, and 16 bytes for each page found in
     /// a search.
     ///
     /// # Errors

@@ -186,11 +186,14 @@ impl Orphans {
             let body = page.get(OWNED_BYTES..).unwrap_or(&[]);
             let Ok(leaf) = LooseLeaf::read(id, body) else { continue };
             for (name, record) in (0..leaf.len()).filter_map(|i| named(&leaf, i)) {
-                if !sink.has(&name)? {
-                    let mut tree = SalvagedTree::new(name, Origin::FoundName, Some(record.entries));
-                    copy_found(file, sink, &mut tree, &record, facts.birth)?;
-                    report.trees.push(tree);
+                if sink.has(&name)? {
+                    // Only as much as the log had of it, or another page's.
+                    self.hints.entry(record.root).or_insert(name);
+                    continue;
                 }
+                let mut tree = SalvagedTree::new(name, Origin::FoundName, Some(record.entries));
+                copy_found(file, sink, &mut tree, &record, facts.birth)?;
+                report.trees.push(tree);
             }
         }
         Ok(())

@@ -85,16 +85,16 @@ impl Survey<'_> {
                 let entry = head.entry(at);
                 at += 1;
                 let told = match entry.as_link() {
-                    // The page is read again after it.
-                    Some(linked) if links => self.chain(linked, false) && self.load(chain.head),
+                    // The page is read again after it: it was whole a moment ago.
+                    Some(linked) if links => {
+                        self.chain(linked, false) && (self.read)(chain.head, self.page)
+                    }
                     Some(_) => false,
                     None => self.tell(entry.page, entry.pages),
                 };
                 if !told {
                     return false;
                 }
-                // Reading it again is no new page.
-                self.budget = self.budget.saturating_add(u32::from(entry.as_link().is_some()));
             }
         }
         true
@@ -115,11 +115,12 @@ impl Survey<'_> {
         };
         if level == 1 {
             let body = self.page.get(crate::page::OWNED_BYTES..).unwrap_or(&[]);
+            let (space, with) = (self.space, &mut self.with);
             return bits::runs(leaf_bits(body)).all(|(bit, pages)| {
-                let first = first.saturating_add(bit);
-                let inside = self.space.check_range(PageId(first), pages).is_ok();
+                let first = PageId(first.saturating_add(bit));
+                let inside = space.check_range(first, pages).is_ok();
                 if inside {
-                    (self.with)(PageId(first), pages);
+                    with(first, pages);
                 }
                 inside
             });
