@@ -91,17 +91,14 @@ fn a_damaged_list_of_free_pages_is_repaired() {
 #[test]
 fn a_damaged_tree_is_left_to_salvage() {
     let store = store();
-    // The first leaf that `check` minds.
-    let leaves = pages_of(&store, 2);
-    let page = leaves.into_iter().find(|page| {
-        damage(&store, *page);
-        let minded = found_pages(&store) == [*page as u64];
-        if !minded {
-            damage(&store, *page);
-        }
-        minded
-    });
-    let page = page.expect("leaves");
+    // The last place of the value is on its page; the log may hold it too.
+    store.run(&["put", "--tree", "numbers", "020000", "somewhere in the middle"]).quiet();
+    let bytes = std::fs::read(store.path()).unwrap();
+    let value = b"somewhere in the middle";
+    let at = bytes.windows(value.len()).rposition(|bytes| bytes == value).unwrap();
+    let page = at / PAGE;
+    damage(&store, page);
+    assert_eq!(found_pages(&store), [page as u64]);
     let before = std::fs::read(store.path()).unwrap();
     let ran = store.run(&["check", "--repair"]);
     let out = String::from_utf8(ran.out).unwrap();
@@ -152,4 +149,35 @@ fn salvage_of_what_is_whole_and_of_what_is_no_store() {
     let none = store.file("none.leaf");
     let err = store.run(&["salvage", none.to_str().unwrap()]).failed(2);
     assert!(err.contains("not a mapleaf file") && !none.exists(), "{err}");
+}
+
+#[test]
+fn a_store_in_use_is_neither_repaired_nor_salvaged() {
+    let store = Store::new();
+    store.run(&["put", "a", "1"]).quiet();
+    let db = mapleaf::Database::open_buffered(store.path()).unwrap();
+    assert!(store.run(&["check", "--repair"]).failed(3).contains("it is open already"));
+    let dest = store.file("new.leaf");
+    let err = store.run(&["salvage", dest.to_str().unwrap()]).failed(2);
+    assert!(err.contains("it is open already") && !dest.exists(), "{err}");
+    drop(db);
+    assert_eq!(store.run(&["salvage", dest.to_str().unwrap()]).code, 0);
+}
+
+#[test]
+fn a_file_cut_within_a_page_is_an_error_or_a_loss() {
+    let store = store();
+    let whole = std::fs::read(store.path()).unwrap();
+    for cut in [1, 5000, whole.len() / 3 + 77, whole.len() - 9000, whole.len() - 4000] {
+        std::fs::write(store.path(), &whole[..whole.len() - cut]).unwrap();
+        let ran = store.run(&["check", "--repair"]);
+        assert!([0, 1, 3].contains(&ran.code), "{ran:?}");
+        if ran.code == 0 {
+            assert_eq!(store.run(&["check", "--json"]).json()["sound"], true, "{cut}");
+        }
+        let dest = store.file(&format!("{cut}.leaf"));
+        let ran = store.run(&["salvage", dest.to_str().unwrap()]);
+        assert!([0, 1, 2].contains(&ran.code), "{ran:?}");
+        assert!(ran.code == 2 || command(&dest, &["check"]).output().unwrap().status.success());
+    }
 }
