@@ -161,6 +161,27 @@ pub fn apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
     })
 }
 
+/// Applies a redo record to what is left of the state before it: what it takes away may be gone
+/// already, and a tree that it names is made where it is missing. False where it came to nothing.
+///
+/// A record is a result, not a call, so that applying all of a log's to a part of the state gives the
+/// same part of the state behind it.
+///
+/// # Errors
+/// The transaction's own, but for those that say that a record does not apply.
+pub fn apply_to_remains(writer: &mut Writer<'_>, record: &[u8]) -> Result<bool> {
+    if let [op::BIND, _, name @ ..] = record
+        && let Ok(name) = text(name)
+    {
+        writer.open_or_create(name, TreeOptions::default())?;
+    }
+    match try_apply(writer, record) {
+        Ok(()) => Ok(true),
+        Err(Error::NoSuchTree | Error::TreeExists | NOT_APPLICABLE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn try_apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
     let (&operation, rest) = record.split_first().ok_or(NOT_APPLICABLE)?;
     match operation {

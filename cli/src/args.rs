@@ -20,8 +20,8 @@ values are read the same way. `--raw` prints and reads bytes as they are.
 
 Exit codes:
   0  done
-  1  not found (get, del, a tree), or damage found (check)
-  2  wrong usage
+  1  not found (get, del, a tree), damage found (check), or something lost (salvage)
+  2  wrong usage, or nothing to be salvaged
   3  any other error: input that cannot be read, a full disk, a file in use";
 
 /// Keys and values in one file, in order.
@@ -58,7 +58,11 @@ pub(crate) enum Command {
     /// Print figures: pages by kind, fill, depth, free pages, log, file size
     Stat(Stat),
     /// Read every page and prove the store sound
-    Check(Plain),
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// Copy what can be read of a damaged store into a new one
+    #[command(after_help = SALVAGE_EXAMPLES)]
+    Salvage(Salvage),
     /// Print the store in the text format of LMDB's mdb_dump
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
@@ -237,12 +241,60 @@ pub(crate) struct Plain {
     pub(crate) json: bool,
 }
 
+const CHECK_EXAMPLES: &str = "\
+--repair is for a store whose trees are whole, but not its free pages: what no tree reaches becomes free,
+and no page that was there before is written to but the two metas. A store with damage in a tree is left
+as it is; `salvage` copies what can be read of it.
+
+Exit codes:
+  0  sound; with --repair: sound, or repaired
+  1  damage found; with --repair: damage that it does not repair
+  3  any other error
+
+Examples:
+  mapleaf app.leaf check
+  mapleaf app.leaf check --repair --json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Check {
+    /// Make the free pages anew from what the trees reach, if these are whole
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Arguments, Debug)]
 pub(crate) struct Stat {
     /// Leave out what only reading every page tells: the fill of the leaves, damage
     #[arg(long)]
     pub(crate) quick: bool,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SALVAGE_EXAMPLES: &str = "\
+The store is read only. Trees are copied under their names, around what is damaged, with what the log
+holds. Where names or inner pages are damaged, or both metas, the whole file is searched for pages that
+nothing leads to: they become trees lost+found/1 and so on, whose entries may be out of date.
+
+Exit codes:
+  0  all of it was copied
+  1  something was lost: the output says what
+  2  failed: nothing in the file shows that it is a store, or the new one could not be written
+
+Examples:
+  mapleaf broken.leaf salvage new.leaf
+  mapleaf broken.leaf salvage new.leaf --json > lost.json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Salvage {
+    /// The new store; there must be no such file
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+    /// Print what was copied and lost as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,6 +1,6 @@
 //! Proving a store sound: `check`.
 
-use crate::args::Plain;
+use crate::args::Check;
 use crate::failure::{Failure, Outcome};
 use crate::figures::{counted, rate};
 use crate::output::Output;
@@ -18,7 +18,10 @@ pub(crate) fn check(db: &Database) -> Outcome<CheckReport> {
 }
 
 /// Checks, and prints what was found.
-pub(crate) fn run(path: &Path, args: &Plain) -> Outcome {
+pub(crate) fn run(path: &Path, args: &Check) -> Outcome {
+    if args.repair {
+        return crate::repair::run(path, args);
+    }
     let db = store::to_read(path).map_err(|error| match error.store_error() {
         // So damaged that it does not open.
         Some(StoreError::Corrupt { .. } | StoreError::NoMeta) => Failure::No(error.to_string()),
@@ -52,13 +55,13 @@ pub(crate) fn run(path: &Path, args: &Plain) -> Outcome {
     if report.is_sound() { Ok(()) } else { Err(Failure::No(String::new())) }
 }
 
-fn described(found: &Found) -> String {
+pub(crate) fn described(found: &Found) -> String {
     let tree = found.tree.as_ref().map_or(String::new(), |name| format!("tree {name:?}: "));
     let page = if found.page == PageId::NONE { "store".into() } else { found.page.to_string() };
     format!("{tree}{page}: {}", found.damage)
 }
 
-fn as_json(report: &CheckReport) -> Value {
+pub(crate) fn as_json(report: &CheckReport) -> Value {
     let found = |found: &Found| {
         let page = Some(found.page.0).filter(|page| *page != 0);
         json!({ "tree": found.tree, "page": page, "damage": found.damage.to_string() })

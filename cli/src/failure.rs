@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     No(String),
     /// The arguments mean nothing.
     Usage(String),
+    /// A salvage came to nothing.
+    Unsalvaged(String),
     /// Everything else.
     Other(String),
     /// Whoever read the output has gone.
@@ -26,7 +28,7 @@ impl Failure {
         match self {
             Failure::ClosedPipe => 0,
             Failure::No(_) => 1,
-            Failure::Usage(_) => 2,
+            Failure::Usage(_) | Failure::Unsalvaged(_) => 2,
             Failure::Other(_) => 3,
         }
     }
@@ -34,7 +36,10 @@ impl Failure {
     /// What to tell the user, if anything.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Failure::No(message) | Failure::Usage(message) | Failure::Other(message) => {
+            Failure::No(message)
+            | Failure::Usage(message)
+            | Failure::Unsalvaged(message)
+            | Failure::Other(message) => {
                 Some(message.as_str()).filter(|message| !message.is_empty())
             }
             Failure::ClosedPipe => None,

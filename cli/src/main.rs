@@ -1,6 +1,7 @@
 //! The `mapleaf` command: loads, reads, changes, checks and dumps mapleaf stores.
 //!
-//! Exit codes: 0 done, 1 not found or damage found, 2 wrong usage, 3 anything else.
+//! Exit codes: 0 done, 1 not found, damage found or something lost, 2 wrong usage or nothing to be
+//! salvaged, 3 anything else.
 #![deny(unsafe_code)]
 
 mod args;
@@ -16,6 +17,8 @@ mod loader;
 mod output;
 mod progress;
 mod range;
+mod repair;
+mod salvage;
 mod scan;
 mod stat;
 mod store;
@@ -50,6 +53,7 @@ fn run(args: &Args) -> Outcome {
         Command::Trees(trees) => stat::trees(file, trees),
         Command::Stat(stat) => stat::run(file, stat),
         Command::Check(check) => check::run(file, check),
+        Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
     }
 }

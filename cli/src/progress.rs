@@ -8,12 +8,15 @@ use std::time::Duration;
 /// A bar, or a spinner where the end is not known; nothing where the standard error is no terminal.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    /// Done since the bar was told.
+    /// Done since the bar was told; of pages: done when it was told.
     untold: u64,
 }
 
 /// The bar is told after so much work, since telling takes a lock.
 const TOLD_EVERY: u64 = 64 << 10;
+
+/// Or after so many pages.
+const TOLD_PAGES: u64 = 256;
 
 impl Progress {
     /// Progress of reading `total` bytes (`None`: nobody knows how many).
@@ -35,6 +38,23 @@ impl Progress {
     pub(crate) fn of_entries(total: u64) -> Progress {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         Progress::new(bar, "{bar:30} {human_pos} of {human_len} entries, {eta} left")
+    }
+
+    /// Progress of pages, of a number that is told as it goes.
+    pub(crate) fn of_pages() -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        Progress::new(bar, "{bar:30} {human_pos} of {human_len} pages, {eta} left")
+    }
+
+    /// So much is done, of so much.
+    pub(crate) fn set(&mut self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar
+            && (done.abs_diff(self.untold) >= TOLD_PAGES || done == 0)
+        {
+            self.untold = done;
+            bar.set_length(total);
+            bar.set_position(done);
+        }
     }
 
     /// Something that takes a while.

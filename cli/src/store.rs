@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // Opens the file through a mapping: see `mapped`.
 
 use crate::failure::{Failure, Outcome};
-use mapleaf::{Builder, Create, Database, ReadTree, ReadTxn, StoreError, TreeError};
+use mapleaf::{Builder, Create, Database, ReadTree, ReadTxn, RepairReport, StoreError, TreeError};
 use std::path::Path;
 
 /// Opens the store to read it. One that a writer left without closing is recovered first.
@@ -33,6 +33,25 @@ fn mapped(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
 #[cfg(not(target_os = "linux"))]
 fn mapped(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
     builder.open_buffered(path)
+}
+
+/// Makes the store, which must not be there.
+pub(crate) fn new(path: &Path, page_size: u32) -> Result<Database, mapleaf::Error> {
+    mapped(&Builder::new().create(Create::New).page_size(page_size), path)
+}
+
+/// Repairs the store.
+#[cfg(target_os = "linux")]
+pub(crate) fn repair(path: &Path) -> Result<RepairReport, mapleaf::Error> {
+    // SAFETY: that no other program changes the file meanwhile is the user's to know; other mapleaf
+    // processes are kept out by its lock.
+    unsafe { Database::repair(path) }
+}
+
+/// Repairs the store.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn repair(path: &Path) -> Result<RepairReport, mapleaf::Error> {
+    Database::repair_buffered(path)
 }
 
 /// The tree `name` of a snapshot.

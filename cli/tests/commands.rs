@@ -193,7 +193,9 @@ fn help_and_usage() {
     for word in ["load", "Examples:", "Exit codes:", "find / -xdev | mapleaf"] {
         assert!(help.contains(word), "{word}");
     }
-    for sub in ["load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump"] {
+    for sub in
+        ["load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "salvage"]
+    {
         let help = feed(Command::new(program).args(["x.leaf", sub, "--help"]), b"").quiet();
         assert!(help.contains("Usage:"), "{sub}");
     }

@@ -47,7 +47,7 @@ pub enum Create {
 pub struct Builder {
     options: Options,
     create: Create,
-    readers: usize,
+    pub(crate) readers: usize,
     background: bool,
     capacity_bytes: Option<u64>,
     #[cfg(target_os = "linux")]
@@ -199,30 +199,12 @@ impl Builder {
     #[cfg(target_os = "linux")]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
         use crate::words::Words;
-        use std::ffi::CString;
-        use std::os::unix::ffi::OsStrExt;
         let path = path.as_ref();
         let name = Name::of(path);
         let options = self.fresh_options();
-        let as_c = CString::new(path.as_os_str().as_bytes())
-            .map_err(|error| name.io("cannot open", error.into()))?;
         let create = self.may_create() && (self.create != Create::New || new_file(path, &name)?);
-        let mapping = mapleaf_sys_linux::OpenOptions {
-            create,
-            read_only: options.read_only,
-            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32)
-                as usize,
-            reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
-            ..self.mapping
-        };
-        #[cfg(feature = "sigbus-guard")]
-        if mapping.sigbus_guard {
-            crate::bus_errors::install()
-                .map_err(|error| name.io("cannot catch bus errors", error))?;
-        }
-        // SAFETY: the caller's promise: nobody else changes the file.
-        let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
-        let mapping: Box<dyn Mapping> = Box::new(mapped.map_err(|error| open_error(&name, error))?);
+        // SAFETY: the caller's promise.
+        let mapping = unsafe { self.mapped(&name, path, &options, create)? };
         let store = if create && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
         } else {
@@ -242,22 +224,7 @@ impl Builder {
         let path = path.as_ref();
         let name = Name::of(path);
         let options = self.fresh_options();
-        let mut how = OpenOptions::new();
-        how.read(true).write(!options.read_only);
-        if self.may_create() {
-            how.create(true).create_new(self.create == Create::New);
-        }
-        let opened = lock::open(&mut how, path, options.read_only);
-        let file = opened.map_err(|error| name.io("cannot open", error))?;
-        let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
-        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
-        let read = BufferedFile::open(file, capacity, options.read_only);
-        let mapping: Box<dyn Mapping> = Box::new(read.map_err(|error| match error {
-            buffered::OpenError::Io(error) => name.io("cannot read", error),
-            buffered::OpenError::Memory => {
-                name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())
-            }
-        })?);
+        let mapping = self.buffered(&name, path, &options, self.may_create())?;
         let store = if self.may_create() && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
         } else {
@@ -282,12 +249,71 @@ impl Builder {
         Ok(Database::new(store, name, self.background))
     }
 
+    /// The file, mapped.
+    ///
+    /// # Safety
+    /// Nothing but mapleaf changes the file while it is mapped.
+    #[cfg(target_os = "linux")]
+    pub(crate) unsafe fn mapped(
+        &self,
+        name: &Name,
+        path: &Path,
+        options: &Options,
+        create: bool,
+    ) -> Result<Box<dyn Mapping>> {
+        use std::os::unix::ffi::OsStrExt;
+        let as_c = std::ffi::CString::new(path.as_os_str().as_bytes())
+            .map_err(|error| name.io("cannot open", error.into()))?;
+        let mapping = mapleaf_sys_linux::OpenOptions {
+            create,
+            read_only: options.read_only,
+            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32)
+                as usize,
+            reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
+            ..self.mapping
+        };
+        #[cfg(feature = "sigbus-guard")]
+        if mapping.sigbus_guard {
+            crate::bus_errors::install()
+                .map_err(|error| name.io("cannot catch bus errors", error))?;
+        }
+        // SAFETY: the caller's promise: nobody else changes the file.
+        let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
+        Ok(Box::new(mapped.map_err(|error| open_error(name, error))?))
+    }
+
+    /// The file, read into memory.
+    pub(crate) fn buffered(
+        &self,
+        name: &Name,
+        path: &Path,
+        options: &Options,
+        create: bool,
+    ) -> Result<Box<dyn Mapping>> {
+        let mut how = OpenOptions::new();
+        how.read(true).write(!options.read_only);
+        if create {
+            how.create(true).create_new(self.create == Create::New);
+        }
+        let opened = lock::open(&mut how, path, options.read_only);
+        let file = opened.map_err(|error| name.io("cannot open", error))?;
+        let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
+        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
+        let read = BufferedFile::open(file, capacity, options.read_only);
+        Ok(Box::new(read.map_err(|error| match error {
+            buffered::OpenError::Io(error) => name.io("cannot read", error),
+            buffered::OpenError::Memory => {
+                name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())
+            }
+        })?))
+    }
+
     fn may_create(&self) -> bool {
         self.create != Create::Never && !self.options.read_only
     }
 
     /// The options with random numbers of their own.
-    fn fresh_options(&self) -> Options {
+    pub(crate) fn fresh_options(&self) -> Options {
         let mut options = self.options;
         (options.uuid, options.entropy) = entropy::new();
         options

@@ -100,28 +100,45 @@ impl Database {
         let inner = self.inner();
         let turn = inner.turns.wait();
         let inspection = inner.when_free(&turn, || inner.store.inspect())?;
-        let snapshot = inspection.snapshot();
-        let pages = snapshot.page_count();
-        let mut work = vec![0; pages as usize / 8 + 1];
-        let report = CheckReport {
-            page_count: u64::from(pages),
-            page_size: inner.store.page_size() as u64,
-            ..CheckReport::default()
-        };
-        let mut gatherer = Gatherer { inspection: &inspection, report, first_window: true };
-        let checked = mapleaf_btree::check(snapshot, pages, &mut work, &mut gatherer);
-        let checked = checked.map_err(|error| inner.name.error(error))?;
-        Ok(CheckReport {
-            trees: checked.trees,
-            entries: checked.entries,
-            inner_pages: checked.inner_pages,
-            leaf_pages: checked.leaf_pages,
-            run_pages: checked.run_pages,
-            leaf_bytes_used: checked.leaf_bytes_used,
-            height_max: checked.height_max,
-            ..gatherer.report
-        })
+        let checked = inspected(&inspection, inner.store.page_size(), None);
+        Ok(checked.map_err(|error| inner.name.error(error))?.report)
     }
+}
+
+/// A check's report, and whose damages they are.
+pub(crate) struct Checked {
+    pub(crate) report: CheckReport,
+    /// Damages that are not the space's: to trees, or to what belongs to a tree and the log at once.
+    pub(crate) tree_damages: u64,
+}
+
+/// Checks the state that is held still. `space`: its record of the space is this damaged.
+pub(crate) fn inspected(
+    inspection: &Inspection<'_>,
+    page_size: usize,
+    space: Option<StoreError>,
+) -> mapleaf_btree::Result<Checked> {
+    let snapshot = inspection.snapshot();
+    let pages = snapshot.page_count();
+    let mut work = vec![0; pages as usize / 8 + 1];
+    let report = CheckReport {
+        page_count: u64::from(pages),
+        page_size: page_size as u64,
+        ..CheckReport::default()
+    };
+    let mut gatherer = Gatherer { inspection, report, first_window: true, space, tree_damages: 0 };
+    let checked = mapleaf_btree::check(snapshot, pages, &mut work, &mut gatherer)?;
+    let report = CheckReport {
+        trees: checked.trees,
+        entries: checked.entries,
+        inner_pages: checked.inner_pages,
+        leaf_pages: checked.leaf_pages,
+        run_pages: checked.run_pages,
+        leaf_bytes_used: checked.leaf_bytes_used,
+        height_max: checked.height_max,
+        ..gatherer.report
+    };
+    Ok(Checked { report, tree_damages: gatherer.tree_damages })
 }
 
 /// Gathers what a check finds, and accounts for what is in use besides trees.
@@ -129,6 +146,8 @@ struct Gatherer<'i, 's> {
     inspection: &'i Inspection<'s>,
     report: CheckReport,
     first_window: bool,
+    space: Option<StoreError>,
+    tree_damages: u64,
 }
 
 impl Gatherer<'_, '_> {
@@ -157,6 +176,7 @@ impl CheckVisitor for Gatherer<'_, '_> {
     fn damage(&mut self, finding: &Finding<'_>) {
         let tree = finding.tree.map(|name| String::from_utf8_lossy(&name.to_vec()).into_owned());
         self.note(tree, finding.page, finding.damage);
+        self.tree_damages += 1;
     }
 
     fn window(&mut self, reach: &mut ReachSet<'_>) -> mapleaf_btree::Result<()> {
@@ -171,11 +191,13 @@ impl CheckVisitor for Gatherer<'_, '_> {
             for page in (from..to).map(PageId) {
                 if !reach.mark(page) {
                     self.note(None, page, Damage::Shared);
+                    let fixed = matches!(used, PageUse::Meta | PageUse::Log);
+                    self.tree_damages += u64::from(fixed);
                 }
             }
         });
         self.first_window = false;
-        match visited {
+        match visited.and(self.space.map_or(Ok(()), Err)) {
             Ok(()) => {
                 for page in reach.unmarked() {
                     self.note(None, page, Damage::Lost);

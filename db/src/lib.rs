@@ -74,7 +74,9 @@ mod memory;
 mod misuse;
 mod positioned;
 mod read;
+mod repair;
 mod reserve;
+mod salvage;
 mod store;
 mod turns;
 mod words;
@@ -85,6 +87,8 @@ pub use check::{CheckReport, Found, PageUses};
 pub use database::{Database, Stats};
 pub use error::{Error, Result};
 pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn};
+pub use repair::{RepairOutcome, RepairReport};
+pub use salvage::{Loss, Origin, Salvage, SalvageReport, SalvagedTree, Trouble, What};
 pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{

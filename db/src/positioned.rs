@@ -1,4 +1,4 @@
-//! Writes at a place in a file.
+//! Reads and writes at a place in a file.
 
 use std::fs::File;
 use std::io;
@@ -19,4 +19,18 @@ pub(crate) fn write_all_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Re
     let _position = POSITION.lock().unwrap_or_else(PoisonError::into_inner);
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(bytes)
+}
+
+/// Fills `bytes` from `offset` on.
+#[cfg(unix)]
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+/// Fills `bytes` from `offset` on. One thread at a time.
+#[cfg(not(unix))]
+pub(crate) fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
 }

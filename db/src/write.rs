@@ -77,6 +77,11 @@ impl<'db> WriteTxn<'db> {
         Ok(WriteTxn { writer, turn, inner })
     }
 
+    /// The transaction of the layer below.
+    pub(crate) fn writer_mut(&mut self) -> &mut Writer<'db> {
+        &mut self.writer
+    }
+
     /// Makes the tree `name` and opens it.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub(crate) struct LogPlace {
 }
 
 /// A committed state: all of it but the pages themselves.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) txn: TxnId,
     pub(crate) root: Root,
@@ -144,7 +144,7 @@ fn has_magic(bytes: &[u8]) -> bool {
 }
 
 /// The page shift that a whole meta of slot `slot` names, if its checksum is right.
-fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
+pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
     if !has_magic(bytes) || bytes.get(51) != Some(&slot) {
         return None;
     }
@@ -205,11 +205,12 @@ fn unreadable(record: &[u8]) -> Error {
     }
 }
 
-/// Reads a meta whose checksum [`find`] has seen to match.
+/// Reads a meta whose checksum [`find`] has seen to match, and what its space record comes to: the
+/// state's own space has the page count and nothing else.
 ///
 /// # Errors
-/// `Unsupported` by version, features, layout; `Corrupt` where the space record contradicts itself.
-pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State)> {
+/// `Unsupported` by version, features, layout. Of the space: `Corrupt` where it contradicts itself.
+pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<Space>)> {
     let unsupported = |why| Err(Error::Unsupported(why));
     if u32_at(record, 20) == BYTE_ORDER.swap_bytes() {
         return unsupported(Unsupported::Endianness);
@@ -251,6 +252,8 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State)> {
         last_checksum: u64_at(record, 112),
         made_by: TxnId(u64_at(record, 120)),
     };
-    let space = Space::decode(1 << page_shift, record.get(AT_SPACE..).unwrap_or(&[]))?;
-    Ok((identity, State { txn: TxnId(u64_at(record, 80)), root, log, space }))
+    let decoded = Space::decode(1 << page_shift, record.get(AT_SPACE..).unwrap_or(&[]));
+    // Its first field; 2 where not even that can be right.
+    let space = Space::new(u32_at(record, AT_SPACE).max(2));
+    Ok((identity, State { txn: TxnId(u64_at(record, 80)), root, log, space }, decoded))
 }

@@ -181,7 +181,9 @@ fn open<M: Mapping, W: AsRef<[AtomicU32]>>(
 ) -> Result<Store<M, W>> {
     let chosen = choose(&mapping, options);
     mapping.health()?;
-    let (slot, identity, state) = chosen?;
+    let Chosen { slot, identity, state, space, .. } = chosen?;
+    let state = State { space: space?, ..state };
+    fits(&state, mapping.len() >> identity.page_shift, 1 << identity.page_shift)?;
     let core = Core::new(options, identity, state, slot);
     let store = Store::assemble(mapping, words, core)?;
     let pending = if identity.clean { Ok(None) } else { store.parts().pending_log(&state) };
@@ -197,7 +199,19 @@ fn open<M: Mapping, W: AsRef<[AtomicU32]>>(
 }
 
 /// The newest valid meta.
-fn choose(mapping: &dyn Mapping, options: &Options) -> Result<(u8, Identity, State)> {
+pub(crate) struct Chosen {
+    pub(crate) slot: u8,
+    pub(crate) identity: Identity,
+    /// The state; its space has the page count only.
+    pub(crate) state: State,
+    /// The state's space, or why it cannot be the record of one.
+    pub(crate) space: Result<Space>,
+    /// Which slots hold a whole meta.
+    pub(crate) whole: [bool; 2],
+}
+
+/// Chooses the newest valid meta.
+pub(crate) fn choose(mapping: &dyn Mapping, options: &Options) -> Result<Chosen> {
     let len = mapping.len();
     let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
     let bytes = |offset: u64, wanted: usize| {
@@ -214,30 +228,30 @@ fn choose(mapping: &dyn Mapping, options: &Options) -> Result<(u8, Identity, Sta
     }
     let record =
         |slot: u8| bytes(u64::from(slot) << found.page_shift, meta::record_len(page_size as usize));
-    let mut chosen: Option<(u8, Identity, State)> = None;
+    let mut chosen: Option<Chosen> = None;
     for slot in [0, 1] {
         if !found.whole[usize::from(slot)] {
             continue;
         }
-        let (identity, state) = meta::decode(record(slot))?;
-        let newer = chosen.as_ref().is_none_or(|(_, other, before)| {
-            state.txn > before.txn || (state.txn == before.txn && identity.clean && !other.clean)
+        let (identity, state, space) = meta::decode(record(slot))?;
+        let newer = chosen.as_ref().is_none_or(|other| {
+            let same = state.txn == other.state.txn;
+            state.txn > other.state.txn || (same && identity.clean && !other.identity.clean)
         });
         if newer {
-            chosen = Some((slot, identity, state));
+            chosen = Some(Chosen { slot, identity, state, space, whole: found.whole });
         }
     }
     let chosen = chosen.ok_or(Error::NoMeta)?;
-    if !options.read_only && chosen.1.read_only_features != 0 {
-        let unknown = chosen.1.read_only_features;
+    if !options.read_only && chosen.identity.read_only_features != 0 {
+        let unknown = chosen.identity.read_only_features;
         return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
     }
-    fits(&chosen.2, len >> found.page_shift, page_size)?;
     Ok(chosen)
 }
 
 /// Whether the state lies within the mapping's pages, and the log's tail within the log.
-fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
+pub(crate) fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
     let pages = state.space.page_count;
     let log_end = state.log.start.0.checked_add(state.log.pages);
     let log_inside =
@@ -267,7 +281,7 @@ impl<'s> Parts<'s> {
     ///
     /// # Errors
     /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
-    fn pending_log(&self, state: &State) -> Result<Option<(TxnId, u32)>> {
+    pub(crate) fn pending_log(&self, state: &State) -> Result<Option<(TxnId, u32)>> {
         let Some(mut chain) = self.chain(state)? else { return Ok(None) };
         let mut blocks = 0u32;
         while chain.next().is_some() {
@@ -278,7 +292,7 @@ impl<'s> Parts<'s> {
     }
 
     /// Replays the log into one transaction and commits it with a checkpoint.
-    fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
+    pub(crate) fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
         self.confirm(&self.take_turn())?;
         let state = {
             let mut latest = self.core.latest.lock();

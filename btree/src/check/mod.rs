@@ -1,9 +1,11 @@
 //! Proving a state sound.
 
 mod reach;
+mod rebuild;
 mod walk;
 
 pub use reach::ReachSet;
+pub use rebuild::rebuild;
 
 use crate::error::{Error, Result};
 use crate::key::Key;

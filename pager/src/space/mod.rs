@@ -51,9 +51,11 @@ mod freed;
 mod host;
 mod inline;
 mod own;
+mod rebuild;
 mod reclaim;
 mod record;
 mod runs;
+mod survey;
 mod trim;
 mod visit;
 

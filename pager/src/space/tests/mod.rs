@@ -269,7 +269,27 @@ impl Store {
         assert_eq!(visited, Ok(()));
         let lost: Vec<_> = uses.iter().enumerate().filter(|(_, used)| used.is_none()).collect();
         assert!(lost.is_empty(), "{}", format!("lost pages: {lost:?}"));
+        self.survey(space, &uses);
         bodies
+    }
+
+    /// A survey of the space, page by page, names the same pages.
+    fn survey(&self, space: &Space, uses: &[Option<&str>]) {
+        let mut unused = vec![false; uses.len()];
+        let mut page = vec![0; self.mock.page_size];
+        let mut read = |id: PageId, page: &mut [u8]| {
+            let body = self.mock.bodies.get(&id.0);
+            body.is_some_and(|body| {
+                page[crate::page::OWNED_BYTES..].copy_from_slice(body);
+                true
+            })
+        };
+        let mut with = |first: PageId, pages: u32| {
+            unused[first.0 as usize..(first.0 + pages) as usize].fill(true);
+        };
+        assert!(space.survey(&mut page, &mut read, &mut with), "a survey of part of the space");
+        let wanted = uses.iter().map(|used| matches!(used, Some("free" | "pinned")));
+        assert!(unused.into_iter().eq(wanted), "another survey");
     }
 
     fn checkpoint(&mut self) {
