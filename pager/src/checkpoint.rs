@@ -256,8 +256,9 @@ impl<'s> Parts<'s> {
         Ok(())
     }
 
-    /// The last checkpoint, with the clean mark; gives back unused length.
-    pub(crate) fn close(&self) -> Result<()> {
+    /// The last checkpoint, with the clean mark; gives back unused length, with `trim` after sorting out what
+    /// is free at the end.
+    pub(crate) fn close(&self, trim: bool) -> Result<()> {
         if self.core.options.read_only {
             return Ok(());
         }
@@ -266,7 +267,7 @@ impl<'s> Parts<'s> {
         if !self.core.latest.lock().epoch_begun {
             return Ok(());
         }
-        let writer = self.trim(writer)?;
+        let writer = if trim { self.trim(writer)? } else { writer };
         self.checkpoint(self.take_turn(), true)?;
         {
             let mut latest = self.core.latest.lock();

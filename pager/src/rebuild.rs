@@ -156,7 +156,8 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
     /// # Errors
     /// As [`Store::close`].
     pub fn close(self) -> Result<()> {
-        self.store.close()
+        // Free pages are left as they are, in case somebody wants to look into them.
+        self.store.parts().close(false)
     }
 }
 

@@ -327,7 +327,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     /// # Errors
     /// [`WriterBusy`](Error::WriterBusy); as [`checkpoint`](Store::checkpoint).
     pub fn close(&self) -> Result<()> {
-        self.parts().close()
+        self.parts().close(true)
     }
 
     /// Whether the store does what it is there for: nothing that was read was lost (in a mapping that
