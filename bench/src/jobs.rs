@@ -19,6 +19,8 @@ pub(crate) struct Sizes {
     pub(crate) single_puts: usize,
     /// Transactions of [`BATCH`] puts.
     pub(crate) batches: usize,
+    /// Rows of batches.
+    pub(crate) rows: usize,
     /// Scans of everything.
     pub(crate) scans: usize,
 }
@@ -26,14 +28,16 @@ pub(crate) struct Sizes {
 impl Sizes {
     /// For figures.
     pub(crate) const FULL: Sizes =
-        Sizes { chunks: 20, gets: 2_000_000, single_puts: 4_000, batches: 60, scans: 7 };
+        Sizes { chunks: 20, gets: 2_000_000, single_puts: 4_000, batches: 60, rows: 5, scans: 7 };
     /// To see that it works.
     pub(crate) const QUICK: Sizes =
-        Sizes { chunks: 5, gets: 200_000, single_puts: 500, batches: 10, scans: 3 };
+        Sizes { chunks: 5, gets: 200_000, single_puts: 500, batches: 10, rows: 1, scans: 3 };
 }
 
 /// Puts of a batch.
 pub(crate) const BATCH: usize = 1000;
+/// Batches that one peer commits in a row.
+const BATCHES_A_ROW: usize = 40;
 /// Transactions of one put between two turns.
 const SINGLES_A_TURN: usize = 50;
 /// Every so many entries one value is compared whole.
@@ -117,6 +121,7 @@ pub(crate) fn run(directory: &Path, entries: u64, sizes: &Sizes) -> Result<Vec<F
     figures.push(scans(&peers, entries, sizes)?);
     figures.push(single_puts(&peers, entries, sizes)?);
     figures.push(batches(&peers, entries, sizes)?);
+    figures.push(batches_in_a_row(&peers, entries, sizes)?);
     figures.push(disk(&peers)?);
     Ok(figures)
 }
@@ -227,6 +232,35 @@ fn batches(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figur
             times.measure(at, 1, || peer.put_durably(&entries))?;
         }
         written(peers, &numbers, 2)?;
+    }
+    Ok(times.figure(peers))
+}
+
+/// Each peer alone, what it does in the background included: a mean, in turns.
+fn batches_in_a_row(
+    peers: &[Box<dyn Peer>],
+    entries: u64,
+    sizes: &Sizes,
+) -> Result<Figure, Failure> {
+    eprintln!("{BATCHES_A_ROW} such transactions in a row, and what they leave to do");
+    let mut times =
+        Times::new("the same in a row, checkpoints included", "us", MICROSECONDS, peers.len());
+    let mut seed = 5;
+    let mut next = || {
+        seed = data::mix(seed);
+        seed % entries
+    };
+    for _ in 0..sizes.rows {
+        let numbers: Vec<u64> = (0..BATCHES_A_ROW * BATCH).map(|_| next()).collect();
+        let entries = data::entries(&numbers, 3);
+        for (at, peer) in peers.iter().enumerate() {
+            peer.settle()?;
+            times.measure(at, BATCHES_A_ROW, || {
+                entries.chunks(BATCH).try_for_each(|batch| peer.put_durably(batch))?;
+                peer.settle()
+            })?;
+        }
+        written(peers, &numbers, 3)?;
     }
     Ok(times.figure(peers))
 }

@@ -70,6 +70,11 @@ impl Peer for MapleafPeer {
         Ok(())
     }
 
+    fn settle(&self) -> Result<(), Failure> {
+        self.database.checkpoint()?;
+        Ok(())
+    }
+
     fn disk_bytes(&self) -> Result<u64, Failure> {
         Ok(std::fs::metadata(&self.path)?.blocks() * 512)
     }

@@ -19,6 +19,11 @@ pub(crate) trait Peer {
     /// Stores these entries in one transaction that survives power loss.
     fn put_durably(&self, entries: &[Entry]) -> Result<(), Failure>;
 
+    /// Finishes what is left to do in the background.
+    fn settle(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Bytes of its files that are in use on the disk.
     fn disk_bytes(&self) -> Result<u64, Failure>;
 }

@@ -4,6 +4,10 @@ use crate::store::Store;
 use mapleaf_pager::Error;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// Between two checkpoints of which the first failed.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 struct Wishes {
@@ -84,5 +88,10 @@ fn run(store: &Store, bell: &Bell) {
             Ok(()) | Err(Error::CheckpointBusy) => None,
             Err(error) => Some(error),
         };
+        if wishes.error.is_some() && !wishes.stop {
+            // A full disk is full for a while: no use in trying after each commit.
+            let rung = bell.rung.wait_timeout(wishes, PAUSE_AFTER_ERROR);
+            wishes = rung.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

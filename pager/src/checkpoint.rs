@@ -19,6 +19,8 @@ pub(crate) const EPOCH_GAP: u64 = 1 << 32;
 /// bounded number of them.
 const TRIMS_MAX: u32 = 64;
 const DRAINED_MAX: usize = 1 << 16;
+/// How often closing asks for the writer's turn again, which a barrier of another thread may hold.
+const WRITER_WAITS: u32 = 10_000;
 
 /// The last durable checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,8 +101,9 @@ impl<'s> Parts<'s> {
         self.core.flushed(unsafe { self.view.mapping().flush(ranges) })
     }
 
-    /// Publishes the pages of earlier commits that are held in the write view.
-    pub(crate) fn publish_held(&self, state: &State) -> Result<()> {
+    /// Publishes the pages of earlier commits that are held in the write view. The turn is what keeps
+    /// [`release_held`](Parts::release_held) from what is being published.
+    pub(crate) fn publish_held(&self, _turn: &MutexGuard<'_, State>, state: &State) -> Result<()> {
         if !self.view.two_views() {
             return Ok(());
         }
@@ -112,15 +115,21 @@ impl<'s> Parts<'s> {
         published
     }
 
-    /// Lets go of held pages that were published by the last checkpoints and that no reader can have a
-    /// reference to. Only readers of states from before the end of that publication can.
+    /// Lets go of held pages that were published by earlier checkpoints and that nobody can have a
+    /// reference to: only readers, and a write transaction on, states from before the end of that
+    /// publication can.
     #[inline(never)] // The pins stay off the stack of others.
-    fn release_held(&self) {
+    pub(crate) fn release_held(&self, _turn: &MutexGuard<'_, State>) {
         if !self.view.two_views() {
             return;
         }
-        let till = self.core.latest.lock().held_till;
         let mut readers = crate::pins::Pins::new();
+        let till = {
+            let latest = self.core.latest.lock();
+            // One that begins after this finds published what was.
+            latest.writing_on.into_iter().for_each(|base| readers.add(base));
+            latest.held_till
+        };
         self.shared.collect(&mut readers);
         let view = self.view;
         let nobody = readers.iter().next().is_none_or(|(oldest, _)| oldest > till);
@@ -133,8 +142,8 @@ impl<'s> Parts<'s> {
             let page = unsafe { view.built(view.offset(id), view.page_size()) };
             page.is_ok_and(|page| !readers.pinned(crate::view::birth_of(page), till.next()))
         };
-        // SAFETY: a reader that could have a reference is pinned between the page's birth and `till`:
-        // later ones have found it published.
+        // SAFETY: whoever could have a reference is pinned between the page's birth and `till`: later
+        // ones have found it published. Nothing is published meanwhile, since the turn is held.
         unsafe { view.mapping().release_held(&mut unseen) };
     }
 
@@ -145,7 +154,10 @@ impl<'s> Parts<'s> {
         let (identity, slot) = {
             let mut latest = self.core.latest.lock();
             if latest.durable.txn == latest.state.txn && !clean {
-                return Ok(latest.state.txn);
+                let txn = latest.state.txn;
+                drop(latest);
+                self.release_held(&turn);
+                return Ok(txn);
             }
             *turn = latest.state;
             latest.in_progress = Some(turn.txn);
@@ -153,13 +165,20 @@ impl<'s> Parts<'s> {
             latest.freed_between = 0;
             (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
         };
-        self.release_held();
-        self.publish_held(&turn)?;
+        self.release_held(&turn);
+        let published = self.publish_held(&turn, &turn);
+        if published.is_err() {
+            // Nothing was lost: what was not published is held still. This state needs no pin any more.
+            let mut latest = self.core.latest.lock();
+            latest.in_progress = None;
+            latest.freed_between = 0;
+        }
+        published?;
         self.flush_pages(&turn)?;
         self.core.flushed(store_meta(self.view, slot, &identity, &turn))?;
         self.core.latest.lock().made_durable(&turn, slot);
         Core::count(&self.core.counters.checkpoints, 1);
-        self.release_held();
+        self.release_held(&turn);
         Ok(turn.txn)
     }
 
@@ -280,30 +299,51 @@ impl<'s> Parts<'s> {
 
     /// Takes free pages off the file's end, in transactions of their own: what a commit does of that is
     /// bounded, and is done before its own pages are free.
-    fn trim(&self, mut writer: MutexGuard<'s, Writer>) -> Result<MutexGuard<'s, Writer>> {
+    fn trim(&self, writer: MutexGuard<'s, Writer>) -> Result<MutexGuard<'s, Writer>> {
+        let mut writer = Some(writer);
         for _ in 0..TRIMS_MAX {
+            let Some(guard) = writer.take().or_else(|| self.writer_soon()) else {
+                return Err(Error::WriterBusy);
+            };
             if !self.core.latest.lock().state.space.trimmable() {
-                break;
+                return Ok(guard);
             }
-            // What the newest state has freed is free once it is the durable one.
-            self.checkpoint(self.take_turn(), false)?;
-            let before = self.core.latest.lock().state.space.page_count;
-            let mut txn = WriteTxn::begin_here(*self, writer)?;
-            let (mut host, space) = txn.split();
-            let drained = space.drain(&mut host, DRAINED_MAX)?;
-            txn.settle()?;
-            let gained = drained || txn.writer.state.space.page_count < before;
-            if gained && txn.writer.run.changed {
-                txn.commit_as_checkpoint()?;
-            } else {
-                drop(txn);
-            }
-            writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
-            if !gained {
-                break;
+            match self.trim_once(guard) {
+                Ok(true) => {}
+                Err(Error::Poisoned) => return Err(Error::Poisoned),
+                // A full disk, or a damaged list of free pages, is no reason not to close.
+                Ok(false) | Err(_) => break,
             }
         }
-        Ok(writer)
+        self.writer_soon().ok_or(Error::WriterBusy)
+    }
+
+    /// One transaction of [`trim`](Parts::trim): whether it gained anything.
+    fn trim_once(&self, writer: MutexGuard<'s, Writer>) -> Result<bool> {
+        // What the newest state has freed is free once it is the durable one.
+        self.checkpoint(self.take_turn(), false)?;
+        let before = self.core.latest.lock().state.space.page_count;
+        let mut txn = WriteTxn::begin_here(*self, writer)?;
+        let (mut host, space) = txn.split();
+        let drained = space.drain(&mut host, DRAINED_MAX)?;
+        txn.settle()?;
+        let gained = drained || txn.writer.state.space.page_count < before;
+        if !gained || !txn.writer.run.changed {
+            return Ok(false);
+        }
+        txn.commit_as_checkpoint()?;
+        Ok(true)
+    }
+
+    /// The writer's turn, if whoever has it is about to end: a [`sync`](Parts::sync).
+    fn writer_soon(&self) -> Option<MutexGuard<'s, Writer>> {
+        for _ in 0..WRITER_WAITS {
+            if let Some(writer) = self.core.writer.try_lock() {
+                return Some(writer);
+            }
+            self.view.mapping().relax();
+        }
+        None
     }
 
     /// Truncates what no state that anybody may read, or recover to, reaches. The caller has the

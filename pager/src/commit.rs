@@ -79,6 +79,7 @@ impl<'s> WriteTxn<'s> {
         space.trim(&mut host)?;
         let lowered = space.page_count < before;
         self.writer.run.lowered = lowered;
+        self.writer.run.changed |= lowered;
         self.writer.state.txn = birth;
         Ok(())
     }
@@ -208,6 +209,7 @@ impl<'s> WriteTxn<'s> {
         let (mut host, _) = self.split();
         host.seal()?;
         self.publish_pages()?;
+        parts.publish_held(&turn, &self.writer.state)?;
         *turn = self.writer.state;
         let (identity, slot) = {
             let latest = parts.core.latest.lock();
@@ -222,6 +224,9 @@ impl<'s> WriteTxn<'s> {
         });
         // Still in the writer's turn.
         parts.shrink(false);
+        // The transaction is over: its own references too.
+        parts.core.latest.lock().writing_on = None;
+        parts.release_held(&turn);
         Ok(txn)
     }
 

@@ -127,7 +127,8 @@ pub unsafe trait Mapping: Send + Sync {
     /// write view, where they are [`held`](Mapping::held) until
     /// [`publish_held`](Mapping::publish_held) or the next claim: readers are to look there. A page
     /// that is rewritten before the next checkpoint is then never written out at all. What is held
-    /// dies with the process. No system call, unless the mapping would rather publish.
+    /// dies with the process. Bytes of a commit that fails afterwards stay held, though nobody reads
+    /// them, until they are claimed anew. No system call, unless the mapping would rather publish.
     ///
     /// # Errors
     /// As [`publish`](Mapping::publish).

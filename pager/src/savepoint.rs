@@ -31,6 +31,7 @@ struct Saved {
     freed_runs: OwnList,
     pinned_from: Option<TxnId>,
     freed_durable: u32,
+    freed_between: u32,
     changed: bool,
     tail: Tail,
 }
@@ -48,6 +49,7 @@ impl Saved {
             freed_runs: run.freed_runs,
             pinned_from: run.pinned_from,
             freed_durable: run.freed_durable,
+            freed_between: run.freed_between,
             changed: run.changed,
             tail: run.tail,
         }
@@ -66,6 +68,7 @@ impl Saved {
             self.freed_runs.tail.0,
             self.freed_durable,
             u32::from(self.changed) | u32::from(self.tail.overflow) << 1,
+            self.freed_between,
         ];
         for (i, value) in small.into_iter().enumerate() {
             put_u32(page, AT_STATE + 4 * i, value);
@@ -81,7 +84,7 @@ impl Saved {
 
     fn decode(page: &[u8]) -> Saved {
         let small = |i: usize| u32_at(page, AT_STATE + 4 * i);
-        let large = |i: usize| u64_at(page, AT_STATE + 40 + 8 * i);
+        let large = |i: usize| u64_at(page, AT_STATE + 44 + 8 * i);
         let pinned_from = large(2);
         Saved {
             previous: PageId(small(0)),
@@ -91,6 +94,7 @@ impl Saved {
             freed: OwnList { head: PageId(small(4)), tail: PageId(small(5)) },
             freed_runs: OwnList { head: PageId(small(6)), tail: PageId(small(7)) },
             freed_durable: small(8),
+            freed_between: small(10),
             changed: small(9) & 1 != 0,
             birth: TxnId(large(0)),
             dirty_pages: large(1),
@@ -197,6 +201,7 @@ impl WriteTxn<'_> {
         run.freed_runs = saved.freed_runs;
         run.pinned_from = saved.pinned_from;
         run.freed_durable = saved.freed_durable;
+        run.freed_between = saved.freed_between;
         run.changed = saved.changed;
         run.tail = saved.tail;
         run.failed = false;

@@ -91,6 +91,8 @@ pub(crate) struct Latest {
     pub(crate) confirmed: bool,
     /// Readers of later states find published what was held up to the last publication.
     pub(crate) held_till: TxnId,
+    /// The state that the running write transaction builds on: it refers to pages of it as a reader does.
+    pub(crate) writing_on: Option<TxnId>,
     /// The transaction that last lowered the page count.
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
@@ -140,6 +142,7 @@ impl Core {
                 epoch_begun: false,
                 confirmed: false,
                 held_till: state.txn,
+                writing_on: None,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
                 freed_at_start: 0,

@@ -69,8 +69,9 @@ impl<'s> WriteTxn<'s> {
         mut writer: MutexGuard<'s, Writer>,
     ) -> Result<WriteTxn<'s>> {
         let (durable, in_progress) = {
-            let latest = parts.core.latest.lock();
+            let mut latest = parts.core.latest.lock();
             writer.state = latest.state;
+            latest.writing_on = Some(latest.state.txn);
             (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
         };
         let birth = writer.next;
@@ -373,6 +374,10 @@ impl<'s> WriteTxn<'s> {
             return published;
         }
         self.writer.run.spills += 1;
+        // What earlier commits hold takes memory too.
+        let turn = self.parts.take_turn();
+        self.parts.publish_held(&turn, &self.writer.state)?;
+        drop(turn);
         Core::count(&self.parts.core.counters.spills, 1);
         Ok(())
     }
@@ -390,7 +395,7 @@ impl<'s> WriteTxn<'s> {
         Ok(())
     }
 
-    /// Publishes every sealed page, and what is held of earlier commits.
+    /// Publishes every sealed page of this transaction.
     pub(crate) fn publish_pages(&mut self) -> Result<()> {
         if !self.parts.view.two_views() {
             return Ok(());
@@ -398,8 +403,7 @@ impl<'s> WriteTxn<'s> {
         let ranges = self.parts.page_ranges(&self.writer.state);
         // SAFETY: the exclusive borrow of the transaction shows that no reference to a claimed page
         // is alive.
-        unsafe { self.parts.view.mapping().publish(&ranges)? };
-        self.parts.publish_held(&self.writer.state)
+        unsafe { self.parts.view.mapping().publish(&ranges) }
     }
 
     #[inline]
@@ -432,6 +436,7 @@ impl<'s> WriteTxn<'s> {
 
 impl Drop for WriteTxn<'_> {
     fn drop(&mut self) {
+        self.parts.core.latest.lock().writing_on = None;
         if self.done || !self.parts.view.two_views() {
             return;
         }

@@ -204,21 +204,15 @@ impl Twin {
         let mut at = units.start;
         while at < units.end {
             let start = self.claimed.next_absent(at, units.end);
-            let mut end = self.claimed.next(start, units.end).unwrap_or(units.end);
-            // What is held has its content here already.
-            let held = self.held.contains(start);
-            end = if held {
-                self.held.next_absent(start, end)
-            } else {
-                self.held.next(start, end).unwrap_or(end)
-            };
+            let end = self.claimed.next(start, units.end).unwrap_or(units.end);
             // Claimed before it is stored to: from then on nobody gives its memory back.
-            self.mark(start..end);
+            let (end, held) = self.mark(start..end);
             let copy = |units: Range<usize>| {
                 // SAFETY: claimed by the caller alone; `view` and the twin hold `len` bytes.
                 unsafe { self.copy_in(units, view, len) }
             };
             match (held, keep) {
+                // What is held has its content here already.
                 (true, _) => {}
                 (false, true) => copy(start..end),
                 (false, false) => {
@@ -230,23 +224,33 @@ impl Twin {
         }
     }
 
-    fn mark(&self, units: Range<usize>) {
+    /// Marks the first of the units as claimed that are alike: all held, or none. Where they end, and
+    /// whether they were held.
+    fn mark(&self, units: Range<usize>) -> (usize, bool) {
         if units.is_empty() {
-            return;
+            return (units.end, true);
         }
         let mut counts = self.lock_apart(&units);
+        let held = self.held.contains(units.start);
+        let end = if held {
+            self.held.next_absent(units.start, units.end)
+        } else {
+            self.held.next(units.start, units.end).unwrap_or(units.end)
+        };
+        let units = units.start..end;
         let added = self.claimed.insert(units.clone());
         self.claimed_units.fetch_add(added, Ordering::Relaxed);
-        let held = self.held.remove(units.clone());
-        self.held_units.fetch_sub(held, Ordering::Relaxed);
+        let was_held = self.held.remove(units.clone());
+        self.held_units.fetch_sub(was_held, Ordering::Relaxed);
         let retired = self.retired.remove(units.clone());
         counts.retired -= retired;
         let idle = self.idle.remove(units.clone());
         counts.idle -= idle;
-        if held + retired + idle < units.len() && units.start == counts.next {
+        if was_held + retired + idle < units.len() && units.start == counts.next {
             self.back_ahead(&mut counts, units.clone());
         }
-        counts.next = units.end;
+        counts.next = end;
+        (end, held)
     }
 
     /// The lock, at a moment when none of the units is being written to the file or given back.

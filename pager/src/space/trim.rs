@@ -35,20 +35,25 @@ impl Space {
     }
 
     /// Looks at up to `limit` entries of ended chains, so that what is free among them is known to be;
-    /// whether there were any.
+    /// whether it looked at any.
     ///
     /// # Errors
     /// As [`trim`](Space::trim).
     pub(crate) fn drain(&mut self, host: &mut dyn SpaceHost, limit: usize) -> Result<bool> {
         let limits = Limits::new(host.page_size());
         self.prepare(host, &limits)?;
-        let any = !self.all_walked();
+        let before = self.stats.pinned_pages;
+        if !self.closing && self.has_path() {
+            self.unpin(host, &limits, Unpin::All)?;
+        }
+        let mut any = self.stats.pinned_pages < before;
         for _ in 0..limit / WALK_STEP {
             if self.all_walked() || self.closing || !self.has_path() {
                 break;
             }
             self.walk(host, &limits, WALK_STEP, usize::MAX)?;
             self.prepare(host, &limits)?;
+            any = true;
         }
         Ok(any)
     }

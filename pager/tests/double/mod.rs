@@ -272,13 +272,13 @@ unsafe impl Mapping for Double {
 
     unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
         ranges.iter().for_each(|range| self.call(Call::Publish, range));
-        if self.fail_publish.load(Ordering::Relaxed) {
-            return Err(Error::Full);
-        }
         let Some(write) = &self.write else { return Ok(()) };
         let mut inner = self.inner.lock().unwrap();
         for at in ranges.iter().flat_map(|range| self.units(range)) {
             if inner.held[at] {
+                if self.fail_publish.load(Ordering::Relaxed) {
+                    return Err(Error::Full);
+                }
                 self.read.copy(write, at * self.unit..(at + 1) * self.unit);
                 inner.held[at] = false;
                 inner.retired[at] = true;
