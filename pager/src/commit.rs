@@ -100,8 +100,8 @@ impl<'s> WriteTxn<'s> {
             || redo_bytes.saturating_mul(2) < run.dirty_pages.saturating_mul(page_size))
     }
 
-    /// Whether the file would grow for want of a checkpoint. Waits for the one in progress, which may give
-    /// room enough.
+    /// Whether the file would grow, or memory fill up, for want of a checkpoint. Waits for the one in
+    /// progress, which may give room enough.
     fn room_overdue(&self) -> bool {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
@@ -114,7 +114,7 @@ impl<'s> WriteTxn<'s> {
                 waiting: waiting.saturating_add(freed),
                 old_readers: run.old_readers(),
             };
-            room.overdue(pages)
+            room.overdue(pages) || self.parts.view.mapping().overladen()
         };
         if !overdue() {
             return false;

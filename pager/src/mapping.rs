@@ -177,6 +177,12 @@ pub unsafe trait Mapping: Send + Sync {
         false
     }
 
+    /// Whether so much is held that a commit should not add to it before a checkpoint has published
+    /// some. No system call.
+    fn overladen(&self) -> bool {
+        false
+    }
+
     /// **One barrier**: on `Ok` every byte of `ranges` as published so far survives power loss.
     /// Claimed bytes are **not** published: the writer may be building pages there meanwhile (a
     /// checkpoint flushes beside a running writer). Several ranges, or one that spans most of the

@@ -100,6 +100,9 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn laden(&self) -> bool {
         (**self).laden()
     }
+    fn overladen(&self) -> bool {
+        (**self).overladen()
+    }
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { (**self).flush(ranges) }

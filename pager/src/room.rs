@@ -11,6 +11,8 @@ use crate::space::SpaceStats;
 const SLACK_PART: u32 = 4;
 const SLACK_PART_BESIDE_READERS: u32 = 24;
 const SLACK_MIN: u32 = 256;
+/// A transaction that writes so many pages is worth a checkpoint of its own: it gets no slack.
+const LARGE_PAGES: u32 = 4096;
 
 /// The pages of a state, by what can become of them. An estimate: which of the freed pages older
 /// readers hold back is not counted anywhere.
@@ -57,7 +59,8 @@ impl Room {
             return self.waiting > slack && available < pages.max(slack / 4);
         }
         let grown = self.page_count.saturating_add(pages.saturating_sub(available));
-        let past_slack = grown > self.in_use().saturating_add(slack);
+        let allowed = if pages >= LARGE_PAGES { 0 } else { slack };
+        let past_slack = grown > self.in_use().saturating_add(allowed);
         available < pages && past_slack && self.waiting > (pages / 2).min(slack / 2)
     }
 }

@@ -301,7 +301,11 @@ unsafe impl Mapping for FileMapping {
 
     #[inline]
     fn laden(&self) -> bool {
-        self.twin.as_ref().is_some_and(Twin::laden)
+        self.twin.as_ref().is_some_and(|twin| twin.load() > 0)
+    }
+
+    fn overladen(&self) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.load() > 1)
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {

@@ -52,10 +52,11 @@ const RELEASE_UNITS: usize = (256 << 10) / UNIT;
 /// What the pool may hold: a quarter of the budget within these bounds. Random updates come back to
 /// the same units from checkpoint to checkpoint; a page fault each time was 40 % of what a random put
 /// cost, and giving scattered units back takes 12 us a call where other processors must be told.
-const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (256 << 20) / UNIT);
+const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (192 << 20) / UNIT);
 
-/// A checkpoint is wanted from so much on that is held, or half of the budget.
-const LADEN_UNITS_MAX: usize = (64 << 20) / UNIT;
+/// A checkpoint is wanted from so much on that is held, or a quarter of the budget; from twice as much on
+/// commits wait for it.
+const LADEN_UNITS_MAX: usize = (48 << 20) / UNIT;
 
 /// Units backed by one call where claims follow each other, as in a growing file: a third of what
 /// as many page faults cost.
@@ -186,9 +187,9 @@ impl Twin {
         self.claimed_units.load(Ordering::Relaxed) + held > self.budget_units
     }
 
-    /// Whether much is held.
-    pub(crate) fn laden(&self) -> bool {
-        self.held_units.load(Ordering::Relaxed) > LADEN_UNITS_MAX.min(self.budget_units / 2)
+    /// Whether so much is held that it should be published: as many times as that.
+    pub(crate) fn load(&self) -> usize {
+        self.held_units.load(Ordering::Relaxed) / LADEN_UNITS_MAX.min(self.budget_units / 4).max(1)
     }
 
     /// Claims the units of a range, which ends at or before `len`. Those not claimed before are

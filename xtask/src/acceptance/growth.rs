@@ -14,8 +14,8 @@ const BATCH: usize = 10_000;
 /// Bytes of a value; with its key an entry has 1,000.
 const VALUE_BYTES: usize = 976;
 /// Memory of the process' own (not the page cache's) that it may use at any time.
-/// By default the twin keeps up to 256 MiB, and from 64 MiB held a checkpoint is due.
-const OWN_MEMORY_MAX_MIB: f64 = 448.0;
+/// By default the twin keeps up to 192 MiB, and commits wait from 96 MiB held on.
+const OWN_MEMORY_MAX_MIB: f64 = 512.0;
 
 pub(super) fn run(context: &Context) -> Result<Vec<Finding>> {
     let leaf = context.path("growth.leaf");
