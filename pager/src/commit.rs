@@ -32,6 +32,8 @@ impl<'s> WriteTxn<'s> {
     /// [`TxnFailed`](Error::TxnFailed), [`Full`](Error::Full), [`Io`](Error::Io): rolled back, as is
     /// [`Poisoned`](Error::Poisoned). After an error from a flush the store is poisoned, and whether the
     /// transaction is found when the store is opened anew is unknown.
+    // A call: the tree layer writes its records back before, and has its frame then.
+    #[inline(never)]
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.parts.core.healthy()?;
         let run = &self.writer.run;

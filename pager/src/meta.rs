@@ -29,7 +29,9 @@
 //! | 196..256 | reserved, 0 |
 //! | 256..M | space: counts, reserve, ready pages, pinned entries, buckets (see `space`) |
 
-use crate::page::{self, PAGE_SIZE_MAX, PAGE_SIZE_MIN, put_u32, put_u64, u32_at, u64_at};
+use crate::page::{
+    self, PAGE_SIZE_FORMAT_MAX, PAGE_SIZE_MAX, PAGE_SIZE_MIN, put_u32, put_u64, u32_at, u64_at,
+};
 use crate::pages::{ROOT_BYTES, Root};
 use crate::space::Space;
 use crate::{Error, PageId, Result, TxnId, Unsupported};
@@ -199,7 +201,13 @@ fn unreadable(record: &[u8]) -> Error {
     if u32_at(record, 20) == BYTE_ORDER.swap_bytes() {
         return Error::Unsupported(Unsupported::Endianness);
     }
+    let shift = u32::from(record.get(50).copied().unwrap_or(0));
+    let page_size = (1usize << shift.min(31)).min(PAGE_SIZE_FORMAT_MAX);
     match u32_at(record, 16) {
+        VERSION if page_size > PAGE_SIZE_MAX => {
+            let (found, wanted) = (page_size as u32, PAGE_SIZE_MAX as u32);
+            Error::Unsupported(Unsupported::PageSize { found, wanted })
+        }
         VERSION => Error::NoMeta,
         found => Error::Unsupported(Unsupported::Version { found }),
     }
