@@ -12,7 +12,7 @@ use crate::{NAME_BYTES_MAX, TreeMut, TreeRecord};
 use mapleaf_pager::WriteTxn;
 
 /// Bytes for the names of all open trees together.
-const NAMES_BYTES: usize = 16 * (NAME_BYTES_MAX + 1);
+const NAMES_BYTES: usize = if cfg!(feature = "large") { 16 } else { 1 } * (NAME_BYTES_MAX + 1);
 
 /// An open tree, or the place for one.
 #[derive(Clone, Copy)]

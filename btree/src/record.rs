@@ -19,7 +19,7 @@ use mapleaf_pager::{Damage, PageId, ROOT_BYTES};
 pub const RECORD_BYTES: usize = ROOT_BYTES;
 
 /// Pages from the root to a leaf, both included, at most: cursors keep a stack of this depth.
-pub const HEIGHT_MAX: usize = 32;
+pub const HEIGHT_MAX: usize = if cfg!(feature = "large") { 32 } else { 10 };
 
 /// Root, height, counts and tag of one tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

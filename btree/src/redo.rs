@@ -263,6 +263,22 @@ pub struct Replayer {
 }
 
 impl Replayer {
+    // Of its own, as what it calls: the writer's copies are off the stack before, which may be small.
+    #[inline(never)]
+    fn apply_all(
+        &mut self,
+        writer: &mut Writer<'_>,
+        log: RedoLog<'_>,
+    ) -> mapleaf_pager::Result<()> {
+        for step in log {
+            if let Redo::Record(record) = step? {
+                apply(writer, record).map_err(pager_error)?;
+                self.records += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// A replayer that has replayed nothing.
     #[must_use]
     pub fn new() -> Replayer {
@@ -288,17 +304,15 @@ impl Replay for Replayer {
         txn: WriteTxn<'s>,
         log: RedoLog<'s>,
     ) -> mapleaf_pager::Result<WriteTxn<'s>> {
-        let mut writer = Writer::replaying(txn).map_err(pager_error)?;
-        for step in log {
-            match step? {
-                Redo::Begin(_) => {}
-                Redo::Record(record) => {
-                    apply(&mut writer, record).map_err(pager_error)?;
-                    self.records += 1;
-                }
-            }
+        // The writer stays in its place: a small machine's stack has no room for two.
+        let mut begun = Writer::replaying(txn);
+        let writer = begun.as_mut().map_err(|error| pager_error(*error))?;
+        self.apply_all(writer, log)?;
+        writer.write_back().map_err(pager_error)?;
+        match begun {
+            Ok(Writer { txn, .. }) => Ok(txn),
+            Err(error) => Err(pager_error(error)),
         }
-        writer.into_txn().map_err(pager_error)
     }
 
     fn prove(&mut self, inspection: &Inspection<'_>, work: &mut [u8]) -> mapleaf_pager::Result<()> {

@@ -57,10 +57,11 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`KeyTooLong`](Error::KeyTooLong), [`ValueTooLong`](Error::ValueTooLong).
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let mut place = self.editor.seek_hinted(key)?;
+        let mut place = Place::new();
+        self.editor.seek_hinted(&mut place, key)?;
         let replaced = self.editor.put(&mut place, key, Source::Bytes(value))?;
         self.editor.log_put(&place, Some(key), Some(value))?;
-        self.editor.keep_hint(place)?;
+        self.editor.keep_hint(&mut place)?;
         Ok(replaced)
     }
 
@@ -69,13 +70,14 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// As [`insert`](TreeMut::insert).
     pub fn insert_if_absent(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let mut place = self.editor.seek_hinted(key)?;
+        let mut place = Place::new();
+        self.editor.seek_hinted(&mut place, key)?;
         let absent = place.at != At::Entry;
         if absent {
             self.editor.put(&mut place, key, Source::Bytes(value))?;
             self.editor.log_put(&place, Some(key), Some(value))?;
         }
-        self.editor.keep_hint(place)?;
+        self.editor.keep_hint(&mut place)?;
         Ok(absent)
     }
 
@@ -90,14 +92,15 @@ impl<'t, 's> TreeMut<'t, 's> {
         len_bytes: usize,
         fill: F,
     ) -> Result<bool> {
-        let mut place = self.editor.seek_hinted(key)?;
+        let mut place = Place::new();
+        self.editor.seek_hinted(&mut place, key)?;
         let replaced = self.editor.put(&mut place, key, Source::Room(len_bytes))?;
         let mut guard = FailOnPanic { editor: self.editor.reborrow(), armed: true };
         fill(guard.editor.value_mut(&place)?);
         // The log has what is in the page now.
         guard.editor.log_put(&place, Some(key), None)?;
         guard.armed = false;
-        guard.editor.keep_hint(place)?;
+        guard.editor.keep_hint(&mut place)?;
         Ok(replaced)
     }
 
@@ -106,13 +109,14 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`NotSorted`](Error::NotSorted), and as [`insert`](TreeMut::insert).
     pub fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut place = self.editor.seek_hinted(key)?;
+        let mut place = Place::new();
+        self.editor.seek_hinted(&mut place, key)?;
         if !self.editor.is_end(&place)? {
             return Err(Error::NotSorted);
         }
         self.editor.put(&mut place, key, Source::Bytes(value))?;
         self.editor.log_put(&place, Some(key), Some(value))?;
-        self.editor.keep_hint(place)
+        self.editor.keep_hint(&mut place)
     }
 
     /// Removes `key`; whether it was there.
@@ -120,7 +124,8 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// Those of the store, and damage.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
-        let mut place = self.editor.seek(key)?;
+        let mut place = Place::new();
+        place.seek(&*self.editor.txn, self.editor.record, key)?;
         let found = place.at == At::Entry;
         if found {
             self.editor.remove(&mut place)?;

@@ -4,15 +4,16 @@ use crate::edit::{Editor, Source};
 use crate::error::{Error, Result};
 use crate::node::max_key_len;
 use crate::open_trees::OpenTrees;
+use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
 use crate::{Catalog, Tree, TreeMut, TreeNames, TreeRecord};
 use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn};
 
 /// Trees that can be open in one write transaction.
-pub const TREES_MAX: usize = 64;
+pub const TREES_MAX: usize = if cfg!(feature = "large") { 64 } else { 4 };
 
 /// Longest name of a tree in bytes (or the longest key of the page size, where that is shorter).
-pub const NAME_BYTES_MAX: usize = 255;
+pub const NAME_BYTES_MAX: usize = if cfg!(feature = "large") { 255 } else { 95 };
 
 /// What a new tree is made with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,7 +55,7 @@ pub struct Savepoint {
 /// ([`Full`](mapleaf_pager::Error::Full), [`Io`](mapleaf_pager::Error::Io)) and damage; an error in
 /// the middle of a change marks the transaction, which can then only be rolled back.
 pub struct Writer<'s> {
-    txn: WriteTxn<'s>,
+    pub(crate) txn: WriteTxn<'s>,
     /// The catalog's record; the state's root data once the open trees are written back.
     catalog: TreeRecord,
     open: OpenTrees,
@@ -67,14 +68,21 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// As [`TreeRecord::decode`].
+    // A call: its copies are off the stack before anything is changed.
+    #[inline(never)]
     pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
         let catalog = TreeRecord::decode((&txn).root())?;
         Ok(Writer { txn, catalog, open: OpenTrees::new(), silent: false })
     }
 
     /// As [`new`](Writer::new), for what the log says: it is not logged again.
+    #[inline(never)]
     pub(crate) fn replaying(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
-        Ok(Writer { silent: true, ..Writer::new(txn)? })
+        let mut writer = Writer::new(txn);
+        if let Ok(writer) = &mut writer {
+            writer.silent = true;
+        }
+        writer
     }
 
     /// The transaction below: its number, its pages.
@@ -103,6 +111,7 @@ impl<'s> Writer<'s> {
     }
 
     /// The record of a tree as the catalog has it.
+    #[inline(never)]
     fn stored(&self, name: &[u8]) -> Result<Option<TreeRecord>> {
         let value = Tree::open(&self.txn, self.catalog).get(name)?;
         value.map(TreeRecord::decode).transpose()
@@ -110,19 +119,21 @@ impl<'s> Writer<'s> {
 
     /// Stores a record in the catalog, unless it is there already.
     fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
-        let bytes = record.encode();
-        if Tree::open(&self.txn, self.catalog).get(name)? == Some(&bytes) {
+        if self.stored(name)? == Some(*record) {
             return Ok(());
         }
+        let bytes = record.encode();
         let mut names = self.names();
-        let mut place = names.seek(name)?;
+        let mut place = Place::new();
+        place.seek(&*names.txn, names.record, name)?;
         names.put(&mut place, name, Source::Bytes(&bytes)).map(drop)
     }
 
     /// Removes a name from the catalog.
     fn unname(&mut self, name: &[u8]) -> Result<()> {
         let mut names = self.names();
-        let mut place = names.seek(name)?;
+        let mut place = Place::new();
+        place.seek(&*names.txn, names.record, name)?;
         if place.entry().is_some() { names.remove(&mut place) } else { Ok(()) }
     }
 
@@ -135,7 +146,12 @@ impl<'s> Writer<'s> {
     }
 
     /// Writes the records of the open trees back to the catalog, and its record to the root data.
-    fn write_back(&mut self) -> Result<()> {
+    /// [`commit`](Writer::commit) does it first; where the stack is small it is better done before
+    /// the writer is moved there.
+    ///
+    /// # Errors
+    /// Those of the store, and damage.
+    pub fn write_back(&mut self) -> Result<()> {
         for slot in 0..self.open.len() {
             let Some(record) = self.open.dirty_record(slot) else { continue };
             let mut name = [0; NAME_BYTES_MAX];
@@ -154,6 +170,7 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`TreeExists`](Error::TreeExists), [`TooManyTrees`](Error::TooManyTrees),
     /// [`KeyTooLong`](Error::KeyTooLong).
+    #[inline(never)]
     pub fn create(&mut self, name: &str, options: TreeOptions) -> Result<TreeHandle> {
         self.check_name(name)?;
         let key = name.as_bytes();
@@ -177,7 +194,8 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree), [`TooManyTrees`](Error::TooManyTrees): no more than
-    /// [`TREES_MAX`] are open at a time, nor than have names of 4 KiB together.
+    /// [`TREES_MAX`] are open at a time, nor than have names of 16 times [`NAME_BYTES_MAX`] together
+    /// (once, without the feature `large`).
     pub fn open(&mut self, name: &str) -> Result<TreeHandle> {
         let key = name.as_bytes();
         if let Some(tree) = self.open.find(key).and_then(|slot| self.open.handle(slot)) {
@@ -213,6 +231,7 @@ impl<'s> Writer<'s> {
     /// [`NoSuchTree`](Error::NoSuchTree), [`TreeExists`](Error::TreeExists),
     /// [`KeyTooLong`](Error::KeyTooLong), [`TooManyTrees`](Error::TooManyTrees) (no room for a
     /// longer name of an open tree).
+    #[inline(never)]
     pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
         self.check_name(to)?;
         let (old, new) = (from.as_bytes(), to.as_bytes());
@@ -245,6 +264,7 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// Those of the store, and damage.
+    #[inline(never)]
     pub fn drop_tree(&mut self, name: &str) -> Result<bool> {
         let key = name.as_bytes();
         let Some(stored) = self.stored(key)? else { return Ok(false) };
@@ -350,11 +370,13 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed,
     /// or (an error of a flush) it is not known.
-    pub fn commit(self, durability: Durability) -> Result<TxnId> {
-        Ok(self.into_txn()?.commit(durability)?)
+    pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
+        self.write_back()?;
+        Ok(self.txn.commit(durability)?)
     }
 
     /// Opens a tree in the slot that the log has for it.
+    #[inline(never)]
     pub(crate) fn bind(&mut self, slot: u8, name: &str) -> Result<()> {
         let slot = usize::from(slot);
         if slot >= TREES_MAX {

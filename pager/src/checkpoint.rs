@@ -299,6 +299,7 @@ impl<'s> Parts<'s> {
 
     /// Takes free pages off the file's end, in transactions of their own: what a commit does of that is
     /// bounded, and is done before its own pages are free.
+    #[inline(never)]
     fn trim(&self, writer: MutexGuard<'s, Writer>) -> Result<MutexGuard<'s, Writer>> {
         let mut writer = Some(writer);
         for _ in 0..TRIMS_MAX {
@@ -319,6 +320,7 @@ impl<'s> Parts<'s> {
     }
 
     /// One transaction of [`trim`](Parts::trim): whether it gained anything.
+    #[inline(never)]
     fn trim_once(&self, writer: MutexGuard<'s, Writer>) -> Result<bool> {
         // What the newest state has freed is free once it is the durable one.
         self.checkpoint(self.take_turn(), false)?;

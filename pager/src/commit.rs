@@ -34,6 +34,8 @@ impl<'s> WriteTxn<'s> {
     /// [`TxnFailed`](Error::TxnFailed), [`Full`](Error::Full), [`Io`](Error::Io): rolled back, as is
     /// [`Poisoned`](Error::Poisoned). After an error from a flush the store is poisoned, and whether the
     /// transaction is found when the store is opened anew is unknown.
+    // A call: the tree layer writes its records back before, and has its frame then.
+    #[inline(never)]
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.parts.core.healthy()?;
         let run = &self.writer.run;
@@ -102,6 +104,7 @@ impl<'s> WriteTxn<'s> {
 
     /// Whether the file would grow, or memory fill up, for want of a checkpoint. Waits for the one in
     /// progress, which may give room enough.
+    #[inline(never)]
     fn room_overdue(&self) -> bool {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);

@@ -32,7 +32,8 @@ impl LooseMeta {
         let Some(shift) = meta::valid_shift(bytes, slot) else { return Ok(None) };
         let record = bytes.get(..meta::record_len(1 << shift)).unwrap_or(bytes);
         let (identity, state, space) = meta::decode(record)?;
-        Ok(Some(LooseMeta { identity, state, space: space.ok() }))
+        let space = space.ok().map(|()| state.space);
+        Ok(Some(LooseMeta { identity, state, space }))
     }
 
     /// Page size in bytes.

@@ -29,7 +29,9 @@
 //! | 196..256 | reserved, 0 |
 //! | 256..M | space: counts, reserve, ready pages, pinned entries, buckets (see `space`) |
 
-use crate::page::{self, PAGE_SIZE_MAX, PAGE_SIZE_MIN, put_u32, put_u64, u32_at, u64_at};
+use crate::page::{
+    self, PAGE_SIZE_FORMAT_MAX, PAGE_SIZE_MAX, PAGE_SIZE_MIN, put_u32, put_u64, u32_at, u64_at,
+};
 use crate::pages::{ROOT_BYTES, Root};
 use crate::space::Space;
 use crate::{Error, PageId, Result, TxnId, Unsupported};
@@ -199,18 +201,24 @@ fn unreadable(record: &[u8]) -> Error {
     if u32_at(record, 20) == BYTE_ORDER.swap_bytes() {
         return Error::Unsupported(Unsupported::Endianness);
     }
+    let shift = u32::from(record.get(50).copied().unwrap_or(0));
+    let page_size = (1usize << shift.min(31)).min(PAGE_SIZE_FORMAT_MAX);
     match u32_at(record, 16) {
+        VERSION if page_size > PAGE_SIZE_MAX => {
+            let (found, wanted) = (page_size as u32, PAGE_SIZE_MAX as u32);
+            Error::Unsupported(Unsupported::PageSize { found, wanted })
+        }
         VERSION => Error::NoMeta,
         found => Error::Unsupported(Unsupported::Version { found }),
     }
 }
 
-/// Reads a meta whose checksum [`find`] has seen to match, and what its space record comes to: the
-/// state's own space has the page count and nothing else.
+/// Reads a meta whose checksum [`find`] has seen to match, and whether its space record can be one: if
+/// not, the state's space has the page count and nothing else.
 ///
 /// # Errors
 /// `Unsupported` by version, features, layout. Of the space: `Corrupt` where it contradicts itself.
-pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<Space>)> {
+pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<()>)> {
     let unsupported = |why| Err(Error::Unsupported(why));
     if u32_at(record, 20) == BYTE_ORDER.swap_bytes() {
         return unsupported(Unsupported::Endianness);
@@ -253,7 +261,10 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<Space>)> 
         made_by: TxnId(u64_at(record, 120)),
     };
     let decoded = Space::decode(1 << page_shift, record.get(AT_SPACE..).unwrap_or(&[]));
-    // Its first field; 2 where not even that can be right.
-    let space = Space::new(u32_at(record, AT_SPACE).max(2));
-    Ok((identity, State { txn: TxnId(u64_at(record, 80)), root, log, space }, decoded))
+    let (space, whole) = match decoded {
+        Ok(space) => (space, Ok(())),
+        // Its first field; 2 where not even that can be right.
+        Err(error) => (Space::new(u32_at(record, AT_SPACE).max(2)), Err(error)),
+    };
+    Ok((identity, State { txn: TxnId(u64_at(record, 80)), root, log, space }, whole))
 }

@@ -20,11 +20,17 @@ pub const HEADER_BYTES: usize = 32;
 /// Smallest page size in bytes.
 pub const PAGE_SIZE_MIN: usize = 512;
 
-/// Largest page size in bytes.
-pub const PAGE_SIZE_MAX: usize = 65_536;
+/// Largest page size of the format in bytes.
+pub(crate) const PAGE_SIZE_FORMAT_MAX: usize = 65_536;
 
-/// Page size of a new store unless told otherwise: one page of most machines' memory.
-pub const PAGE_SIZE_DEFAULT: usize = 4096;
+/// Largest page size in bytes. What a store keeps in memory is sized for it, so that a build without
+/// the feature `large` knows the smallest pages only, and takes a sixth of the memory.
+pub const PAGE_SIZE_MAX: usize =
+    if cfg!(feature = "large") { PAGE_SIZE_FORMAT_MAX } else { PAGE_SIZE_MIN };
+
+/// Page size of a new store unless told otherwise: one page of most machines' memory, where this build
+/// knows such pages.
+pub const PAGE_SIZE_DEFAULT: usize = if cfg!(feature = "large") { 4096 } else { PAGE_SIZE_MIN };
 
 /// Kinds of page, the byte at offset 16. Numbers are part of the format.
 pub mod kind {

@@ -3,7 +3,7 @@
 use crate::TxnId;
 
 /// Distinct pins kept apart; beyond that the closest two become one range.
-const PINS_MAX: usize = 64;
+const PINS_MAX: usize = if cfg!(feature = "large") { 64 } else { 8 };
 
 /// A set of pinned states: sorted, disjoint ranges of transaction numbers, both ends included.
 ///

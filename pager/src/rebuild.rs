@@ -14,7 +14,7 @@ use crate::commit::after_gap;
 use crate::meta::State;
 use crate::recover::{Chosen, choose, fits};
 use crate::space::Space;
-use crate::store::{Core, Options, Store};
+use crate::store::{Options, Store};
 use crate::{
     Damage, Error, Inspection, Mapping, PageId, Replay, Result, Snapshot, TxnId, WriteTxn,
 };
@@ -47,9 +47,6 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
         let Chosen { slot, identity, mut state, space, whole } = choose(&mapping, &options)?;
         let mapped = mapping.len() >> identity.page_shift;
         let mut error = space.err();
-        if let Ok(space) = space {
-            state.space = space;
-        }
         if u64::from(state.space.page_count) > mapped {
             // The file was cut off: perhaps free pages only are missing.
             let missing = PageId(mapped as u32);
@@ -57,8 +54,9 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
             state.space.page_count = missing.0;
         }
         fits(&state, mapped, 1 << identity.page_shift)?;
-        let core = Core::new(&options, identity, state, slot);
-        let store = Store::assemble(mapping, words, core)?;
+        let mut place = None;
+        Store::assemble(&mut place, mapping, words, &options, slot, &identity, &state)?;
+        let store = place.ok_or(Error::InvalidArgument)?;
         let pending = if identity.clean { None } else { store.parts().pending_log(&state)? };
         Ok(Repair { store, space: error, metas_whole: whole, pending })
     }

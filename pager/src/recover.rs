@@ -44,6 +44,23 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     /// range; [`Unsupported`](Error::Unsupported): the page size is below the mapping's write unit;
     /// [`Full`](Error::Full), [`Io`](Error::Io).
     pub fn create(mapping: M, words: W, options: &Options) -> Result<Store<M, W>> {
+        let mut place = None;
+        Store::create_in(&mut place, mapping, words, options)?;
+        place.ok_or(Error::InvalidArgument)
+    }
+
+    /// As [`create`](Store::create), in a place of the caller's: a static, where the stack is small.
+    /// What was there is dropped; after an error it is empty.
+    ///
+    /// # Errors
+    /// As [`create`](Store::create).
+    pub fn create_in(
+        place: &mut Option<Store<M, W>>,
+        mapping: M,
+        words: W,
+        options: &Options,
+    ) -> Result<()> {
+        *place = None;
         let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
         let in_range = (PAGE_SIZE_MIN..=PAGE_SIZE_MAX).contains(&(page_size as usize));
         if options.read_only || !in_range || !page_size.is_power_of_two() {
@@ -65,22 +82,12 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
             read_only_features: 0,
             compatible_features: 0,
         };
-        let core = Core::new(options, identity, state, 0);
-        let store = Store::assemble(mapping, words, core)?;
-        let parts = store.parts();
-        if state.log.pages > 0 {
-            parts.zero_ring(state.log.start, state.log.pages)?;
+        Store::assemble(place, mapping, words, options, 0, &identity, &state)?;
+        let made = place.as_ref().map_or(Err(Error::InvalidArgument), |store| store.parts().make());
+        if made.is_err() {
+            *place = None;
         }
-        let older = State { txn: TxnId(1), ..state };
-        store_meta(parts.view, 1, &identity, &older)?;
-        parts.flush_pages(&state)?;
-        store_meta(parts.view, 0, &identity, &state)?;
-        {
-            let mut latest = parts.core.latest.lock();
-            latest.epoch_begun = true;
-            latest.confirmed = true;
-        }
-        Ok(store)
+        made
     }
 
     /// Opens the store in the mapping, and replays the log behind its last checkpoint.
@@ -102,7 +109,26 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         options: &Options,
         replay: &mut dyn Replay,
     ) -> Result<Store<M, W>> {
-        open(mapping, words, options, replay)
+        let mut place = None;
+        open(&mut place, mapping, words, options, replay)?;
+        place.ok_or(Error::InvalidArgument)
+    }
+
+    /// As [`open`](Store::open), in a place of the caller's; see [`create_in`](Store::create_in).
+    ///
+    /// # Errors
+    /// As [`open`](Store::open).
+    ///
+    /// # Safety
+    /// As [`open`](Store::open).
+    pub unsafe fn open_in(
+        place: &mut Option<Store<M, W>>,
+        mapping: M,
+        words: W,
+        options: &Options,
+        replay: &mut dyn Replay,
+    ) -> Result<()> {
+        open(place, mapping, words, options, replay)
     }
 
     /// As [`open`](Store::open), for any bytes: proves that no page is in use twice before the first
@@ -117,9 +143,32 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         replay: &mut dyn Replay,
         work: &mut [u8],
     ) -> Result<Store<M, W>> {
-        let store = open(mapping, words, options, replay)?;
-        replay.prove(&store.inspect()?, work)?;
-        Ok(store)
+        let mut place = None;
+        Store::open_proven_in(&mut place, mapping, words, options, replay, work)?;
+        place.ok_or(Error::InvalidArgument)
+    }
+
+    /// As [`open_proven`](Store::open_proven), in a place of the caller's; see
+    /// [`create_in`](Store::create_in).
+    ///
+    /// # Errors
+    /// As [`open_proven`](Store::open_proven).
+    pub fn open_proven_in(
+        place: &mut Option<Store<M, W>>,
+        mapping: M,
+        words: W,
+        options: &Options,
+        replay: &mut dyn Replay,
+        work: &mut [u8],
+    ) -> Result<()> {
+        open(place, mapping, words, options, replay)?;
+        let proven = place
+            .as_ref()
+            .map_or(Err(Error::InvalidArgument), |store| store.parts().prove(replay, work));
+        if proven.is_err() {
+            *place = None;
+        }
+        proven
     }
 }
 
@@ -128,6 +177,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
 /// holds nothing but zeros and, in the second meta's place, any bytes: nothing that could be lost.
 ///
 /// Cost: reads at most as much as a new store is long, and of most files one page.
+#[inline(never)] // What it has on the stack is gone before the store is put together.
 pub fn is_unmade(mapping: &dyn Mapping, options: &Options) -> bool {
     let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
     if mapping.is_empty() {
@@ -174,80 +224,112 @@ fn first_state(mapping: &dyn Mapping, page_size: u32, options: &Options) -> Resu
 }
 
 fn open<M: Mapping, W: AsRef<[AtomicU32]>>(
+    place: &mut Option<Store<M, W>>,
     mapping: M,
     words: W,
     options: &Options,
     replay: &mut dyn Replay,
-) -> Result<Store<M, W>> {
-    let chosen = choose(&mapping, options);
-    mapping.health()?;
-    let Chosen { slot, identity, state, space, .. } = chosen?;
-    let state = State { space: space?, ..state };
-    fits(&state, mapping.len() >> identity.page_shift, 1 << identity.page_shift)?;
-    let core = Core::new(options, identity, state, slot);
-    let store = Store::assemble(mapping, words, core)?;
-    let pending = if identity.clean { Ok(None) } else { store.parts().pending_log(&state) };
-    // Metas and log have no page to ask for: what was lost of them would pass for an older state.
-    store.mapping().health()?;
-    match pending? {
-        Some(_) if options.at_checkpoint && options.read_only => {}
-        Some(_) if options.read_only => return Err(Error::NeedsRecovery),
-        Some((last, blocks)) => store.parts().recover(last, blocks, replay)?,
-        None => {}
+) -> Result<()> {
+    *place = None;
+    put_chosen(place, mapping, words, options)?;
+    let opened = place
+        .as_ref()
+        .map_or(Err(Error::InvalidArgument), |store| store.parts().replay_pending(replay));
+    if opened.is_err() {
+        *place = None;
     }
-    Ok(store)
+    opened
 }
 
-/// The newest valid meta.
+/// Puts together the store of the newest valid meta.
+// Of its own: what it has on the stack is gone before the log is replayed.
+#[inline(never)]
+fn put_chosen<M: Mapping, W: AsRef<[AtomicU32]>>(
+    place: &mut Option<Store<M, W>>,
+    mapping: M,
+    words: W,
+    options: &Options,
+) -> Result<()> {
+    let newest = newest(&mapping, options);
+    mapping.health()?;
+    let (slot, page_size, _) = newest?;
+    let decoded = meta::decode(meta_record(&mapping, slot, page_size));
+    let (identity, state, space) = decoded.as_ref().map_err(|error| *error)?;
+    (*space)?;
+    let unknown = identity.read_only_features;
+    if !options.read_only && unknown != 0 {
+        return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
+    }
+    fits(state, mapping.len() / u64::from(page_size), page_size)?;
+    Store::assemble(place, mapping, words, options, slot, identity, state)
+}
+
+/// The newest valid meta, whatever its space is like.
 pub(crate) struct Chosen {
     pub(crate) slot: u8,
     pub(crate) identity: Identity,
-    /// The state; its space has the page count only.
+    /// The state; where its space cannot be, that has the page count only.
     pub(crate) state: State,
-    /// The state's space, or why it cannot be the record of one.
-    pub(crate) space: Result<Space>,
+    /// Why the state's space cannot be the record of one, if so.
+    pub(crate) space: Result<()>,
     /// Which slots hold a whole meta.
     pub(crate) whole: [bool; 2],
 }
 
 /// Chooses the newest valid meta.
 pub(crate) fn choose(mapping: &dyn Mapping, options: &Options) -> Result<Chosen> {
-    let len = mapping.len();
+    let (slot, page_size, whole) = newest(mapping, options)?;
+    let (identity, state, space) = meta::decode(meta_record(mapping, slot, page_size))?;
+    let unknown = identity.read_only_features;
+    if !options.read_only && unknown != 0 {
+        return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
+    }
+    Ok(Chosen { slot, identity, state, space, whole })
+}
+
+/// Up to `wanted` bytes of a mapping whose store is not opened yet.
+fn unopened(mapping: &dyn Mapping, offset: u64, wanted: usize) -> &[u8] {
     let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
-    let bytes = |offset: u64, wanted: usize| {
-        let there = len.saturating_sub(offset).min(wanted as u64) as usize;
-        // SAFETY: the store is not opened yet: nobody writes.
-        unsafe { raw.read(offset.min(len), there) }.unwrap_or(&[])
-    };
-    let found = meta::find(len, bytes)?;
+    let len = mapping.len();
+    let there = len.saturating_sub(offset).min(wanted as u64) as usize;
+    // SAFETY: the store is not opened yet: nobody writes.
+    unsafe { raw.read(offset.min(len), there) }.unwrap_or(&[])
+}
+
+fn meta_record(mapping: &dyn Mapping, slot: u8, page_size: u32) -> &[u8] {
+    unopened(mapping, u64::from(slot) * u64::from(page_size), meta::record_len(page_size as usize))
+}
+
+/// The slot of the newest valid meta, the page size, and which slots hold a whole meta.
+#[inline(never)]
+fn newest(mapping: &dyn Mapping, options: &Options) -> Result<(u8, u32, [bool; 2])> {
+    let found = meta::find(mapping.len(), |offset, wanted| unopened(mapping, offset, wanted))?;
     let page_size = 1u32 << found.page_shift;
     let wanted = options.page_size.unwrap_or(page_size);
     if wanted != page_size || page_size < mapping.write_unit() {
         let wanted = wanted.max(mapping.write_unit());
         return Err(Error::Unsupported(Unsupported::PageSize { found: page_size, wanted }));
     }
-    let record =
-        |slot: u8| bytes(u64::from(slot) << found.page_shift, meta::record_len(page_size as usize));
-    let mut chosen: Option<Chosen> = None;
+    // Of two of the same transaction the one that closed the store, else the first.
+    let mut newest: Option<(TxnId, bool, u8)> = None;
     for slot in [0, 1] {
-        if !found.whole[usize::from(slot)] {
-            continue;
-        }
-        let (identity, state, space) = meta::decode(record(slot))?;
-        let newer = chosen.as_ref().is_none_or(|other| {
-            let same = state.txn == other.state.txn;
-            state.txn > other.state.txn || (same && identity.clean && !other.identity.clean)
-        });
-        if newer {
-            chosen = Some(Chosen { slot, identity, state, space, whole: found.whole });
+        if found.whole[usize::from(slot)] {
+            let (txn, clean) = age(meta_record(mapping, slot, page_size))?;
+            if newest.is_none_or(|(other, other_clean, _)| (txn, clean) > (other, other_clean)) {
+                newest = Some((txn, clean, slot));
+            }
         }
     }
-    let chosen = chosen.ok_or(Error::NoMeta)?;
-    if !options.read_only && chosen.identity.read_only_features != 0 {
-        let unknown = chosen.identity.read_only_features;
-        return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
-    }
-    Ok(chosen)
+    let (_, _, slot) = newest.ok_or(Error::NoMeta)?;
+    Ok((slot, page_size, found.whole))
+}
+
+/// The transaction of a meta, and whether it closed the store.
+#[inline(never)]
+fn age(record: &[u8]) -> Result<(TxnId, bool)> {
+    let decoded = meta::decode(record);
+    let (identity, state, _) = decoded.as_ref().map_err(|error| *error)?;
+    Ok((state.txn, identity.clean))
 }
 
 /// Whether the state lies within the mapping's pages, and the log's tail within the log.
@@ -268,6 +350,47 @@ pub(crate) fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
 }
 
 impl<'s> Parts<'s> {
+    /// Writes what a new store has before its first transaction.
+    #[inline(never)]
+    fn make(&self) -> Result<()> {
+        let mut turn = self.take_turn();
+        let identity = self.core.latest.lock().identity;
+        if turn.log.pages > 0 {
+            self.zero_ring(turn.log.start, turn.log.pages)?;
+        }
+        let txn = core::mem::replace(&mut turn.txn, TxnId(1));
+        store_meta(self.view, 1, &identity, &turn)?;
+        turn.txn = txn;
+        self.flush_pages(&turn)?;
+        store_meta(self.view, 0, &identity, &turn)?;
+        let mut latest = self.core.latest.lock();
+        latest.epoch_begun = true;
+        latest.confirmed = true;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn prove(&self, replay: &mut dyn Replay, work: &mut [u8]) -> Result<()> {
+        replay.prove(&Inspection::begin(*self)?, work)
+    }
+
+    /// Replays the log behind the last checkpoint, or says that it must be.
+    fn replay_pending(&self, replay: &mut dyn Replay) -> Result<()> {
+        let options = &self.core.options;
+        let pending = {
+            let latest = self.core.latest.lock();
+            if latest.identity.clean { Ok(None) } else { self.pending_log(&latest.state) }
+        };
+        // Metas and log have no page to ask for: what was lost of them would pass for an older state.
+        self.view.mapping().health()?;
+        match pending? {
+            Some(_) if options.at_checkpoint && options.read_only => Ok(()),
+            Some(_) if options.read_only => Err(Error::NeedsRecovery),
+            Some((last, blocks)) => self.recover(last, blocks, replay),
+            None => Ok(()),
+        }
+    }
+
     fn chain(&self, state: &State) -> Result<Option<Chain<'s>>> {
         let Some(ring) = self.ring(state) else { return Ok(None) };
         // SAFETY: the store is being opened: nobody appends until the replay is committed, which
@@ -292,14 +415,15 @@ impl<'s> Parts<'s> {
     }
 
     /// Replays the log into one transaction and commits it with a checkpoint.
+    #[inline(never)]
     pub(crate) fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
         self.confirm(&self.take_turn())?;
-        let state = {
+        let (chain, log_salt) = {
             let mut latest = self.core.latest.lock();
             latest.identity = latest.identity.next_epoch();
-            latest.state
+            (self.chain(&latest.state)?, latest.state.log.salt)
         };
-        let Some(chain) = self.chain(&state)? else { return Ok(()) };
+        let Some(chain) = chain else { return Ok(()) };
         let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
         let mut writer = writer;
         writer.next = after_gap(last)?;
@@ -311,7 +435,7 @@ impl<'s> Parts<'s> {
         if txn.writer.run.failed {
             return Err(Error::corrupt(PageId::NONE, Damage::Redo));
         }
-        let salt = new_salt(state.log.salt, txn.id(), self.core.options.entropy);
+        let salt = new_salt(log_salt, txn.id(), self.core.options.entropy);
         txn.restart_log(salt);
         txn.settle()?;
         txn.commit_as_checkpoint()?;

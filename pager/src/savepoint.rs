@@ -110,6 +110,8 @@ impl WriteTxn<'_> {
     ///
     /// # Errors
     /// As [`claim`](WriteTxn::claim); [`TxnFailed`](Error::TxnFailed).
+    // A call, as `rollback_to`: its copies of the space are large for a small machine's stack.
+    #[inline(never)]
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         let birth = self.writer.run.birth;
         if self.writer.run.failed {
@@ -121,9 +123,9 @@ impl WriteTxn<'_> {
         }
         let id = self.claim()?;
         let saved = Saved::of(&self.writer.run);
-        let (root, space) = (self.writer.state.root, self.writer.state.space);
+        let root = self.writer.state.root;
         let page_size = self.parts.view.page_size();
-        let (mut host, _) = self.split();
+        let (mut host, space) = self.split();
         let page = host.build(id)?;
         if let Some(at) = page.get_mut(16) {
             *at = kind::SAVEPOINT;
@@ -179,6 +181,7 @@ impl WriteTxn<'_> {
     ///
     /// # Errors
     /// [`Stale`](Error::Stale): it ended before.
+    #[inline(never)]
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         self.find(savepoint)?;
         let saved = self.saved(savepoint.page)?;

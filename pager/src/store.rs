@@ -126,15 +126,21 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(options: &Options, identity: Identity, state: State, slot: u8) -> Core {
+    // Always, and from references: it is built where it stays, not on a small machine's stack.
+    #[inline(always)]
+    pub(crate) fn new(options: &Options, identity: &Identity, state: &State, slot: u8) -> Core {
         let durable = Checkpointed { txn: state.txn, slot, position: state.log.position };
         Core {
             shift: identity.page_shift,
             options: *options,
-            writer: Mutex::new(Writer { run: Running::new(), state, next: state.txn.next() }),
+            writer: Mutex::new(Writer {
+                run: Running::new(),
+                state: *state,
+                next: state.txn.next(),
+            }),
             latest: Mutex::new(Latest {
-                identity,
-                state,
+                identity: *identity,
+                state: *state,
                 durable,
                 in_progress: None,
                 synced: state.txn,
@@ -149,7 +155,7 @@ impl Core {
                 freed_between: 0,
                 old_readers: false,
             }),
-            turn: Mutex::new(state),
+            turn: Mutex::new(*state),
             poisoned: AtomicU32::new(0),
             counters: Counters::default(),
         }
@@ -246,12 +252,24 @@ pub struct Store<M, W> {
 }
 
 impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
-    pub(crate) fn assemble(mapping: M, words: W, core: Core) -> Result<Store<M, W>> {
-        let store = Store { mapping, words, core };
-        let shared = Shared::new(store.words.as_ref())?;
+    /// Puts a store together where it stays, from the meta in `slot`.
+    // Of its own: what it needs of the stack is free again before anything else happens.
+    #[inline(never)]
+    pub(crate) fn assemble(
+        place: &mut Option<Store<M, W>>,
+        mapping: M,
+        words: W,
+        options: &Options,
+        slot: u8,
+        identity: &Identity,
+        state: &State,
+    ) -> Result<()> {
+        let shared = Shared::new(words.as_ref())?;
         shared.reset();
-        shared.publish(&record_of(&store.core.latest.lock().state));
-        Ok(store)
+        shared.publish(&record_of(state));
+        let core = Core::new(options, identity, state, slot);
+        *place = Some(Store { mapping, words, core });
+        Ok(())
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {

@@ -97,15 +97,23 @@ pub fn content(case: &Case) -> Content {
     content
 }
 
-/// Makes a golden file's bytes.
+/// Makes a golden file's bytes. They depend on the case alone, whatever machine makes them.
 ///
 /// # Errors
 /// Whatever the store returns.
 pub fn write(case: &Case) -> Result<Vec<u8>, Box<dyn Error>> {
+    write_with(case, ENTROPY)
+}
+
+/// As [`write`], with the entropy that its log's salts come from.
+///
+/// # Errors
+/// Whatever the store returns.
+pub fn write_with(case: &Case, entropy: u64) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut ram = vec![0; RAM_BYTES];
     let mut options =
         Options::default().page_size(case.page_size).log_bytes(case.log_bytes, case.log_bytes);
-    (options.uuid, options.entropy) = (UUID, ENTROPY);
+    (options.uuid, options.entropy) = (UUID, entropy);
     let store = Store::create(SliceMapping::empty(&mut ram), words(), &options)?;
     let mut held = None;
     for number in 0..TRANSACTIONS {

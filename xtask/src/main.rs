@@ -3,10 +3,12 @@
 //! ```sh
 //! cargo xtask demo [DIR]                        # the README's main job
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
+//! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
 //! ```
 
 mod acceptance;
+mod big_endian;
 mod data;
 mod demo;
 mod golden;
@@ -25,6 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [DIR]                                 load the paths of a file tree, reopen, look up, scan, check
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
+  big-endian                                 tests on s390x under QEMU, stores exchanged with it
   golden                                     write golden files of format v1 that are not there yet";
 
 fn run(words: &[String]) -> Result<bool> {
@@ -32,6 +35,7 @@ fn run(words: &[String]) -> Result<bool> {
     match command.as_str() {
         "demo" => demo::run(rest.first().map_or_else(std::env::temp_dir, PathBuf::from)),
         "acceptance" => acceptance::run(rest),
+        "big-endian" => big_endian::run(),
         "golden" => golden::run(),
         // What acceptance runs in processes of their own.
         "child" => acceptance::child(rest),

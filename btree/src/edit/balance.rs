@@ -100,6 +100,8 @@ impl Editor<'_, '_> {
     }
 
     /// Whether both pages fit in one, with some room where the need is not urgent.
+    // Here and below: where the stack is small, what one step needs is off it before the next.
+    #[cfg_attr(not(feature = "large"), inline(never))]
     fn merges(&self, pair: &Pair, is_leaf: bool, need: Need) -> Result<bool> {
         let page_size = self.page_size();
         let limit = match need {
@@ -140,6 +142,7 @@ impl Editor<'_, '_> {
     }
 
     /// Lays both pages out in a fresh one; false where there is no page for it.
+    #[cfg_attr(not(feature = "large"), inline(never))]
     fn merge(&mut self, path: &mut Path, pair: &Pair) -> Result<bool> {
         let Some(fresh) = self.claim_if_room()? else { return Ok(false) };
         let is_leaf = path.leaf_level() == pair.level;
@@ -175,6 +178,7 @@ impl Editor<'_, '_> {
 
     /// Shares out anew what both pages hold; false where that changes nothing or there is no room
     /// for it.
+    #[cfg_attr(not(feature = "large"), inline(never))]
     fn share(&mut self, path: &mut Path, pair: &Pair) -> Result<bool> {
         let is_leaf = path.leaf_level() == pair.level;
         let Some(at) = self.share_point(pair, is_leaf)? else { return Ok(false) };
@@ -256,6 +260,7 @@ impl Editor<'_, '_> {
 
     /// Replaces the separator between both pages; false (and nothing changed) where the parent has
     /// no room for it. The parent may become another page, on the path too.
+    #[cfg_attr(not(feature = "large"), inline(never))]
     fn set_separator(&mut self, path: &mut Path, pair: &Pair, cut: Cut) -> Result<bool> {
         let [a, b] = cut.pages();
         let ([first, second], [body]) = self.txn.edit([a, b], [pair.parent])?;

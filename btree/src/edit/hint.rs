@@ -51,24 +51,25 @@ impl Editor<'_, '_> {
         }
     }
 
-    /// The place of `key` for an insertion: as [`seek`](Editor::seek), from the last one's where it
-    /// is close.
-    pub(crate) fn seek_hinted(&mut self, key: &[u8]) -> Result<Place> {
-        if let Some(place) = self.recall(key)? {
-            return Ok(place);
+    /// Goes to `key` for an insertion: as [`seek`](Place::seek), from the last one's where it is close.
+    // Into the caller's place: one is large for a small machine's stack.
+    #[cfg_attr(not(feature = "large"), inline(never))]
+    pub(crate) fn seek_hinted(&mut self, place: &mut Place, key: &[u8]) -> Result<()> {
+        if self.recall(place, key)? {
+            return Ok(());
         }
-        let place = self.seek(key)?;
+        place.seek(&*self.txn, self.record, key)?;
         if let Some(hint) = &mut self.hint {
             let again = !place.path.is_empty() && place.path.leaf_step()?.page == hint.leaf;
             hint.heat = if again { Heat::Warm } else { Heat::Cold };
         }
-        Ok(place)
+        Ok(())
     }
 
-    /// The place of `key` in the last insertion's leaf; `None` where it may be in another.
-    fn recall(&mut self, key: &[u8]) -> Result<Option<Place>> {
+    /// Goes to `key` in the last insertion's leaf; false where it may be in another.
+    fn recall(&mut self, place: &mut Place, key: &[u8]) -> Result<bool> {
         let Some(hint) = self.hint.as_deref_mut().filter(|hint| hint.heat == Heat::Hot) else {
-            return Ok(None);
+            return Ok(false);
         };
         // Whatever becomes of the insertion: without its end the path is not to be trusted.
         hint.heat = Heat::Warm;
@@ -78,11 +79,12 @@ impl Editor<'_, '_> {
         // Before its first key or behind its last a neighbour may be closer.
         let inside = index > 0 || found;
         if !inside || (index == page.count() && !hint.path.on_right_edge(pages)?) {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut path = core::mem::take(&mut hint.path);
-        path.set_entry(index);
-        Ok(Some(Place { path, at: if found { At::Entry } else { At::Gap } }))
+        core::mem::swap(&mut place.path, &mut hint.path);
+        place.path.set_entry(index);
+        place.at = if found { At::Entry } else { At::Gap };
+        Ok(true)
     }
 
     /// Whether a place is behind the last entry of the tree.
@@ -96,11 +98,12 @@ impl Editor<'_, '_> {
     }
 
     /// Remembers the place of an insertion that is done.
-    pub(crate) fn keep_hint(&mut self, place: Place) -> Result<()> {
+    pub(crate) fn keep_hint(&mut self, place: &mut Place) -> Result<()> {
         if let Some(hint) = &mut self.hint {
             hint.leaf = place.path.leaf_step()?.page;
             if hint.heat == Heat::Warm {
-                (hint.path, hint.heat) = (place.path, Heat::Hot);
+                core::mem::swap(&mut hint.path, &mut place.path);
+                hint.heat = Heat::Hot;
             }
         }
         Ok(())

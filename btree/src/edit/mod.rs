@@ -54,13 +54,6 @@ impl<'s> Editor<'_, 's> {
         }
     }
 
-    /// The place of `key`: at it, or in the gap where it would be.
-    pub(crate) fn seek(&self, key: &[u8]) -> Result<Place> {
-        let mut place = Place::new();
-        place.seek(&*self.txn, self.record, key)?;
-        Ok(place)
-    }
-
     /// That a tree of this page size can hold the key.
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
         let limit_bytes = max_key_len((&*self.txn).page_size());

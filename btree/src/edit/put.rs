@@ -56,7 +56,7 @@ struct Old {
 }
 
 impl Editor<'_, '_> {
-    /// Stores a value at the place of `key`, as [`seek`](Editor::seek) found it; whether one was
+    /// Stores a value at the place of `key`, as [`seek`](Place::seek) found it; whether one was
     /// replaced. The place is then at the entry. Does not log.
     pub(crate) fn put(
         &mut self,

@@ -7,7 +7,7 @@ use crate::pins::Pins;
 use crate::{Damage, Error, PageId, Result, TxnId};
 
 /// Entries taken off a list page at a time.
-pub(super) const BATCH: usize = 32;
+pub(super) const BATCH: usize = if cfg!(feature = "large") { 32 } else { 4 };
 
 /// Entries on their way from a list page to where they belong.
 pub(super) type Batch = super::Inline<Entry, BATCH>;
@@ -145,16 +145,23 @@ impl Space {
         Ok(())
     }
 
-    /// Takes up to `limit` entries off the ended chains; none where these are used up.
-    pub(super) fn take_ended(&mut self, host: &mut dyn SpaceHost, limit: usize) -> Result<Batch> {
+    /// Takes up to `limit` entries off the ended chains, into `batch`, which is empty; none where these
+    /// are used up.
+    // Of its own: what it needs of the stack is free again before the entries are settled.
+    #[inline(never)]
+    pub(super) fn take_ended(
+        &mut self,
+        host: &mut dyn SpaceHost,
+        limit: usize,
+        batch: &mut Batch,
+    ) -> Result<()> {
         if self.walking.is_empty() {
             self.follow_link(host)?;
         }
         let from_ended = self.walking.is_empty();
         let chain = if from_ended { self.ended } else { self.walking };
-        let mut batch = Batch::new(Entry::default());
         if chain.is_empty() {
-            return Ok(batch);
+            return Ok(());
         }
         let head = Head::read(host, chain, self.page_count)?;
         let (rest, mut used) = (head.rest, head.len());
@@ -174,7 +181,7 @@ impl Space {
         if used == 0 {
             self.release_own(host, chain.head)?;
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Where the top of `ended` is a link, its chain is the next to be walked.

@@ -65,15 +65,18 @@ mod tests;
 pub(crate) use host::SpaceHost;
 pub(crate) use visit::SpaceUse;
 
+use crate::page::PAGE_SIZE_MAX;
 use crate::{Damage, Error, PageId, Result, TxnId};
 use entry::{Bucket, Chain, Entry};
 use inline::Inline;
+use record::Limits;
 
-/// Inline capacities at the largest; see `record::Limits` for what smaller pages have.
-const RESERVE_MAX: usize = 16;
-const READY_MAX: usize = 128;
-const PINNED_MAX: usize = 96;
-const BUCKETS_MAX: usize = 16;
+/// Inline capacities: what the largest pages of this build have room for.
+const CAPACITY: Limits = Limits::new(PAGE_SIZE_MAX);
+const RESERVE_MAX: usize = CAPACITY.reserve;
+const READY_MAX: usize = CAPACITY.ready;
+const PINNED_MAX: usize = CAPACITY.pinned;
+const BUCKETS_MAX: usize = CAPACITY.buckets;
 
 /// Pages by use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

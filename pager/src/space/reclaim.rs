@@ -3,6 +3,7 @@
 use super::bitmap::HEIGHT_MAX;
 use super::claim::SHORT_RUN;
 use super::entry::Entry;
+use super::freed::Batch;
 use super::record::Limits;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
 use crate::Result;
@@ -163,7 +164,8 @@ impl Space {
     ) -> Result<()> {
         let mut left = limit;
         while left > 0 && self.ready.len() < places {
-            let batch = self.take_ended(host, left)?;
+            let mut batch = Batch::new(Entry::default());
+            self.take_ended(host, left, &mut batch)?;
             if batch.is_empty() {
                 break;
             }

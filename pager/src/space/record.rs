@@ -3,7 +3,7 @@
 use super::bitmap::HEIGHT_MAX;
 use super::entry::{Bucket, Chain, ENTRY_BYTES, Entry};
 use super::inline::Inline;
-use super::{BUCKETS_MAX, PINNED_MAX, READY_MAX, RESERVE_MAX, Space, SpaceStats};
+use super::{Space, SpaceStats};
 use crate::page::{put_u32, put_u64, u32_at, u64_at};
 use crate::{Damage, Error, PageId, Result, TxnId};
 
@@ -30,12 +30,7 @@ impl Limits {
             0..1024 => Limits { reserve: 4, ready: 8, pinned: 4, buckets: 2 },
             1024..2048 => Limits { reserve: 8, ready: 32, pinned: 18, buckets: 5 },
             2048..4096 => Limits { reserve: 12, ready: 64, pinned: 52, buckets: 8 },
-            _ => Limits {
-                reserve: RESERVE_MAX,
-                ready: READY_MAX,
-                pinned: PINNED_MAX,
-                buckets: BUCKETS_MAX,
-            },
+            _ => Limits { reserve: 16, ready: 128, pinned: 96, buckets: 16 },
         }
     }
 
