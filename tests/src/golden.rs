@@ -105,7 +105,7 @@ pub fn write(case: &Case) -> Result<Vec<u8>, Box<dyn Error>> {
     write_with(case, ENTROPY)
 }
 
-/// As [`write`], with the entropy that its log's salts come from.
+/// As [`write()`], with the entropy that its log's salts come from.
 ///
 /// # Errors
 /// Whatever the store returns.
