@@ -327,17 +327,17 @@ fn one_view_without_log() {
 #[test]
 fn one_view_with_log() {
     let met = campaign(Setup { two_views: false, log_bytes: 16 * 1024, budget: usize::MAX }, 300);
-    assert!(met.log_commits > 100 && met.replayed > 100, "{met:?}");
+    assert!(met.log_commits > 100 && met.replayed > 40, "{met:?}");
 }
 
 #[test]
 fn two_views_with_small_log() {
     let met = campaign(Setup { two_views: true, log_bytes: 8 * 1024, budget: usize::MAX }, 300);
-    assert!(met.log_commits > 100 && met.replayed > 100 && met.spills == 0, "{met:?}");
+    assert!(met.log_commits > 100 && met.replayed > 40 && met.spills == 0, "{met:?}");
 }
 
 #[test]
 fn two_views_that_spill() {
     let met = campaign(Setup { two_views: true, log_bytes: 32 * 1024, budget: 6 }, 300);
-    assert!(met.log_commits > 100 && met.replayed > 100 && met.spills > 100, "{met:?}");
+    assert!(met.log_commits > 100 && met.replayed > 40 && met.spills > 40, "{met:?}");
 }
