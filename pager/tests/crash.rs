@@ -406,7 +406,7 @@ fn campaign(setup: Setup) {
     assert!(met.power_losses > 100 && met.deaths > 100 && met.failed_flushes > 10, "{met:?}");
     assert_eq!(met.replayed > 50 && met.in_opening > 10 && met.went_back > 10, log, "{met:?}");
     assert_eq!(met.spills > 10, setup.budget < 100, "{met:?}");
-    assert!(met.larger_rings > 10 || setup.log_bytes != RING_MIN, "{met:?}");
+    assert!(met.larger_rings > 2 || setup.log_bytes != RING_MIN, "{met:?}");
 }
 
 #[test]
