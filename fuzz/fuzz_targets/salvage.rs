@@ -125,8 +125,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(true) = repair(&mut ram, bytes.len()) {
         let mapping = SliceMapping::full(&mut ram);
         let (options, mut work) = (Options::default(), vec![0; 1 << 16]);
-        let store =
-            Store::open_proven(mapping, words(), &options, &mut Replayer::new(), &mut work);
+        let store = Store::open_proven(mapping, words(), &options, &mut Replayer::new(), &mut work);
         let store = store.expect("what was repaired is sound");
         if damage {
             assert!(ops::entries(&store.begin_read(0).unwrap()) == made().entries);

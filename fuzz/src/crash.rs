@@ -120,7 +120,9 @@ fn live(store: &CrashStore, mut possible: Vec<Rc<Model>>, source: &mut Source<'_
 }
 
 enum Step {
-    Committed { durable: bool },
+    Committed {
+        durable: bool,
+    },
     /// What was committed before is durable.
     Durable,
     Nothing,
@@ -142,7 +144,8 @@ fn step(
         Some(_) => {
             let begun = store.begin_write().map_err(mapleaf_btree::Error::from);
             let writer = begun.and_then(Writer::new);
-            return match writer.and_then(|writer| ops::transaction(writer, source, newest, attempted, false))
+            return match writer
+                .and_then(|writer| ops::transaction(writer, source, newest, attempted, false))
             {
                 Ok(Some(durability)) => {
                     Step::Committed { durable: durability == mapleaf_pager::Durability::Sync }
@@ -165,8 +168,13 @@ fn reopen(mut left: Left, setup: &Setup, source: &mut Source<'_>) -> (CrashStore
             liar.stop_after(1 + u64::from(choice));
         }
         let mut work = [0; 1 << 10];
-        let opened =
-            Store::open_proven(liar.clone(), words(), &setup.options, &mut Replayer::new(), &mut work);
+        let opened = Store::open_proven(
+            liar.clone(),
+            words(),
+            &setup.options,
+            &mut Replayer::new(),
+            &mut work,
+        );
         let found = opened.as_ref().ok().map(|store| ops::entries(&store.begin_read(0).unwrap()));
         let Some(rest) = liar.stopped() else {
             let store = opened.unwrap_or_else(|error| panic!("does not open: {error:?}"));

@@ -34,7 +34,11 @@ pub fn made() -> &'static Made {
         let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
         let mut entries = BTreeMap::new();
         for number in 0..ENTRIES {
-            let key = format!("{:04}/{}", u32::from(number) * 7919 % u32::from(ENTRIES), "key".repeat(number as usize % 9));
+            let key = format!(
+                "{:04}/{}",
+                u32::from(number) * 7919 % u32::from(ENTRIES),
+                "key".repeat(number as usize % 9)
+            );
             let len = if number % RUN_EVERY == 0 { 700 } else { usize::from(number % 30) };
             entries.insert(key.into_bytes(), vec![number as u8; len]);
         }

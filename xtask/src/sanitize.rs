@@ -1,0 +1,74 @@
+//! `cargo xtask sanitize`: the tests under ThreadSanitizer or AddressSanitizer, and a planted bug that each
+//! must report. No nightly compiler: `RUSTC_BOOTSTRAP` lets the stable one take the flag.
+
+use crate::Result;
+use crate::process::{cargo, root};
+use std::process::{Command, Stdio};
+
+/// The only machine that CI has. A `--target` keeps the flags off build scripts.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What is not instrumented, and so looks like a race: the channels of the standard library, with which
+/// the test harness collects results.
+const SUPPRESSED: &str = "race:test::\nrace:std::sync::mpmc\n";
+
+/// Tests that have threads, or look at memory that others may have: (package, tests).
+const QUICK: [(&str, &[&str]); 3] = [
+    ("mapleaf-pager", &["--test", "concurrent"]),
+    ("mapleaf-sys-linux", &["--test", "held", "--test", "contract"]),
+    ("mapleaf", &["--tests"]),
+];
+/// What the suite has beyond that.
+const REST: [(&str, &[&str]); 3] = [
+    ("mapleaf-pager", &["--tests"]),
+    ("mapleaf-btree", &["--tests"]),
+    ("mapleaf-sys-linux", &["--tests"]),
+];
+
+pub(crate) fn run(words: &[String]) -> Result<bool> {
+    let quick = words.iter().any(|word| word == "--quick");
+    let named: Vec<&str> =
+        words.iter().map(String::as_str).filter(|word| *word != "--quick").collect();
+    let all = if named.is_empty() { vec!["thread", "address"] } else { named };
+    let suppressions = tempfile::NamedTempFile::new()?;
+    std::fs::write(suppressions.path(), SUPPRESSED)?;
+    let suppressions = suppressions.path().to_str().ok_or("a temporary path that is no text")?;
+    for sanitizer in all {
+        let (bug, report) = match sanitizer {
+            "thread" => ("race", "ThreadSanitizer: data race"),
+            "address" => ("overrun", "AddressSanitizer: heap-buffer-overflow"),
+            _ => return Err(crate::USAGE.into()),
+        };
+        let mut planted = sanitized(sanitizer, suppressions);
+        planted.args(["run", "--quiet", "--package", "mapleaf-tests", "--bin", "planted", bug]);
+        let output = planted.stdin(Stdio::null()).output()?;
+        if output.status.success() || !String::from_utf8_lossy(&output.stderr).contains(report) {
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            return Err(format!("{sanitizer}: the planted {bug} was not found").into());
+        }
+        println!("{sanitizer}: the planted {bug} is found");
+        for (package, tests) in QUICK.iter().chain(REST.iter().filter(|_| !quick)) {
+            let mut test = sanitized(sanitizer, suppressions);
+            test.args(["test", "--quiet", "--package", package]).args(*tests);
+            if !test.status()?.success() {
+                println!("{sanitizer}: {package} FAILED");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn sanitized(sanitizer: &str, suppressions: &str) -> Command {
+    let mut command = cargo();
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    command
+        .current_dir(root())
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
+        .env("CARGO_TARGET_DIR", target.join(format!("sanitize-{sanitizer}")))
+        .env("CARGO_BUILD_TARGET", TARGET)
+        .env("TSAN_OPTIONS", format!("suppressions={suppressions}"));
+    command
+}
