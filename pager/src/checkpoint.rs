@@ -112,16 +112,24 @@ impl<'s> Parts<'s> {
         published
     }
 
-    /// Lets go of held pages that were published by the last checkpoints and that no reader can have a
-    /// reference to. Only readers of states from before the end of that publication can.
+    /// Lets go of held pages that were published by the last checkpoints and that neither a reader nor the
+    /// running transaction can have a reference to. Only those of states from before the end of that
+    /// publication can.
     #[inline(never)] // The pins stay off the stack of others.
     fn release_held(&self) {
         if !self.view.two_views() {
             return;
         }
-        let till = self.core.latest.lock().held_till;
+        let (till, writing) = {
+            let latest = self.core.latest.lock();
+            (latest.held_till, latest.writing)
+        };
         let mut readers = crate::pins::Pins::new();
         self.shared.collect(&mut readers);
+        // One that begins from here on finds published what is retired by now.
+        if let Some(base) = writing {
+            readers.add(base);
+        }
         let view = self.view;
         let nobody = readers.iter().next().is_none_or(|(oldest, _)| oldest > till);
         let mut unseen = |offset: u64| {

@@ -91,6 +91,9 @@ pub(crate) struct Latest {
     pub(crate) confirmed: bool,
     /// Readers of later states find published what was held up to the last publication.
     pub(crate) held_till: TxnId,
+    /// The state that the running write transaction was begun on: with two views it may refer to pages of
+    /// it that are held.
+    pub(crate) writing: Option<TxnId>,
     /// The transaction that last lowered the page count.
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
@@ -140,6 +143,7 @@ impl Core {
                 epoch_begun: false,
                 confirmed: false,
                 held_till: state.txn,
+                writing: None,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
                 freed_at_start: 0,

@@ -69,8 +69,10 @@ impl<'s> WriteTxn<'s> {
         mut writer: MutexGuard<'s, Writer>,
     ) -> Result<WriteTxn<'s>> {
         let (durable, in_progress) = {
-            let latest = parts.core.latest.lock();
+            let mut latest = parts.core.latest.lock();
             writer.state = latest.state;
+            // Before it reads a page: what it finds held stays until it ends.
+            latest.writing = Some(latest.state.txn);
             (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
         };
         let birth = writer.next;
@@ -432,7 +434,11 @@ impl<'s> WriteTxn<'s> {
 
 impl Drop for WriteTxn<'_> {
     fn drop(&mut self) {
-        if self.done || !self.parts.view.two_views() {
+        if !self.parts.view.two_views() {
+            return;
+        }
+        self.parts.core.latest.lock().writing = None;
+        if self.done {
             return;
         }
         let view = self.parts.view;
