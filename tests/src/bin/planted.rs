@@ -29,7 +29,7 @@ fn race() {
 }
 
 fn overrun() {
-    let bytes = vec![1u8; 64];
+    let bytes = Vec::from([1u8; 64]);
     // SAFETY: none; this is the byte behind the last.
     let behind = unsafe { bytes.as_ptr().wrapping_add(bytes.len()).read_volatile() };
     println!("{behind}");
