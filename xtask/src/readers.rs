@@ -151,7 +151,7 @@ fn batch(run: &Run, commit: u64) -> impl Iterator<Item = (u64, bool)> {
     let seed = mix(run.seed ^ mix(commit));
     (0..1 + seed % BATCH_MAX).map(move |step| {
         let dice = mix(seed ^ step);
-        (dice % KEYS, dice / KEYS % 8 == 0)
+        (dice % KEYS, (dice / KEYS).is_multiple_of(8))
     })
 }
 
@@ -166,7 +166,7 @@ fn write(run: &Run, until: Instant) -> Result<u64> {
         let mut txn = run.db.write()?;
         let tree = txn.open_or_create("t")?;
         change(run, &mut txn, tree, commit)?;
-        if mix(commit ^ run.seed) % 16 == 0 {
+        if mix(commit ^ run.seed).is_multiple_of(16) {
             // Written and taken back: nobody may see it.
             txn.rollback();
             txn = run.db.write()?;
@@ -181,7 +181,7 @@ fn write(run: &Run, until: Instant) -> Result<u64> {
                 history[number as usize].push(commit | bit);
             }
         }
-        let how = if commit % 8 == 0 { Durability::Sync } else { Durability::Eventual };
+        let how = if commit.is_multiple_of(8) { Durability::Sync } else { Durability::Eventual };
         let number = txn.commit_with(how)?;
         if number <= newest {
             return Err(format!("{number} was committed after {newest}").into());
@@ -196,7 +196,7 @@ fn change(run: &Run, txn: &mut mapleaf::WriteTxn<'_>, tree: TreeHandle, commit: 
     let mut tree = txn.tree(tree)?;
     for (step, (number, removed)) in batch(run, commit).enumerate() {
         // A planted bug: now and then a commit leaves what an earlier one wrote.
-        if run.planted && commit % 50 == 0 && step == 0 {
+        if run.planted && commit.is_multiple_of(50) && step == 0 {
             continue;
         }
         if removed {
@@ -273,7 +273,7 @@ fn read(run: &Run, number: u64) -> Result<u64> {
         look(run, &snapshot, commit)?;
         held.push_back((snapshot, commit));
         dice = mix(dice);
-        if held.len() > HELD || dice % 4 == 0 {
+        if held.len() > HELD || dice.is_multiple_of(4) {
             let which = (dice >> 8) as usize % held.len();
             if let Some((old, commit)) = held.remove(which) {
                 if last_commit(&old)? != commit {
