@@ -178,7 +178,7 @@ fn main() {
         println!("{}", env!("PLANTED_BUGS"));
         return;
     }
-    model("one reader that pins twice, three commits", &[2], 3, 2);
+    model("one reader that pins twice, three commits", &[2], 3, 3);
     model("two readers, two commits", &[1, 1], 2, 1);
     model("two readers, one commit", &[1, 1], 1, 2);
 }
