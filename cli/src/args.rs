@@ -104,8 +104,9 @@ pub(crate) struct Load {
     pub(crate) input: PathBuf,
 }
 
+/// What the text that is loaded looks like.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Format {
+pub enum Format {
     /// Key, tab, value
     Tsv,
     /// Each line a key

@@ -8,6 +8,7 @@ use crate::loader::{Loader, Refused};
 use crate::output::{Output, say};
 use crate::progress::Progress;
 use crate::{store, text};
+use mapleaf::Database;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -86,12 +87,7 @@ pub(crate) fn run(path: &Path, args: &Load) -> Outcome {
         progress: Progress::of_bytes(total),
     };
     let mut loader = Loader::new(path, &db, args.batch, args.verbose);
-    let loaded = match args.format {
-        Format::Tsv => tsv(&mut lines, &mut loader, &args.tree),
-        Format::Lines => keys(&mut lines, &mut loader, &args.tree),
-        Format::LmdbDump => dump(&mut lines, &mut loader, &args.tree),
-    };
-    let loaded = loaded.and_then(|()| Ok(loader.commit()?));
+    let loaded = entries(&mut lines, &mut loader, args.format, &args.tree);
     let committed = loader.committed();
     let (replaced, unchanged) = (loader.replaced, loader.unchanged);
     drop(loader);
@@ -104,6 +100,46 @@ pub(crate) fn run(path: &Path, args: &Load) -> Outcome {
     }
     closed?;
     report(path, args, [committed, replaced, unchanged], start.elapsed())
+}
+
+/// Loads text as the command does, from memory: how many entries were committed, and why it ended if that
+/// was before the text's end.
+#[must_use]
+pub fn load_text(
+    db: &Database,
+    text: Vec<u8>,
+    format: Format,
+    batch: Option<u64>,
+) -> (u64, Option<String>) {
+    let mut lines = Lines {
+        from: Box::new(io::Cursor::new(text)),
+        line: Vec::new(),
+        number: 0,
+        progress: Progress::of_bytes(None),
+    };
+    let path = Path::new("memory");
+    let mut loader = Loader::new(path, db, batch, false);
+    let stop = entries(&mut lines, &mut loader, format, "main").err().map(|stop| match stop {
+        Stop::Line(reason) => reason,
+        Stop::Input(error) => error.to_string(),
+        Stop::Failure(failure) => failure.message().unwrap_or_default().to_owned(),
+    });
+    (loader.committed(), stop)
+}
+
+/// Loads all entries, and commits.
+fn entries(
+    lines: &mut Lines,
+    loader: &mut Loader<'_>,
+    format: Format,
+    tree: &str,
+) -> Result<(), Stop> {
+    match format {
+        Format::Tsv => tsv(lines, loader, tree),
+        Format::Lines => keys(lines, loader, tree),
+        Format::LmdbDump => dump(lines, loader, tree),
+    }?;
+    Ok(loader.commit()?)
 }
 
 fn report(

@@ -1,59 +1,7 @@
-//! The `mapleaf` command: loads, reads, changes, checks and dumps mapleaf stores.
-//!
-//! Exit codes: 0 done, 1 not found, damage found or something lost, 2 wrong usage or nothing to be
-//! salvaged, 3 anything else.
-#![deny(unsafe_code)]
+//! The `mapleaf` command; see the library.
 
-mod args;
-mod check;
-mod dump;
-mod entry;
-mod failure;
-mod figures;
-mod json;
-mod lmdb;
-mod load;
-mod loader;
-mod output;
-mod progress;
-mod range;
-mod repair;
-mod salvage;
-mod scan;
-mod stat;
-mod store;
-mod text;
-
-use crate::args::{Args, Command};
-use crate::failure::Outcome;
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(message) = failure.message() {
-                output::say(&format!("mapleaf: {message}"));
-            }
-            ExitCode::from(failure.code())
-        }
-    }
-}
-
-fn run(args: &Args) -> Outcome {
-    let file = &args.store;
-    match &args.command {
-        Command::Load(load) => load::run(file, load),
-        Command::Get(get) => entry::get(file, get),
-        Command::Put(put) => entry::put(file, put),
-        Command::Del(del) => entry::del(file, del),
-        Command::Scan(scan) => scan::run(file, scan),
-        Command::Count(count) => scan::count(file, count),
-        Command::Trees(trees) => stat::trees(file, trees),
-        Command::Stat(stat) => stat::run(file, stat),
-        Command::Check(check) => check::run(file, check),
-        Command::Salvage(salvage) => salvage::run(file, salvage),
-        Command::Dump(dump) => dump::run(file, dump),
-    }
+    mapleaf_cli::run_command()
 }

@@ -6,24 +6,10 @@
 #![no_main]
 
 use mapleaf_btree::Replayer;
+use mapleaf_fuzz::forged::{PAGE, naive_leaf, seal};
 use mapleaf_pager::{Options, SliceMapping, Store};
-use xxhash_rust::xxh3::xxh3_64;
 
 static SOUND: &[u8] = include_bytes!("../../tests/golden/v1-512-no-log.leaf");
-const PAGE: usize = 512;
-
-/// As docs/format.md has it: of a page, or of a whole run.
-fn seal(image: &mut [u8], page: usize) {
-    let start = page * PAGE;
-    let header: [u8; 16] = *image[start + 16..].first_chunk().unwrap();
-    let run = header[0] == 5;
-    let len = u64::from_le_bytes(*header[8..].first_chunk().unwrap());
-    let len =
-        if run { len.saturating_add(32).min((image.len() - start) as u64) as usize } else { PAGE };
-    let mixed = (page as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let sum = xxh3_64(&image[start + 8..start + len.max(32)]) ^ mixed;
-    image[start..start + 8].copy_from_slice(&sum.to_le_bytes());
-}
 
 libfuzzer_sys::fuzz_target!(|changes: &[u8]| {
     let mut image = SOUND.to_vec();
@@ -33,6 +19,9 @@ libfuzzer_sys::fuzz_target!(|changes: &[u8]| {
         let at = page * PAGE + 8 + usize::from(change[2]) * 2 % (PAGE - 8);
         image[at] = change[3];
         seal(&mut image, page);
+        if cfg!(feature = "planted") {
+            naive_leaf(&image[page * PAGE..][..PAGE]);
+        }
     }
     mapleaf_fuzz::open_proven(&image);
     let mut ram = image.clone();

@@ -1,4 +1,15 @@
 //! What the fuzz targets share.
+//!
+//! With the feature `planted` each target has a bug that it must find: `cargo xtask fuzz-canaries`.
+
+pub mod crash;
+#[path = "../../pager/tests/double/mod.rs"]
+mod double;
+pub mod forged;
+#[path = "../../pager/tests/liar/mod.rs"]
+mod liar;
+pub mod ops;
+pub mod source;
 
 use mapleaf_btree::{Catalog, Replayer, TreeOptions, Writer};
 use mapleaf_pager::{Durability, Options, Pages, SliceMapping, Store, words_for};
@@ -44,6 +55,9 @@ pub fn read_all<'a, P: Pages<'a>>(pages: P) -> mapleaf_btree::Result<u64> {
 
 /// Opens an image as the safe opening does: proves it, then reads and writes it.
 pub fn open_proven(image: &[u8]) {
+    if cfg!(feature = "planted") {
+        forged::naive_last_byte(image);
+    }
     let mut ram = with_room(image);
     let mapping = SliceMapping::with_len(&mut ram, image.len());
     let mut work = vec![0; 1 << 16];

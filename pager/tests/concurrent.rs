@@ -144,6 +144,32 @@ fn two_views() {
 }
 
 #[test]
+fn what_a_write_transaction_has_read_stays_while_a_checkpoint_runs() {
+    let options = Options::default().page_size(PAGE as u32).log_bytes(8 * 1024, 64 * 1024);
+    let store: TestStore =
+        Store::create(Double::new(&[], 4096 * PAGE, PAGE, true), words(), &options).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    mark_all(&mut txn, 1).unwrap();
+    txn.commit(Durability::Eventual).unwrap();
+    // Held in the write view: the transaction refers to it there, and no reader does.
+    let txn = store.begin_write().unwrap();
+    let page = PageId(u32::from_le_bytes(*(&txn).root().first_chunk().unwrap()));
+    let bytes = (&txn).page(page).unwrap();
+    let before = bytes.to_vec();
+    for _ in 0..2 {
+        std::thread::scope(|scope| scope.spawn(|| store.checkpoint().unwrap()).join().unwrap());
+        assert!(bytes == before, "memory of the page was given away");
+    }
+    drop(txn);
+    // And it is given away afterwards.
+    let mut txn = store.begin_write().unwrap();
+    mark_all(&mut txn, 2).unwrap();
+    txn.commit(Durability::Eventual).unwrap();
+    store.checkpoint().unwrap();
+    assert_eq!(mark_of(&store.begin_read(0).unwrap()), 2);
+}
+
+#[test]
 fn handles_move_between_threads() {
     fn send<T: Send>() {}
     fn sync<T: Sync>() {}

@@ -5,15 +5,23 @@
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
+//! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
+//! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
+//! cargo xtask sanitize [thread|address]         # tests under a sanitizer
+//! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
 //! ```
 
 mod acceptance;
 mod big_endian;
 mod data;
 mod demo;
+mod fuzz;
 mod golden;
+mod loom;
 mod names;
 mod process;
+mod readers;
+mod sanitize;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +36,11 @@ usage: cargo xtask COMMAND
   demo [DIR]                                 load the paths of a file tree, reopen, look up, scan, check
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
-  golden                                     write golden files of format v1 that are not there yet";
+  golden                                     write golden files of format v1 that are not there yet
+  readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
+  loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
+  sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
+  fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it";
 
 fn run(words: &[String]) -> Result<bool> {
     let (command, rest) = words.split_first().ok_or(USAGE)?;
@@ -37,6 +49,10 @@ fn run(words: &[String]) -> Result<bool> {
         "acceptance" => acceptance::run(rest),
         "big-endian" => big_endian::run(),
         "golden" => golden::run(),
+        "readers" => readers::run(rest),
+        "loom" => loom::run(rest),
+        "sanitize" => sanitize::run(rest),
+        "fuzz-canaries" => fuzz::canaries(rest),
         // What acceptance runs in processes of their own.
         "child" => acceptance::child(rest),
         _ => Err(USAGE.into()),

@@ -57,6 +57,8 @@ struct Inner {
     stop_at_flush: u64,
     stopped: Option<Rest>,
     flushes_left: u64,
+    /// One more than the flushes before the one that is forgotten; 0 for none.
+    forget_at_flush: u64,
     failed: bool,
 }
 
@@ -112,6 +114,7 @@ impl Liar {
             stop_at_flush: u64::MAX,
             stopped: None,
             flushes_left: u64::MAX,
+            forget_at_flush: 0,
             failed: false,
         };
         let write = two_views.then(|| Memory::new(capacity));
@@ -136,6 +139,12 @@ impl Medium {
     /// Lets `flushes` flushes succeed, and the one behind them fail.
     pub(crate) fn fail_after(&self, flushes: u64) {
         self.inner.lock().unwrap().flushes_left = flushes;
+    }
+
+    /// A planted bug: the flush behind the next `flushes` does nothing, and says that it went well.
+    #[allow(dead_code)] // Only the fuzzer plants it.
+    pub(crate) fn forget_after(&self, flushes: u64) {
+        self.inner.lock().unwrap().forget_at_flush = flushes + 1;
     }
 
     /// What is left, if it has stopped.
@@ -264,6 +273,11 @@ impl Medium {
             self.stop_here(inner);
         }
         inner.stop_at_flush = inner.stop_at_flush.wrapping_sub(1);
+        let forgets = inner.forget_at_flush == 1;
+        inner.forget_at_flush = inner.forget_at_flush.saturating_sub(1);
+        if forgets {
+            return Ok(());
+        }
         inner.rest.medium.resize(self.len_now() as usize, 0);
         let fails = inner.flushes_left == 0 && !inner.failed;
         inner.failed |= fails;

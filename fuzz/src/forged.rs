@@ -1,0 +1,104 @@
+//! Stores whose bytes were changed, and readers that believe them: the planted bugs.
+
+use crate::{SliceStore, words};
+use mapleaf_btree::{TreeOptions, Writer};
+use mapleaf_pager::{Durability, Options, SliceMapping, Store, kind};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Page size of the stores here, in bytes.
+pub const PAGE: usize = 512;
+const RAM_BYTES: usize = 1 << 19;
+/// Entries of the made store: enough for three levels.
+const ENTRIES: u16 = 220;
+/// Every so many values is a run of pages.
+const RUN_EVERY: u16 = 40;
+
+/// A small sound store, closed cleanly.
+pub struct Made {
+    /// Its bytes.
+    pub image: Vec<u8>,
+    /// Pages of its trees that have slots: inner pages and leaves.
+    pub tree_pages: Vec<usize>,
+    /// What its one tree, `t`, holds.
+    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// The store that changes are made to. The same each time.
+pub fn made() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let mut ram = vec![0; RAM_BYTES];
+        let options = Options::default().page_size(PAGE as u32).log_bytes(0, 0);
+        let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
+        let mut entries = BTreeMap::new();
+        for number in 0..ENTRIES {
+            let key = format!(
+                "{:04}/{}",
+                u32::from(number) * 7919 % u32::from(ENTRIES),
+                "key".repeat(number as usize % 9)
+            );
+            let len = if number % RUN_EVERY == 0 { 700 } else { usize::from(number % 30) };
+            entries.insert(key.into_bytes(), vec![number as u8; len]);
+        }
+        fill(&store, &entries).unwrap();
+        store.close().unwrap();
+        let pages = store.stats().page_count as usize;
+        drop(store);
+        ram.truncate(pages * PAGE);
+        let kind_at = |page: &usize| ram[page * PAGE + 16];
+        let tree_pages =
+            (2..pages).filter(|page| matches!(kind_at(page), kind::INNER | kind::LEAF)).collect();
+        Made { image: ram, tree_pages, entries }
+    })
+}
+
+fn fill(store: &SliceStore<'_>, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> mapleaf_btree::Result<()> {
+    let mut writer = Writer::new(store.begin_write()?)?;
+    let tree = writer.create("t", TreeOptions::default())?;
+    for (key, value) in entries {
+        writer.tree(tree)?.insert(key, value)?;
+    }
+    writer.commit(Durability::Sync)?;
+    Ok(())
+}
+
+/// Puts the checksum of a page, or of a whole run, right again: as docs/format.md has it.
+pub fn seal(image: &mut [u8], page: usize) {
+    let start = page * PAGE;
+    let header: [u8; 16] = *image[start + 16..].first_chunk().unwrap();
+    let run = header[0] == kind::RUN;
+    let len = u64::from_le_bytes(*header[8..].first_chunk().unwrap());
+    let len =
+        if run { len.saturating_add(32).min((image.len() - start) as u64) as usize } else { PAGE };
+    let mixed = (page as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let sum = xxh3_64(&image[start + 8..start + len.max(32)]) ^ mixed;
+    image[start..start + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// A planted bug: reads all cells of a leaf, and believes every offset and length.
+pub fn naive_leaf(page: &[u8]) -> usize {
+    let at = |offset: usize| usize::from(u16::from_le_bytes([page[offset], page[offset + 1]]));
+    if page[16] != kind::LEAF {
+        return 0;
+    }
+    let (count, capacity, prefix) = (at(18), at(20), at(22));
+    let offsets = 32 + prefix.next_multiple_of(4) + 4 * capacity;
+    let cell = |slot: usize| {
+        let cell = at(offsets + 2 * slot);
+        page[cell + 4..cell + 4 + at(cell)].len()
+    };
+    (0..count).map(cell).sum()
+}
+
+/// A planted bug: reads the last byte of a file, and believes its meta about where that is.
+pub fn naive_last_byte(image: &[u8]) -> u8 {
+    if image.len() < PAGE || image[8..16] != *b"mapleaf\0" {
+        return 0;
+    }
+    let pages = u32::from_le_bytes([image[256], image[257], image[258], image[259]]);
+    let last = ((u64::from(pages)) << (image[50] % 17)).saturating_sub(1);
+    // SAFETY: none. The sanitizer must see it.
+    unsafe { image.as_ptr().wrapping_add(last as usize).read_volatile() }
+}

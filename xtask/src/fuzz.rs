@@ -1,0 +1,62 @@
+//! `cargo xtask fuzz-canaries`: builds the fuzzers with a bug planted for each (feature `planted` of fuzz/),
+//! and fails unless each reports it. A fuzzer that finds nothing is then known to look.
+
+use crate::Result;
+use crate::process::{cargo, root};
+use std::path::Path;
+use std::process::Stdio;
+
+/// Inputs after which a fuzzer is said to be dead.
+const RUNS_MAX: u32 = 200_000;
+const SECONDS_MAX: u32 = 60;
+
+pub(crate) fn canaries(wanted: &[String]) -> Result<bool> {
+    let scratch = tempfile::tempdir()?;
+    let mut missed = 0;
+    for target in targets()? {
+        if !wanted.is_empty() && !wanted.contains(&target) {
+            continue;
+        }
+        let mut build = cargo();
+        build.args(["fuzz", "build", "--features", "planted", &target]);
+        let built = build.current_dir(root()).env("RUSTC_BOOTSTRAP", "1").status()?;
+        if !built.success() {
+            return Err(format!("{target} does not build").into());
+        }
+        let found = finds(&target, scratch.path())?;
+        println!("{target}: the planted bug is {}", if found { "found" } else { "NOT FOUND" });
+        missed += u32::from(!found);
+    }
+    Ok(missed == 0)
+}
+
+/// Whether the fuzzer crashes, from its corpus on, and leaves the input that did it.
+fn finds(target: &str, scratch: &Path) -> Result<bool> {
+    let grown = scratch.join(target);
+    let artifacts = scratch.join(format!("{target}-"));
+    std::fs::create_dir_all(&grown)?;
+    let mut run = cargo();
+    run.args(["fuzz", "run", "--features", "planted", target]);
+    // New inputs go to the first directory: the corpus stays as it is.
+    run.arg(&grown).arg(root().join("fuzz/corpus").join(target));
+    run.arg("--").args([
+        format!("-runs={RUNS_MAX}"),
+        format!("-max_total_time={SECONDS_MAX}"),
+        format!("-artifact_prefix={}", artifacts.display()),
+        "-seed=1".into(),
+        "-verbosity=0".into(),
+    ]);
+    run.current_dir(root()).env("RUSTC_BOOTSTRAP", "1");
+    let done = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let crash = format!("{target}-crash-");
+    let left = std::fs::read_dir(scratch)?.filter_map(|entry| entry.ok());
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&crash)).count();
+    Ok(!done.success() && left > 0)
+}
+
+/// The fuzzers that fuzz/Cargo.toml names.
+fn targets() -> Result<Vec<String>> {
+    let manifest = std::fs::read_to_string(root().join("fuzz/Cargo.toml"))?;
+    let names = manifest.split("[[bin]]").skip(1).filter_map(|bin| bin.split('"').nth(1));
+    Ok(names.map(str::to_owned).collect())
+}
