@@ -19,11 +19,13 @@ mod log;
 mod loose;
 mod mapping;
 mod meta;
+mod options;
 #[cfg(feature = "alloc")]
 mod owned;
 mod page;
 mod pages;
 mod pins;
+mod reading;
 mod rebuild;
 mod recover;
 mod room;
@@ -37,6 +39,7 @@ mod stats;
 mod store;
 mod tail;
 mod txn;
+mod verify;
 mod view;
 
 pub use error::{Damage, Error, Result, Unsupported};
@@ -45,6 +48,7 @@ pub use inspect::{Inspection, PageUse};
 pub use log::{Redo, RedoLog};
 pub use loose::{LooseMeta, LoosePage, META_BYTES_MAX, run_extent, verify_sealed};
 pub use mapping::{Advice, Bytes, Mapping};
+pub use options::Options;
 #[cfg(feature = "alloc")]
 pub use owned::OwnedSnapshot;
 pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN, kind};
@@ -55,5 +59,6 @@ pub use shared::words_for;
 pub use slice::SliceMapping;
 pub use snapshot::Snapshot;
 pub use stats::Stats;
-pub use store::{Options, Store};
+pub use store::Store;
 pub use txn::{Durability, Part, Savepoint, WriteTxn};
+pub use verify::{Verify, first_touch_words_for};

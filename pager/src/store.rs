@@ -3,66 +3,16 @@
 use crate::checkpoint::{Checkpointed, wait_for};
 use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
+use crate::options::Options;
 use crate::pins::Pins;
 use crate::running::Running;
 use crate::shared::{Record, Shared};
 use crate::tail::Ring;
+use crate::verify::Touched;
 use crate::view::View;
 use crate::{Bytes, Error, PageId, Result, Snapshot, Stats, TxnId, WriteTxn};
 use core::sync::atomic::{AtomicU32, Ordering};
 use spin::{Mutex, MutexGuard};
-
-/// How a store is made or opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// Page size in bytes: a power of two from 512 to 65,536, at least the mapping's write unit.
-    /// `None`: the file's own, or the default for a new one.
-    pub page_size: Option<u32>,
-    /// Bytes of a new store's log ring; 0 for none (every durable commit is then a checkpoint).
-    pub log_bytes: u64,
-    /// The ring grows with the store up to this many bytes.
-    pub log_bytes_max: u64,
-    /// UUID of a new store.
-    pub uuid: [u8; 16],
-    /// Any number that another opening of the same file is unlikely to choose.
-    pub entropy: u64,
-    /// Refuse write transactions, and change nothing.
-    pub read_only: bool,
-    /// Opened for reading: ignore the log behind the last checkpoint instead of refusing.
-    pub at_checkpoint: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            page_size: None,
-            log_bytes: 1 << 20,
-            log_bytes_max: 64 << 20,
-            uuid: [0; 16],
-            entropy: 0,
-            read_only: false,
-            at_checkpoint: false,
-        }
-    }
-}
-
-impl Options {
-    /// With this page size.
-    #[must_use]
-    pub const fn page_size(mut self, bytes: u32) -> Options {
-        self.page_size = Some(bytes);
-        self
-    }
-
-    /// With a log ring of this many bytes at first, and never more than `max`.
-    #[must_use]
-    pub const fn log_bytes(mut self, first: u64, max: u64) -> Options {
-        self.log_bytes = first;
-        self.log_bytes_max = max;
-        self
-    }
-}
 
 /// What the writer's turn protects.
 pub(crate) struct Writer {
@@ -245,17 +195,30 @@ pub struct Store<M, W> {
 impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     pub(crate) fn assemble(mapping: M, words: W, core: Core) -> Result<Store<M, W>> {
         let store = Store { mapping, words, core };
-        let shared = Shared::new(store.words.as_ref())?;
+        let (slots, touched) = store.split_words();
+        let shared = Shared::new(slots)?;
         shared.reset();
+        // Whatever the words held before. Pages behind these are claimed before anybody reads them.
+        touched.remove(PageId(0), View::new(&store.mapping, store.core.shift).mapped_pages());
         shared.publish(&record_of(&store.core.latest.lock().state));
         Ok(store)
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
+        let (slots, touched) = self.split_words();
         let view = View::new(&self.mapping, self.core.shift);
+        let view = view.verifying(self.core.options.verify, touched);
         // `assemble` has made it once: the words are enough.
-        let shared = Shared::of(self.words.as_ref());
+        let shared = Shared::of(slots);
         Parts { view, shared, core: &self.core }
+    }
+
+    /// The words for readers, and those for the pages whose checksum was compared.
+    fn split_words(&self) -> (&[AtomicU32], Touched<'_>) {
+        let words = self.words.as_ref();
+        let slots = words.len().saturating_sub(self.core.options.first_touch_words());
+        let (slots, bits) = words.split_at_checked(slots).unwrap_or((words, &[]));
+        (slots, Touched::new(bits))
     }
 
     /// The mapping.
