@@ -97,6 +97,7 @@ pub use mapleaf_btree::{
 };
 pub use mapleaf_pager::{
     Damage, Durability, Error as StoreError, PageId, Stats as StoreStats, TxnId, Unsupported,
+    Verify,
 };
 #[cfg(target_os = "linux")]
 pub use mapleaf_sys_linux::{Access, WriteMode};
