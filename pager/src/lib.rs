@@ -31,6 +31,7 @@ mod recover;
 mod room;
 mod running;
 mod savepoint;
+mod scrub;
 mod shared;
 mod slice;
 mod snapshot;
@@ -55,6 +56,7 @@ pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE
 pub use pages::{Pages, ROOT_BYTES, Root};
 pub use rebuild::{Rebuild, Repair};
 pub use recover::{Replay, is_unmade};
+pub use scrub::Scrub;
 pub use shared::words_for;
 pub use slice::SliceMapping;
 pub use snapshot::Snapshot;

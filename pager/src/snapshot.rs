@@ -79,6 +79,18 @@ impl<'s> Snapshot<'s> {
         unsafe { self.view.compare(id, bytes, self.record.page_count) }
     }
 
+    /// Copies a page, whose checksum was compared just now.
+    pub(crate) fn copy_sealed(&self, id: PageId, to: &mut [u8]) -> Result<()> {
+        let page = self.bytes_of(id, false)?;
+        // SAFETY: the page is the snapshot's.
+        unsafe { self.view.compare_now(id, page, self.record.page_count)? };
+        if to.len() != page.len() {
+            return Err(Error::InvalidArgument);
+        }
+        to.copy_from_slice(page);
+        Ok(())
+    }
+
     /// The bytes of a run up to its value's end.
     fn whole_run(&self, id: PageId) -> Result<&[u8]> {
         let first = self.whole(id)?;

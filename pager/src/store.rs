@@ -310,6 +310,21 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         crate::stats::of(self.parts())
     }
 
+    /// Holds the newest committed state to compare the checksums of what is in use in it, beside readers
+    /// and the writer. `hint` as for [`begin_read`](Store::begin_read).
+    ///
+    /// # Errors
+    /// [`ReadersFull`](Error::ReadersFull).
+    pub fn begin_scrub(&self, hint: usize) -> Result<crate::Scrub<'_>> {
+        self.parts().scrub(hint)
+    }
+
+    /// Asks the mapping to drop what is in memory only to be read faster, so that the medium is read
+    /// next; see [`Advice::Evict`](crate::Advice::Evict).
+    pub fn evict(&self) {
+        self.mapping.advise(0..self.mapping.len(), crate::Advice::Evict);
+    }
+
     /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
     ///
     /// # Errors
