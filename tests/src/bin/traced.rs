@@ -12,11 +12,11 @@
 //! | `look` | nothing: COUNT gets of the 100,000 entries that FILE was made with, in one snapshot |
 //!
 //! With a fourth word (`wait`) the `sync` jobs wait for a line of input before each transaction and
-//! answer with one behind it.
+//! answer with one behind it. That of `look` says when checksums are compared: `first`, `always`.
 
 #![allow(unsafe_code)] // Opens a mapped database that the caller has made for it.
 
-use mapleaf::{Database, Durability, WriteMode};
+use mapleaf::{Database, Durability, Verify, WriteMode};
 use mapleaf_tests::data::{key, mix, value};
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
@@ -78,8 +78,8 @@ fn gets(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
 }
 
 /// What an instruction counter counts, less the same with a COUNT of 0.
-fn look(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
-    let builder = Database::builder().background(false).read_only(true);
+fn look(path: &str, count: u64, verify: Verify) -> Result<(), Box<dyn Error>> {
+    let builder = Database::builder().background(false).read_only(true).verify(verify);
     // SAFETY: the caller made the file for this.
     let db = unsafe { builder.open(path) }?;
     let snapshot = db.read()?;
@@ -145,7 +145,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         "eventual" => eventual(path, count),
         "sync-place" => sync(path, count, WriteMode::InPlace, wait),
         "sync-shadow" => sync(path, count, WriteMode::Shadow, wait),
-        "look" => look(path, count),
+        "look" => {
+            let verify = match word(3) {
+                "first" => Verify::FirstTouch,
+                "always" => Verify::Always,
+                _ => Verify::None,
+            };
+            look(path, count, verify)
+        }
         "make" => {
             let db = open(path, WriteMode::Auto)?;
             load(&db, count)?;
