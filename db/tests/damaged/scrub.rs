@@ -6,10 +6,11 @@
 
 use crate::naive::{Naive, u32_at, u64_at};
 use crate::{Built, Case, Harm, build, harm, key_of, write};
-use mapleaf::{Builder, Database, PageId, Scar, ScrubReport, What};
+use mapleaf::{Builder, Database, Durability, PageId, Scar, ScrubReport, What};
+use mapleaf_pager::verify_sealed;
 use quickcheck::{Gen, QuickCheck};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 /// What whole pages lead to, by a second reader of the format.
 struct Reach<'a> {
@@ -157,45 +158,65 @@ fn of_any_damage() {
         .quickcheck(finds_what_is_damaged as fn(Case) -> bool);
 }
 
+/// Changes some of a tree's entries, in a transaction that other transactions' pages are freed by.
+fn churn(db: &Database, round: u16) {
+    let mut txn = db.write().unwrap();
+    let mut tree = txn.tree("churn").unwrap();
+    for seed in 0..120u16 {
+        let key = key_of(seed.wrapping_mul(97).wrapping_add(round.wrapping_mul(31)));
+        if seed % 3 == 0 {
+            tree.remove(&key).unwrap();
+        } else {
+            let len = usize::from(seed) * usize::from(seed % 2) * 60;
+            tree.insert(&key, &vec![round as u8; len]).unwrap();
+        }
+    }
+    let sync = round.is_multiple_of(16);
+    let durability = if sync { Durability::Sync } else { Durability::Eventual };
+    txn.commit_with(durability).unwrap();
+}
+
+/// Commits that the writer makes beside the scrubs, at the least; and scrubs beside the writer.
+const COMMITS: u16 = 400;
+const SCRUBS: u32 = 40;
+
 /// Every page of the state that a scrub reads may be freed and the next one's pages written meanwhile.
 fn nothing_beside_a_writer(db: &Database) {
-    let stop = AtomicBool::new(false);
+    let (commits, scrubs) = (AtomicU16::new(0), AtomicU32::new(0));
+    // A panic on one side ends the other.
+    let ended = AtomicBool::new(false);
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let enough = || {
+        let commits = commits.load(Ordering::Relaxed);
+        ended.load(Ordering::Relaxed)
+            || (commits >= COMMITS && scrubs.load(Ordering::Relaxed) >= SCRUBS)
+    };
+    (0..50).for_each(|round| churn(db, round));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut round = 0u16;
-            while !stop.load(Ordering::Relaxed) {
-                let mut txn = db.write().unwrap();
-                let mut tree = txn.tree("churn").unwrap();
-                for seed in 0..120u16 {
-                    let key = key_of(seed.wrapping_mul(97).wrapping_add(round.wrapping_mul(31)));
-                    if seed % 3 == 0 {
-                        tree.remove(&key).unwrap();
-                    } else {
-                        let len = usize::from(seed) * usize::from(seed % 2) * 60;
-                        tree.insert(&key, &vec![round as u8; len]).unwrap();
-                    }
-                }
-                let sync = round.is_multiple_of(16);
-                let durability =
-                    if sync { mapleaf::Durability::Sync } else { mapleaf::Durability::Eventual };
-                txn.commit_with(durability).unwrap();
-                round = round.wrapping_add(1);
+            let _ends = Ends(&ended);
+            while !enough() {
+                churn(db, commits.fetch_add(1, Ordering::Relaxed) % 5000 + 50);
             }
         });
-        let (mut first, mut newest) = (None, None);
-        for round in 0..60 {
-            if round % 8 == 0 {
+        let _ends = Ends(&ended);
+        let mut newest = None;
+        while !enough() {
+            if scrubs.fetch_add(1, Ordering::Relaxed).is_multiple_of(8) {
                 db.evict();
             }
             let report = scrubbed(db);
-            assert!(report.is_clean(), "{report:?}");
+            assert!(report.is_clean() && report.pages > 20, "{report:?}");
             assert!(newest <= Some(report.txn));
             newest = Some(report.txn);
-            first = first.or(newest);
         }
-        stop.store(true, Ordering::Relaxed);
-        assert!(newest.unwrap().0 > first.unwrap().0 + 20, "the writer waited");
     });
+    assert!(commits.load(Ordering::Relaxed) >= COMMITS && scrubs.load(Ordering::Relaxed) >= SCRUBS);
     assert!(db.check().unwrap().is_sound());
 }
 
@@ -212,6 +233,44 @@ fn beside_a_writer() {
         let db = unsafe { builder.open(&path) }.unwrap();
         nothing_beside_a_writer(&db);
     }
+}
+
+/// Damages every page that says it is of the free pages' structures, one after the other.
+fn each_space_page_found(case: Case) -> bool {
+    let built = build(&Case { large_pages: true, close: true, ..case });
+    let dir = tempfile::tempdir().unwrap();
+    let space = |page: &usize| {
+        let bytes = &built.bytes[page * built.page..(page + 1) * built.page];
+        (6..=8).contains(&bytes[16]) && verify_sealed(PageId(*page as u32), bytes).is_ok()
+    };
+    let (mut found, mut in_use) = (0, 0);
+    for page in (2..built.bytes.len() / built.page).filter(space) {
+        let mut bytes = built.bytes.clone();
+        bytes[page * built.page + 1000] ^= 0x10;
+        let path = write(dir.path(), &bytes);
+        // SAFETY: nothing else has this file; nothing is written to it.
+        #[allow(unsafe_code)]
+        let db = unsafe { Builder::new().read_only(true).background(false).open(&path) }.unwrap();
+        let report = scrubbed(&db);
+        in_use = db.stats().store.space_pages;
+        // Some are of older states.
+        if !report.is_clean() {
+            found += 1;
+            let scars: Vec<_> = report.found.iter().map(|scar| scar.page.0 as usize).collect();
+            assert_eq!((scars, &report.found[0].what), (vec![page], &None));
+        }
+        assert_eq!(report.is_clean(), db.check().unwrap().is_sound());
+    }
+    assert_eq!(found, in_use);
+    true
+}
+
+#[test]
+fn of_damaged_space() {
+    QuickCheck::new()
+        .rng(Gen::new(50))
+        .tests(15)
+        .quickcheck(each_space_page_found as fn(Case) -> bool);
 }
 
 #[test]
