@@ -112,15 +112,22 @@ impl<'s> Parts<'s> {
         published
     }
 
-    /// Lets go of held pages that were published by the last checkpoints and that no reader can have a
-    /// reference to. Only readers of states from before the end of that publication can.
+    /// Lets go of held pages that were published by the last checkpoints and that nobody can have a
+    /// reference to. Only readers of states from before the end of that publication can, and a transaction
+    /// that builds on one: whichever begins later, by the same lock, finds them published.
     #[inline(never)] // The pins stay off the stack of others.
     fn release_held(&self) {
         if !self.view.two_views() {
             return;
         }
-        let till = self.core.latest.lock().held_till;
         let mut readers = crate::pins::Pins::new();
+        let till = {
+            let latest = self.core.latest.lock();
+            if let Some(base) = latest.writing_on {
+                readers.add(base);
+            }
+            latest.held_till
+        };
         self.shared.collect(&mut readers);
         let view = self.view;
         let nobody = readers.iter().next().is_none_or(|(oldest, _)| oldest > till);
@@ -133,8 +140,8 @@ impl<'s> Parts<'s> {
             let page = unsafe { view.built(view.offset(id), view.page_size()) };
             page.is_ok_and(|page| !readers.pinned(crate::view::birth_of(page), till.next()))
         };
-        // SAFETY: a reader that could have a reference is pinned between the page's birth and `till`:
-        // later ones have found it published.
+        // SAFETY: whoever could have a reference reads a state between the page's birth and `till`: later
+        // ones have found it published.
         unsafe { view.mapping().release_held(&mut unseen) };
     }
 

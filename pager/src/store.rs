@@ -41,6 +41,8 @@ pub(crate) struct Latest {
     pub(crate) confirmed: bool,
     /// Readers of later states find published what was held up to the last publication.
     pub(crate) held_till: TxnId,
+    /// The state that the running transaction reads, and may have lent pages of.
+    pub(crate) writing_on: Option<TxnId>,
     /// The transaction that last lowered the page count.
     pub(crate) lowered_at: TxnId,
     /// Pages of the durable checkpoint that were freed since: they wait for the next one.
@@ -90,6 +92,7 @@ impl Core {
                 epoch_begun: false,
                 confirmed: false,
                 held_till: state.txn,
+                writing_on: None,
                 lowered_at: TxnId(0),
                 freed_durable: 0,
                 freed_at_start: 0,

@@ -68,15 +68,16 @@ impl<'s> WriteTxn<'s> {
         parts: Parts<'s>,
         mut writer: MutexGuard<'s, Writer>,
     ) -> Result<WriteTxn<'s>> {
-        let (durable, in_progress) = {
-            let latest = parts.core.latest.lock();
-            writer.state = latest.state;
-            (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
-        };
         let birth = writer.next;
         if birth.0 >= u64::MAX - 1 {
             return Err(Error::InvalidArgument);
         }
+        let (durable, in_progress) = {
+            let mut latest = parts.core.latest.lock();
+            writer.state = latest.state;
+            latest.writing_on = Some(writer.state.txn);
+            (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
+        };
         writer.next = birth.next();
         let tail = Tail::new(&writer.state.log, durable.position);
         let base = writer.state.txn;
@@ -432,6 +433,8 @@ impl<'s> WriteTxn<'s> {
 
 impl Drop for WriteTxn<'_> {
     fn drop(&mut self) {
+        // The borrows of what was lent have ended; the next transaction waits for the turn.
+        self.parts.core.latest.lock().writing_on = None;
         if self.done || !self.parts.view.two_views() {
             return;
         }

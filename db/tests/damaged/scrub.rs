@@ -56,14 +56,16 @@ impl Reach<'_> {
             let cell = self.u16(id, arrays + capacity * 4 + i * 2);
             let (key_len, value_len) = (self.u16(id, cell), self.u16(id, cell + 2));
             let value = cell + 4 + key_len;
-            if name.is_none() {
+            let Some(tree) = name else {
                 let key = [&page[32..32 + prefix], &page[cell + 4..value]].concat();
                 let name = String::from_utf8(key).unwrap();
                 self.tree(Some(&name), &page[value..value + value_len]);
-            } else if value_len == 0xFFFF {
+                continue;
+            };
+            if value_len == 0xFFFF {
                 let (first, len) = (u32_at(&page, value), u64_at(&page, value + 8) as usize);
                 let at = first * size;
-                self.all.push((name.unwrap().into(), first, at..at + 32 + len));
+                self.all.push((tree.into(), first, at..at + 32 + len));
             }
         }
     }
