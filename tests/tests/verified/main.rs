@@ -11,15 +11,17 @@
 
 #![allow(unsafe_code)] // Opens mapped files in directories of their own.
 
-use mapleaf::{Builder, Database, Tree, Verify, WriteMode};
+mod answers;
+
+use answers::{Count, ask};
+use mapleaf::{Builder, Database, Verify, WriteMode};
 use mapleaf_btree::{Catalog, Replayer, TreeOptions, Writer};
 use mapleaf_pager::{
-    Durability, Mapping, Options, Pages, SliceMapping, Store, first_touch_words_for, words_for,
+    Durability, Mapping, Options, SliceMapping, Store, first_touch_words_for, words_for,
 };
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
@@ -133,79 +135,7 @@ fn harm(bytes: &mut [u8], page: usize, harm: Harm) {
     }
 }
 
-/// Answers that were wrong, and that were refused.
-#[derive(Clone, Copy, Default, Debug)]
-struct Count {
-    right: u64,
-    wrong: u64,
-    refused: u64,
-}
-
-impl Count {
-    fn note<T: PartialEq>(&mut self, found: mapleaf_btree::Result<T>, wanted: &T) {
-        match found {
-            Ok(found) if found == *wanted => self.right += 1,
-            Ok(_) => self.wrong += 1,
-            Err(_) => self.refused += 1,
-        }
-    }
-
-    /// Of a walk everything up to an error counts.
-    fn walk<'e>(
-        &mut self,
-        found: impl Iterator<Item = mapleaf_btree::Result<mapleaf::Entry<'e>>>,
-        wanted: impl Iterator<Item = (&'e Vec<u8>, &'e Vec<u8>)>,
-    ) {
-        let mut wanted = wanted;
-        for entry in found {
-            match entry {
-                Ok((key, value)) => {
-                    let right =
-                        wanted.next().is_some_and(|(k, v)| key == k.as_slice() && value == v);
-                    if !right {
-                        self.wrong += 1;
-                        return;
-                    }
-                    self.right += 1;
-                }
-                Err(_) => {
-                    self.refused += 1;
-                    return;
-                }
-            }
-        }
-        self.wrong += u64::from(wanted.next().is_some());
-    }
-}
-
-/// Asks a tree everything there is to ask.
-fn ask<'a, P: Pages<'a>>(
-    tree: &Tree<'a, P>,
-    entries: &'a Entries,
-    probes: &[u16],
-    count: &mut Count,
-) {
-    for key in entries.keys().cloned().chain(probes.iter().map(|seed| key_of(*seed))) {
-        let wanted = entries.get(&key).map(Vec::as_slice);
-        count.note(tree.get(&key), &wanted);
-        count.note(tree.contains(&key), &wanted.is_some());
-    }
-    count.walk(tree.iter(), entries.iter());
-    count.walk(tree.iter().rev(), entries.iter().rev());
-    for pair in probes.chunks(2).take(8) {
-        let (mut from, mut to) = (key_of(pair[0]), key_of(pair[pair.len() - 1]));
-        if from > to {
-            (from, to) = (to, from);
-        }
-        let bounds = (Bound::Included(from.clone()), Bound::Excluded(to.clone()));
-        count.walk(tree.range(&from[..]..&to[..]), entries.range(bounds));
-        let prefix = &from[..from.len() / 2];
-        let wanted = entries.iter().filter(|(key, _)| key.starts_with(prefix));
-        count.walk(tree.prefix(prefix), wanted);
-    }
-}
-
-/// Reads and changes a store; the changes are made to the oracle as well.
+/// Asks a store everything, twice: the second time pages were touched before.
 fn exercise<M: Mapping>(
     store: &Store<M, Vec<AtomicU32>>,
     entries: &Entries,
