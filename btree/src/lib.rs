@@ -57,7 +57,10 @@ mod writer;
 
 pub use bounds::{KeyBound, KeyRange};
 pub use catalog::{Catalog, TreeNames};
-pub use check::{CheckReport, CheckVisitor, Finding, ReachSet, check, rebuild};
+pub use check::{
+    CheckReport, CheckVisitor, Finding, ReachSet, ScrubFinding, ScrubVisitor, Scrubbed, check,
+    rebuild, scrub,
+};
 pub use cursor::Cursor;
 pub use cursor_mut::CursorMut;
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ Examples:
   mapleaf app.leaf get --tree users ada
   mapleaf app.leaf scan --tree users --from a --to b --json
   mapleaf app.leaf check
+  mapleaf app.leaf scrub --rate 50
   mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
   mapleaf new.leaf dump | mdb_load back.lmdb
 
@@ -20,8 +21,8 @@ values are read the same way. `--raw` prints and reads bytes as they are.
 
 Exit codes:
   0  done
-  1  not found (get, del, a tree), damage found (check), or something lost (salvage)
-  2  wrong usage, or nothing to be salvaged
+  1  not found (get, del, a tree), damage found (check, scrub), or something lost (salvage)
+  2  wrong usage, nothing to be salvaged, or a scrub that failed
   3  any other error: input that cannot be read, a full disk, a file in use";
 
 /// Keys and values in one file, in order.
@@ -32,8 +33,33 @@ pub(crate) struct Args {
     /// The store: one file. `load` and `put` make it where there is none.
     #[arg(value_name = "STORE")]
     pub(crate) store: PathBuf,
+    /// Compare checksums before anything is printed or changed: of each page the first time it is read, or
+    /// always. What is damaged is then an error, never an answer
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::None)]
+    pub(crate) verify: When,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// When checksums are compared.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// Never
+    None,
+    /// The first time a page is read
+    First,
+    /// Each time
+    Always,
+}
+
+impl From<When> for mapleaf::Verify {
+    fn from(when: When) -> mapleaf::Verify {
+        match when {
+            When::None => mapleaf::Verify::None,
+            When::First => mapleaf::Verify::FirstTouch,
+            When::Always => mapleaf::Verify::Always,
+        }
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -60,6 +86,9 @@ pub(crate) enum Command {
     /// Read every page and prove the store sound
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Read every page in use and compare its checksum
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub(Scrub),
     /// Copy what can be read of a damaged store into a new one
     #[command(after_help = SALVAGE_EXAMPLES)]
     Salvage(Salvage),
@@ -274,6 +303,40 @@ pub(crate) struct Stat {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const SCRUB_EXAMPLES: &str = "\
+Goes on beside damage, and says of each damaged page which keys lie on it. `check` proves more: the order
+of keys, the counts, and that every page is in use once. What is read is the page cache's copy where there
+is one; with --evict the medium's, but for pages that another program has mapped.
+
+Exit codes:
+  0  clean
+  1  damage found
+  2  failed
+
+Examples:
+  mapleaf app.leaf scrub
+  mapleaf app.leaf scrub --evict --rate 50 --json";
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Scrub {
+    /// Read at most so many megabytes (of 1,000,000 bytes) a second
+    #[arg(long, value_name = "MB/S", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// First drop what is in memory of the file, so that it is read from the medium
+    #[arg(long)]
+    pub(crate) evict: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("it is no number above 0".into()),
+    }
 }
 
 const SALVAGE_EXAMPLES: &str = "\

@@ -5,10 +5,9 @@ use crate::failure::{Failure, Outcome};
 use crate::figures::{counted, rate};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::store;
+use crate::store::{self, Place};
 use mapleaf::{CheckReport, Database, Found, PageId, StoreError};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::Instant;
 
 /// Checks the whole store.
@@ -18,7 +17,7 @@ pub(crate) fn check(db: &Database) -> Outcome<CheckReport> {
 }
 
 /// Checks, and prints what was found.
-pub(crate) fn run(path: &Path, args: &Check) -> Outcome {
+pub(crate) fn run(path: &Place<'_>, args: &Check) -> Outcome {
     if args.repair {
         return crate::repair::run(path, args);
     }

@@ -5,12 +5,12 @@ use crate::failure::{Failure, Outcome};
 use crate::lmdb::{self, Notation};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::store;
+use crate::store::{self, Place};
 use mapleaf::{Database, ReadTxn};
 use std::path::Path;
 
 /// Prints trees in the format of mdb_dump.
-pub(crate) fn run(path: &Path, args: &Dump) -> Outcome {
+pub(crate) fn run(path: &Place<'_>, args: &Dump) -> Outcome {
     let db = store::to_read(path)?;
     let snap = db.read()?;
     let names = match &args.tree {

@@ -4,7 +4,8 @@ use crate::args::{Del, Get, Put};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, say};
 use crate::range::{Bounds, bytes};
-use crate::{json, store, text};
+use crate::store::{self, Place};
+use crate::{json, text};
 use mapleaf::{TreeError, TreeMut};
 use serde_json::{Map, Value};
 use std::ffi::OsStr;
@@ -16,7 +17,7 @@ use std::path::Path;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Prints a value.
-pub(crate) fn get(path: &Path, args: &Get) -> Outcome {
+pub(crate) fn get(path: &Place<'_>, args: &Get) -> Outcome {
     let key = bytes("KEY", &args.key, args.raw)?;
     let db = store::to_read(path)?;
     let snap = db.read()?;
@@ -67,7 +68,7 @@ fn not_found(path: &Path, tree: &str, key: &[u8]) -> Failure {
 }
 
 /// Stores a value.
-pub(crate) fn put(path: &Path, args: &Put) -> Outcome {
+pub(crate) fn put(path: &Place<'_>, args: &Put) -> Outcome {
     let key = bytes("KEY", &args.key, args.raw)?;
     let value = args.value.as_deref().unwrap_or(OsStr::new(""));
     let value = bytes("VALUE", value, args.raw)?;
@@ -116,7 +117,7 @@ fn put_file(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], from: &Path) ->
 }
 
 /// Removes entries.
-pub(crate) fn del(path: &Path, args: &Del) -> Outcome {
+pub(crate) fn del(path: &Place<'_>, args: &Del) -> Outcome {
     let keys: Vec<Vec<u8>> =
         args.keys.iter().map(|key| bytes("KEY", key, args.raw)).collect::<Outcome<_>>()?;
     let range = if args.all { Bounds::all() } else { Bounds::new(&args.range, args.raw)? };

@@ -11,8 +11,8 @@ pub(crate) enum Failure {
     No(String),
     /// The arguments mean nothing.
     Usage(String),
-    /// A salvage came to nothing.
-    Unsalvaged(String),
+    /// A salvage or scrub came to nothing.
+    Undone(String),
     /// Everything else.
     Other(String),
     /// Whoever read the output has gone.
@@ -28,7 +28,7 @@ impl Failure {
         match self {
             Failure::ClosedPipe => 0,
             Failure::No(_) => 1,
-            Failure::Usage(_) | Failure::Unsalvaged(_) => 2,
+            Failure::Usage(_) | Failure::Undone(_) => 2,
             Failure::Other(_) => 3,
         }
     }
@@ -38,7 +38,7 @@ impl Failure {
         match self {
             Failure::No(message)
             | Failure::Usage(message)
-            | Failure::Unsalvaged(message)
+            | Failure::Undone(message)
             | Failure::Other(message) => {
                 Some(message.as_str()).filter(|message| !message.is_empty())
             }

@@ -3,8 +3,8 @@
 //!
 //! The command loads, reads, changes, checks and dumps mapleaf stores.
 //!
-//! Exit codes: 0 done, 1 not found, damage found or something lost, 2 wrong usage or nothing to be
-//! salvaged, 3 anything else.
+//! Exit codes: 0 done, 1 not found, damage found or something lost, 2 wrong usage, nothing to be
+//! salvaged or no scrub, 3 anything else.
 #![deny(unsafe_code)]
 
 mod args;
@@ -23,12 +23,14 @@ mod range;
 mod repair;
 mod salvage;
 mod scan;
+mod scrub;
 mod stat;
 mod store;
 mod text;
 
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
+use crate::store::Place;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -50,7 +52,7 @@ pub fn run_command() -> ExitCode {
 }
 
 fn run(args: &Args) -> Outcome {
-    let file = &args.store;
+    let file = &Place { path: &args.store, verify: args.verify.into() };
     match &args.command {
         Command::Load(load) => load::run(file, load),
         Command::Get(get) => entry::get(file, get),
@@ -61,6 +63,7 @@ fn run(args: &Args) -> Outcome {
         Command::Trees(trees) => stat::trees(file, trees),
         Command::Stat(stat) => stat::run(file, stat),
         Command::Check(check) => check::run(file, check),
+        Command::Scrub(scrub) => scrub::run(file, scrub),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
     }

@@ -7,7 +7,8 @@ use crate::lmdb::{self, Header};
 use crate::loader::{Loader, Refused};
 use crate::output::{Output, say};
 use crate::progress::Progress;
-use crate::{store, text};
+use crate::store::{self, Place};
+use crate::text;
 use mapleaf::Database;
 use serde_json::json;
 use std::fs::File;
@@ -75,7 +76,7 @@ impl Lines {
 }
 
 /// Loads, and says what was done.
-pub(crate) fn run(path: &Path, args: &Load) -> Outcome {
+pub(crate) fn run(path: &Place<'_>, args: &Load) -> Outcome {
     let start = Instant::now();
     let (from, total) = open(&args.input)?;
     // The input first: where there is none no store is made.

@@ -16,7 +16,7 @@ const PAGE_SIZE_MIN: u32 = 4096;
 
 /// Copies, and prints what was copied and what was lost.
 pub(crate) fn run(path: &Path, args: &Arguments) -> Outcome {
-    let report = copy(path, &args.dest).map_err(|error| Failure::Unsalvaged(error.to_string()))?;
+    let report = copy(path, &args.dest).map_err(|error| Failure::Undone(error.to_string()))?;
     let mut output = Output::new();
     if args.json {
         output.line(&as_json(&report).to_string())?;
@@ -103,18 +103,20 @@ fn summed(tree: &SalvagedTree) -> String {
 
 fn described(loss: &Loss) -> String {
     let page = if loss.page == PageId::NONE { String::new() } else { format!("{}: ", loss.page) };
-    let trouble = &loss.trouble;
-    match &loss.what {
-        What::Value(key) => format!("{page}{trouble}; the value of {}", escaped(key)),
-        What::Tree => format!("{page}{trouble}; the whole tree"),
+    let hit = hit(&loss.what, loss.from.as_deref(), loss.to.as_deref());
+    format!("{page}{}; {hit}", loss.trouble)
+}
+
+/// What a damage hits.
+pub(crate) fn hit(what: &What, from: Option<&[u8]>, to: Option<&[u8]>) -> String {
+    match what {
+        What::Value(key) => format!("the value of {}", escaped(key)),
+        What::Tree => "the whole tree".into(),
         what => {
             let what = if *what == What::Leaf { "a leaf" } else { "a subtree" };
-            let from = loss.from.as_ref().map_or("the first key".into(), |key| escaped(key));
-            let to = loss
-                .to
-                .as_ref()
-                .map_or("the last key".into(), |key| format!("below {}", escaped(key)));
-            format!("{page}{trouble}; {what}, keys from {from} to {to}")
+            let from = from.map_or("the first key".into(), escaped);
+            let to = to.map_or("the last key".into(), |key| format!("below {}", escaped(key)));
+            format!("{what}, keys from {from} to {to}")
         }
     }
 }
@@ -164,23 +166,31 @@ fn tree_as_json(tree: &SalvagedTree) -> Value {
 }
 
 fn loss_as_json(loss: &Loss) -> Value {
-    let what = match &loss.what {
-        What::Leaf => "leaf",
-        What::Subtree => "subtree",
-        What::Value(_) => "value",
-        What::Tree => "tree",
-        _ => "other",
-    };
     let mut object = Map::new();
-    object.insert("what".into(), what.into());
     object.insert("page".into(), Some(loss.page.0).filter(|page| *page != 0).into());
     object.insert("damage".into(), loss.trouble.to_string().into());
-    let keys = [("from", loss.from.as_ref()), ("to", loss.to.as_ref())];
-    let key = if let What::Value(key) = &loss.what { Some(key) } else { None };
-    for (name, key) in keys.into_iter().chain([("key", key)]) {
+    put_hit(&mut object, &loss.what, loss.from.as_deref(), loss.to.as_deref());
+    Value::Object(object)
+}
+
+/// Adds what a damage hits.
+pub(crate) fn put_hit(
+    object: &mut Map<String, Value>,
+    what: &What,
+    from: Option<&[u8]>,
+    to: Option<&[u8]>,
+) {
+    let (what, key) = match what {
+        What::Leaf => ("leaf", None),
+        What::Subtree => ("subtree", None),
+        What::Value(key) => ("value", Some(&key[..])),
+        What::Tree => ("tree", None),
+        _ => ("other", None),
+    };
+    object.insert("what".into(), what.into());
+    for (name, key) in [("from", from), ("to", to), ("key", key)] {
         if let Some(key) = key {
-            put_bytes(&mut object, name, key);
+            put_bytes(object, name, key);
         }
     }
-    Value::Object(object)
 }

@@ -5,13 +5,13 @@ use crate::entry::write_escaped;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::range::Bounds;
-use crate::{json, store, text};
+use crate::store::{self, Place};
+use crate::{json, text};
 use mapleaf::Entry;
 use serde_json::{Map, Value, json};
-use std::path::Path;
 
 /// Prints entries.
-pub(crate) fn run(path: &Path, args: &Scan) -> Outcome {
+pub(crate) fn run(path: &Place<'_>, args: &Scan) -> Outcome {
     let range = Bounds::new(&args.range, args.raw)?;
     let db = store::to_read(path)?;
     let snap = db.read()?;
@@ -57,7 +57,7 @@ fn print(output: &mut Output, args: &Scan, (key, value): &Entry<'_>) -> Outcome 
 }
 
 /// Counts entries.
-pub(crate) fn count(path: &Path, args: &Count) -> Outcome {
+pub(crate) fn count(path: &Place<'_>, args: &Count) -> Outcome {
     let range = Bounds::new(&args.range, args.raw)?;
     let db = store::to_read(path)?;
     let snap = db.read()?;

@@ -4,7 +4,8 @@ use crate::args::{Plain, Stat};
 use crate::failure::{Failure, Outcome};
 use crate::figures::{bytes, count, counted};
 use crate::output::Output;
-use crate::{store, text};
+use crate::store::{self, Place};
+use crate::text;
 use mapleaf::{CheckReport, Database, ReadTxn, Stats, TreeRecord};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -32,7 +33,7 @@ fn tree_json(name: &[u8], record: &TreeRecord) -> Value {
 }
 
 /// Lists the trees: name, tab, entries.
-pub(crate) fn trees(path: &Path, args: &Plain) -> Outcome {
+pub(crate) fn trees(path: &Place<'_>, args: &Plain) -> Outcome {
     let db = store::to_read(path)?;
     let snap = db.read()?;
     let mut output = Output::new();
@@ -50,7 +51,7 @@ pub(crate) fn trees(path: &Path, args: &Plain) -> Outcome {
 }
 
 /// Prints figures.
-pub(crate) fn run(path: &Path, args: &Stat) -> Outcome {
+pub(crate) fn run(path: &Place<'_>, args: &Stat) -> Outcome {
     let db = store::to_read(path)?;
     // First what only looks: a check holds pages while it runs.
     let stats = db.stats();

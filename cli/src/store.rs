@@ -3,23 +3,59 @@
 #![allow(unsafe_code)] // Opens the file through a mapping: see `mapped`.
 
 use crate::failure::{Failure, Outcome};
-use mapleaf::{Builder, Create, Database, ReadTree, ReadTxn, RepairReport, StoreError, TreeError};
+use mapleaf::{
+    Builder, Create, Database, ReadTree, ReadTxn, RepairReport, StoreError, TreeError, Verify,
+};
+use std::ops::Deref;
 use std::path::Path;
 
+/// Where the store is, and how it is to be opened. A path, wherever only that matters.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) verify: Verify,
+}
+
+impl Deref for Place<'_> {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.path
+    }
+}
+
+impl Place<'_> {
+    fn builder(&self) -> Builder {
+        Builder::new().verify(self.verify)
+    }
+}
+
 /// Opens the store to read it. One that a writer left without closing is recovered first.
-pub(crate) fn to_read(path: &Path) -> Result<Database, mapleaf::Error> {
-    match mapped(&Builder::new().read_only(true).background(false), path) {
+pub(crate) fn to_read(place: &Place<'_>) -> Result<Database, mapleaf::Error> {
+    opened_to_read(&place.builder().background(false), place)
+}
+
+/// Opens the store to read all of it, whatever the medium delivers.
+pub(crate) fn to_scrub(place: &Place<'_>) -> Result<Database, mapleaf::Error> {
+    let builder = place.builder().background(false);
+    #[cfg(target_os = "linux")]
+    let builder = builder.sigbus_guard(true);
+    opened_to_read(&builder, place)
+}
+
+fn opened_to_read(builder: &Builder, path: &Path) -> Result<Database, mapleaf::Error> {
+    match mapped(&builder.clone().read_only(true), path) {
         Err(error) if error.store_error() == Some(StoreError::NeedsRecovery) => {
-            mapped(&Builder::new().create(Create::Never).background(false), path)
+            mapped(&builder.clone().create(Create::Never), path)
         }
         other => other,
     }
 }
 
 /// Opens the store to change it; with `create` makes it where there is none.
-pub(crate) fn to_write(path: &Path, create: bool) -> Outcome<Database> {
+pub(crate) fn to_write(place: &Place<'_>, create: bool) -> Outcome<Database> {
     let create = if create { Create::IfMissing } else { Create::Never };
-    Ok(mapped(&Builder::new().create(create), path)?)
+    Ok(mapped(&place.builder().create(create), place)?)
 }
 
 #[cfg(target_os = "linux")]

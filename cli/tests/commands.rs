@@ -193,9 +193,10 @@ fn help_and_usage() {
     for word in ["load", "Examples:", "Exit codes:", "find / -xdev | mapleaf"] {
         assert!(help.contains(word), "{word}");
     }
-    for sub in
-        ["load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "salvage"]
-    {
+    for sub in [
+        "load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "scrub",
+        "salvage",
+    ] {
         let help = feed(Command::new(program).args(["x.leaf", sub, "--help"]), b"").quiet();
         assert!(help.contains("Usage:"), "{sub}");
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Name, Result};
 use crate::memory::Memory;
 use crate::store;
 use crate::{entropy, lock};
-use mapleaf_pager::{Mapping, Options};
+use mapleaf_pager::{Mapping, Options, PAGE_SIZE_DEFAULT, Verify};
 use std::fs::OpenOptions;
 use std::path::Path;
 
@@ -140,6 +140,30 @@ impl Builder {
         self
     }
 
+    /// When the checksum of a page, or of a large value, is compared before anything of it is lent: bytes
+    /// that are not those that were committed are then an error, [`Damage::Checksum`], and never an
+    /// answer. [`Verify::None`] by default: damage that leaves a page's layout in order goes unseen until
+    /// [`check`](Database::check) or [`scrub`](Database::scrub).
+    ///
+    /// [`Verify::FirstTouch`] costs a hash of each page once, and a look at a bit each time (a bit of
+    /// memory a page); [`Verify::Always`] costs the hash at each page of each lookup.
+    ///
+    /// [`Damage::Checksum`]: crate::Damage::Checksum
+    ///
+    /// ```
+    /// let db = mapleaf::Database::builder().verify(mapleaf::Verify::FirstTouch).in_memory()?;
+    /// let mut txn = db.write()?;
+    /// txn.tree("users")?.insert(b"ada", b"1815")?;
+    /// txn.commit()?;
+    /// assert_eq!(db.read()?.tree("users")?.get(b"ada")?, Some(&b"1815"[..]));
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Builder {
+        self.options.verify = verify;
+        self
+    }
+
     /// How stores reach the file.
     #[cfg(target_os = "linux")]
     #[must_use]
@@ -201,14 +225,15 @@ impl Builder {
         use crate::words::Words;
         let path = path.as_ref();
         let name = Name::of(path);
-        let options = self.fresh_options();
+        let options = self.sized_options(self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes));
         let create = self.may_create() && (self.create != Create::New || new_file(path, &name)?);
         // SAFETY: the caller's promise.
         let mapping = unsafe { self.mapped(&name, path, &options, create)? };
         let store = if create && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
         } else {
-            let (words, mut replayer) = (Words::new(self.readers), mapleaf_btree::Replayer::new());
+            let mut replayer = mapleaf_btree::Replayer::new();
+            let words = Words::new(self.readers, &options).map_err(|error| name.error(error))?;
             // SAFETY: the caller's promise: mapleaf wrote the file.
             unsafe { store::Store::open(mapping, words, &options, &mut replayer) }
                 .map_err(|error| name.error(error))?
@@ -223,7 +248,7 @@ impl Builder {
     pub fn open_buffered(&self, path: impl AsRef<Path>) -> Result<Database> {
         let path = path.as_ref();
         let name = Name::of(path);
-        let options = self.fresh_options();
+        let options = self.sized_options(self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT));
         let mapping = self.buffered(&name, path, &options, self.may_create())?;
         let store = if self.may_create() && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
@@ -240,10 +265,11 @@ impl Builder {
     /// [`InvalidArgument`](crate::StoreError::InvalidArgument): a page size out of range, or read-only.
     pub fn in_memory(&self) -> Result<Database> {
         let name = Name::memory();
-        let mut options = self.fresh_options();
+        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
+        let mut options = self.sized_options(capacity);
         // Nothing survives: a log would be work for nothing.
         (options.log_bytes, options.log_bytes_max) = (0, 0);
-        let memory = Memory::new(self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT));
+        let memory = Memory::new(capacity);
         let mapping = Box::new(memory.map_err(|error| name.error(error))?);
         let store = store::create(&name, mapping, self.readers, &options)?;
         Ok(Database::new(store, name, self.background))
@@ -267,8 +293,7 @@ impl Builder {
         let mapping = mapleaf_sys_linux::OpenOptions {
             create,
             read_only: options.read_only,
-            page_size: options.page_size.unwrap_or(mapleaf_pager::PAGE_SIZE_DEFAULT as u32)
-                as usize,
+            page_size: options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32) as usize,
             reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
             ..self.mapping
         };
@@ -310,6 +335,19 @@ impl Builder {
 
     fn may_create(&self) -> bool {
         self.create != Create::Never && !self.options.read_only
+    }
+
+    /// The options for a database that may become `capacity` bytes long.
+    fn sized_options(&self, capacity: u64) -> Options {
+        let mut options = self.fresh_options();
+        if options.verify == Verify::FirstTouch {
+            // A file's page size is not known yet, but no file has smaller ones. Bits that are not used
+            // cost address space only.
+            let page = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32).max(1);
+            let pages = capacity / u64::from(page);
+            options.first_touch_pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        }
+        options
     }
 
     /// The options with random numbers of their own.

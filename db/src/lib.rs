@@ -77,6 +77,7 @@ mod read;
 mod repair;
 mod reserve;
 mod salvage;
+mod scrub;
 mod store;
 mod turns;
 mod words;
@@ -89,6 +90,7 @@ pub use error::{Error, Result};
 pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn};
 pub use repair::{RepairOutcome, RepairReport};
 pub use salvage::{Loss, Origin, Salvage, SalvageReport, SalvagedTree, Trouble, What};
+pub use scrub::{Scar, ScrubReport};
 pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{
@@ -97,6 +99,7 @@ pub use mapleaf_btree::{
 };
 pub use mapleaf_pager::{
     Damage, Durability, Error as StoreError, PageId, Stats as StoreStats, TxnId, Unsupported,
+    Verify,
 };
 #[cfg(target_os = "linux")]
 pub use mapleaf_sys_linux::{Access, WriteMode};

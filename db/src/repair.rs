@@ -101,7 +101,7 @@ fn repaired(
     mapping: Box<dyn Mapping>,
     options: &Options,
 ) -> Result<RepairReport> {
-    let words = Words::new(builder.readers);
+    let words = Words::new(builder.readers, options).map_err(|error| name.error(error))?;
     let repair = Repair::open(mapping, words, options).map_err(|error| name.error(error))?;
     repair_store(repair).map_err(|error| name.error(error))
 }

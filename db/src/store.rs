@@ -18,7 +18,8 @@ pub(crate) fn create(
     readers: usize,
     options: &Options,
 ) -> Result<Store> {
-    Store::create(mapping, Words::new(readers), options).map_err(|error| name.error(error))
+    let words = Words::new(readers, options).map_err(|error| name.error(error))?;
+    Store::create(mapping, words, options).map_err(|error| name.error(error))
 }
 
 /// Opens whatever is in the mapping: proves it sound before anybody can write.
@@ -32,6 +33,7 @@ pub(crate) fn open_proven(
     // adds still more, the proof takes a second pass.)
     let pages_max = mapping.len() / mapleaf_pager::PAGE_SIZE_MIN as u64;
     let mut work = vec![0; usize::try_from(pages_max / 4).unwrap_or(0) + 4096];
-    Store::open_proven(mapping, Words::new(readers), options, &mut Replayer::new(), &mut work)
+    let words = Words::new(readers, options).map_err(|error| name.error(error))?;
+    Store::open_proven(mapping, words, options, &mut Replayer::new(), &mut work)
         .map_err(|error| name.error(error))
 }

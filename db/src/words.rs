@@ -1,6 +1,9 @@
-//! Memory for the published state and the reader slots.
+//! Memory for the published state, the reader slots, and a bit a page.
 
-use mapleaf_pager::words_for;
+#![allow(unsafe_code)] // Reserved memory as atomic words.
+
+use crate::reserve::Reserve;
+use mapleaf_pager::{Options, first_touch_words_for, words_for};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -12,27 +15,29 @@ const SLOTS_PER_LINE: usize = LINE_BYTES / 16;
 /// Words that start on a cache line of their own, so that readers who keep to different lines do
 /// not slow each other down.
 pub(crate) struct Words {
-    words: Box<[AtomicU32]>,
-    from: usize,
+    memory: Reserve,
     len: usize,
 }
 
 impl Words {
-    /// Words for `slots` readers. Allocates.
-    pub(crate) fn new(slots: usize) -> Words {
-        let len = words_for(slots);
-        let words: Box<[AtomicU32]> =
-            (0..len + LINE_BYTES / 4).map(|_| AtomicU32::new(0)).collect();
-        // Boxed words do not move. Where the offset is not known, the start will do.
-        let from = words.as_ptr().align_offset(LINE_BYTES);
-        let from = if from < LINE_BYTES / 4 { from } else { 0 };
-        Words { words, from, len }
+    /// Words for `slots` readers, and for the pages that `options` has bits for: memory that is not used
+    /// until it is touched. Allocates.
+    ///
+    /// # Errors
+    /// [`Full`](mapleaf_pager::Error::Full): no memory to be had.
+    pub(crate) fn new(slots: usize, options: &Options) -> mapleaf_pager::Result<Words> {
+        let len = words_for(slots) + first_touch_words_for(options.first_touch_pages);
+        let bytes = (len * size_of::<AtomicU32>()) as u64;
+        Ok(Words { memory: Reserve::new(bytes, bytes)?, len })
     }
 }
 
 impl AsRef<[AtomicU32]> for Words {
     fn as_ref(&self) -> &[AtomicU32] {
-        self.words.get(self.from..self.from + self.len).unwrap_or(&[])
+        let start = self.memory.base().cast::<AtomicU32>();
+        // SAFETY: the reserve is this long and longer, aligned for any page, zeroed when it was made,
+        // never moves, and is used by nobody else and as these atomics only.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
     }
 }
 
@@ -58,8 +63,8 @@ mod tests {
 
     #[test]
     fn words_start_on_a_line_and_threads_on_different_ones() {
-        let words = Words::new(8);
-        assert_eq!(words.as_ref().len(), words_for(8));
+        let words = Words::new(8, &Options::default().first_touch(100)).unwrap();
+        assert_eq!(words.as_ref().len(), words_for(8) + 4);
         assert_eq!(words.as_ref().as_ptr() as usize % LINE_BYTES, 0);
         let mine = slot_hint();
         assert_eq!(mine, slot_hint());

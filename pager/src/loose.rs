@@ -7,9 +7,9 @@
 use crate::log::{Chain, RedoLog};
 use crate::meta::{self, Identity, State};
 use crate::pages::Root;
-use crate::snapshot::{run_bytes, verify_bytes};
 use crate::space::Space;
-use crate::view::{birth_of, kind_of, run_len_of, run_pages_of};
+use crate::verify::verify_bytes;
+use crate::view::{birth_of, kind_of, run_bytes, run_len_of, run_pages_of};
 use crate::{PageId, Result, TxnId};
 
 /// Bytes of the longest meta: what [`LooseMeta::read`] is best given.

@@ -27,6 +27,9 @@ pub enum Advice {
     DontNeed,
     /// Worth large pages.
     Huge,
+    /// To be read from the medium the next time, not from a copy in memory. Copies that are newer than
+    /// the medium stay.
+    Evict,
 }
 
 /// Bytes of a store: a file mapped by an operating system, RAM, flash, or a simulation of them.

@@ -12,9 +12,10 @@
 use crate::checkpoint::new_salt;
 use crate::commit::after_gap;
 use crate::meta::State;
+use crate::options::Options;
 use crate::recover::{Chosen, choose, fits};
 use crate::space::Space;
-use crate::store::{Options, Store};
+use crate::store::Store;
 use crate::{
     Damage, Error, Inspection, Mapping, PageId, Replay, Result, Snapshot, TxnId, WriteTxn,
 };

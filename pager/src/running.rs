@@ -7,12 +7,13 @@
 
 use crate::page::{self, HEADER_BYTES, OWNED_BYTES, kind, put_u32, put_u64, u32_at, u64_at};
 use crate::pins::Pins;
+use crate::reading::{unsealed, whole};
 use crate::shared::Shared;
-use crate::snapshot::{run_bytes, verify_bytes};
 use crate::space::SpaceHost;
 use crate::store::Core;
 use crate::tail::Tail;
-use crate::view::{View, birth_of, kind_of, run_pages_of};
+use crate::verify::verify_bytes;
+use crate::view::{View, birth_of, kind_of, run_bytes, run_pages_of};
 use crate::{Damage, Error, PageId, Result, TxnId};
 use core::ops::Range;
 
@@ -125,11 +126,17 @@ impl<'s> Host<'_, 's> {
         }
     }
 
-    /// Bytes of a page of this state, from whichever view holds it.
+    /// Bytes of a page of this state, from whichever view holds it, for the pager's own use: not compared
+    /// with their checksum.
     ///
     /// The result must not outlive the borrow of the transaction that the caller hands out.
     pub(crate) fn whole(&self, id: PageId) -> Result<&'s [u8]> {
-        whole(self.view, self.run, id, self.view.mapped_pages())
+        whole::<false>(self.view, self.run, id, self.view.mapped_pages())
+    }
+
+    /// As [`whole`](Host::whole), of a page of a tree: to be lent.
+    pub(crate) fn lent(&self, id: PageId) -> Result<&'s [u8]> {
+        whole::<true>(self.view, self.run, id, self.view.mapped_pages())
     }
 
     fn claim_bytes(&mut self, id: PageId, pages: u32, keep: bool) -> Result<&'s mut [u8]> {
@@ -142,6 +149,8 @@ impl<'s> Host<'_, 's> {
         if (id < self.ring.end && self.ring.start < end) || self.view.claimed(id) {
             return Err(Error::corrupt(id, Damage::Shared));
         }
+        // What was compared was what these pages held before.
+        self.view.touched().remove(id, pages);
         let range = self.view.range(id, pages);
         let len = (range.end - range.start) as usize;
         let offset = range.start;
@@ -210,8 +219,7 @@ impl<'s> Host<'_, 's> {
 
     /// Whether a page that was born in this transaction waits in the chain to be sealed.
     pub(crate) fn unsealed(&self, id: PageId) -> Result<bool> {
-        Ok(birth_of(self.whole(id)?) > self.run.base
-            && (!self.view.two_views() || self.view.claimed(id)))
+        Ok(unsealed(self.view, self.run, id, self.whole(id)?))
     }
 
     /// Keeps a freed page of this transaction's own, which is in the chain, for reuse.
@@ -365,29 +373,6 @@ impl<'s> Host<'_, 's> {
         }
         Ok(())
     }
-}
-
-/// Bytes of a page of the running transaction's state, from whichever view holds it.
-#[inline]
-pub(crate) fn whole<'s>(view: View<'s>, run: &Running, id: PageId, limit: u32) -> Result<&'s [u8]> {
-    if id.0 < 2 || id.0 >= limit {
-        return Err(Error::corrupt(id, Damage::OutOfRange));
-    }
-    let bytes = if view.in_write_view(id) {
-        // SAFETY: claimed by this transaction, or held: committed. Callers tie the reference to a borrow
-        // of the transaction, and mutable references are handed out under an exclusive borrow only.
-        unsafe { view.built(view.offset(id), view.page_size())? }
-    } else {
-        // SAFETY: in range of the mapping: `limit` is at most its pages. Nobody but this transaction
-        // changes pages, and it does so under an exclusive borrow only.
-        let bytes = unsafe { view.read_unchecked(id) };
-        view.probe(view.offset(id), bytes.len())?;
-        bytes
-    };
-    if birth_of(bytes) > run.birth {
-        return Err(Error::corrupt(id, Damage::BornLater));
-    }
-    Ok(bytes)
 }
 
 /// Consecutive pages.

@@ -150,7 +150,7 @@ impl WriteTxn<'_> {
 
     /// The savepoint's page, and what it saved, if it is still alive.
     fn saved(&self, id: PageId) -> Result<Saved> {
-        let page = crate::running::whole(
+        let page = crate::reading::whole::<false>(
             self.parts.view,
             &self.writer.run,
             id,

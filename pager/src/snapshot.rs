@@ -3,11 +3,11 @@
 #![allow(unsafe_code)] // Hands out page bytes; the pin is what makes that sound.
 
 use crate::mapping::Advice;
-use crate::page::{self, HEADER_BYTES, OWNED_BYTES, kind, u64_at};
+use crate::page::{HEADER_BYTES, OWNED_BYTES};
 use crate::pages::{Pages, Root};
 use crate::shared::{Record, Slot};
 use crate::store::Parts;
-use crate::view::{View, birth_of, kind_of, run_len_of, run_pages_of};
+use crate::view::{View, birth_of};
 use crate::{Damage, Error, PageId, Result, TxnId};
 
 /// A committed state that does not change while this lives. `Send + Sync`; drop it to end the pin.
@@ -43,31 +43,59 @@ impl<'s> Snapshot<'s> {
         }
     }
 
-    /// The whole page.
+    /// The whole page, to be lent: compared with its checksum (and the run that it starts) as the store
+    /// was opened to do.
     #[inline]
     fn whole(&self, id: PageId) -> Result<&[u8]> {
+        self.bytes_of(id, true)
+    }
+
+    #[inline(always)] // With `lent` known.
+    fn bytes_of(&self, id: PageId, lent: bool) -> Result<&[u8]> {
         if id.0 < 2 || id.0 >= self.record.page_count {
             return Err(Error::corrupt(id, Damage::OutOfRange));
         }
         // SAFETY: the page is one of the snapshot's, whose pages lie within the mapping; while it is
         // pinned nobody changes a page born at or before it, and a page born later is refused below.
         let bytes = unsafe { self.view.read_unchecked(id) };
-        self.view.probe(self.view.offset(id), bytes.len())?;
+        if self.view.careful() {
+            self.look(id, bytes, lent)?;
+        }
         if birth_of(bytes) > self.record.txn {
             return Err(Error::corrupt(id, Damage::BornLater));
         }
         Ok(bytes)
     }
 
+    /// Apart, so that being careful costs a comparison where there is no need to be.
+    #[cold]
+    fn look(&self, id: PageId, bytes: &[u8], lent: bool) -> Result<()> {
+        self.view.probe(self.view.offset(id), bytes.len())?;
+        // A page that was born later may be changing: it is refused, whatever its checksum.
+        if !lent || birth_of(bytes) > self.record.txn {
+            return Ok(());
+        }
+        // SAFETY: the page is the snapshot's, and a run's pages are with its first one.
+        unsafe { self.view.compare(id, bytes, self.record.page_count) }
+    }
+
+    /// Copies a page, whose checksum was compared just now.
+    pub(crate) fn copy_sealed(&self, id: PageId, to: &mut [u8]) -> Result<()> {
+        let page = self.bytes_of(id, false)?;
+        // SAFETY: the page is the snapshot's.
+        unsafe { self.view.compare_now(id, page, self.record.page_count)? };
+        if to.len() != page.len() {
+            return Err(Error::InvalidArgument);
+        }
+        to.copy_from_slice(page);
+        Ok(())
+    }
+
     /// The bytes of a run up to its value's end.
     fn whole_run(&self, id: PageId) -> Result<&[u8]> {
         let first = self.whole(id)?;
-        let bytes = run_bytes(id, first, self.view.page_size(), self.record.page_count)?;
-        let offset = self.view.offset(id);
         // SAFETY: the run's pages are the snapshot's: born with its first page, and pinned with it.
-        let run = unsafe { self.view.shown(offset, bytes)? };
-        self.view.probe(offset, bytes)?;
-        Ok(run)
+        unsafe { self.view.sealed_run(id, first, self.record.page_count) }
     }
 }
 
@@ -77,37 +105,6 @@ impl<'s> Parts<'s> {
         let (slot, record) = self.shared.pin(hint)?;
         // SAFETY: published records are committed states within the mapping; the slot pins it.
         Ok(unsafe { Snapshot::new(self.view, record, slot) })
-    }
-}
-
-/// Bytes from the start of a run to its value's end, as its first page says.
-pub(crate) fn run_bytes(
-    id: PageId,
-    first: &[u8],
-    page_size: usize,
-    page_count: u32,
-) -> Result<usize> {
-    if kind_of(first) != kind::RUN {
-        return Err(Error::corrupt(id, Damage::Kind));
-    }
-    let pages = run_pages_of(first);
-    let room = u64::from(pages) * page_size as u64;
-    let bytes = run_len_of(first).checked_add(HEADER_BYTES as u64);
-    let inside = id.0.checked_add(pages).is_some_and(|end| end <= page_count);
-    match bytes {
-        Some(bytes) if inside && bytes <= room => {
-            usize::try_from(bytes).map_err(|_| Error::corrupt(id, Damage::Layout))
-        }
-        _ => Err(Error::corrupt(id, Damage::Layout)),
-    }
-}
-
-/// Compares the checksum of a whole page or run.
-pub(crate) fn verify_bytes(id: PageId, bytes: &[u8]) -> Result<()> {
-    if page::checksum(id, bytes.get(8..).unwrap_or(&[])) == u64_at(bytes, 0) {
-        Ok(())
-    } else {
-        Err(Error::corrupt(id, Damage::Checksum))
     }
 }
 
@@ -146,8 +143,8 @@ impl<'a> Pages<'a> for &'a Snapshot<'_> {
     }
 
     fn verify(self, id: PageId) -> Result<()> {
-        let page = self.whole(id)?;
-        let bytes = if kind_of(page) == kind::RUN { self.whole_run(id)? } else { page };
-        verify_bytes(id, bytes)
+        let page = self.bytes_of(id, false)?;
+        // SAFETY: the page is the snapshot's, and a run's pages are with its first one.
+        unsafe { self.view.compare_now(id, page, self.record.page_count) }
     }
 }

@@ -3,66 +3,16 @@
 use crate::checkpoint::{Checkpointed, wait_for};
 use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
+use crate::options::Options;
 use crate::pins::Pins;
 use crate::running::Running;
 use crate::shared::{Record, Shared};
 use crate::tail::Ring;
+use crate::verify::Touched;
 use crate::view::View;
 use crate::{Bytes, Error, PageId, Result, Snapshot, Stats, TxnId, WriteTxn};
 use core::sync::atomic::{AtomicU32, Ordering};
 use spin::{Mutex, MutexGuard};
-
-/// How a store is made or opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// Page size in bytes: a power of two from 512 to 65,536, at least the mapping's write unit.
-    /// `None`: the file's own, or the default for a new one.
-    pub page_size: Option<u32>,
-    /// Bytes of a new store's log ring; 0 for none (every durable commit is then a checkpoint).
-    pub log_bytes: u64,
-    /// The ring grows with the store up to this many bytes.
-    pub log_bytes_max: u64,
-    /// UUID of a new store.
-    pub uuid: [u8; 16],
-    /// Any number that another opening of the same file is unlikely to choose.
-    pub entropy: u64,
-    /// Refuse write transactions, and change nothing.
-    pub read_only: bool,
-    /// Opened for reading: ignore the log behind the last checkpoint instead of refusing.
-    pub at_checkpoint: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            page_size: None,
-            log_bytes: 1 << 20,
-            log_bytes_max: 64 << 20,
-            uuid: [0; 16],
-            entropy: 0,
-            read_only: false,
-            at_checkpoint: false,
-        }
-    }
-}
-
-impl Options {
-    /// With this page size.
-    #[must_use]
-    pub const fn page_size(mut self, bytes: u32) -> Options {
-        self.page_size = Some(bytes);
-        self
-    }
-
-    /// With a log ring of this many bytes at first, and never more than `max`.
-    #[must_use]
-    pub const fn log_bytes(mut self, first: u64, max: u64) -> Options {
-        self.log_bytes = first;
-        self.log_bytes_max = max;
-        self
-    }
-}
 
 /// What the writer's turn protects.
 pub(crate) struct Writer {
@@ -264,18 +214,23 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         identity: &Identity,
         state: &State,
     ) -> Result<()> {
-        let shared = Shared::new(words.as_ref())?;
-        shared.reset();
-        shared.publish(&record_of(state));
         let core = Core::new(options, identity, state, slot);
+        let (slots, touched) = split_words(words.as_ref(), options);
+        let shared = Shared::new(slots)?;
+        shared.reset();
+        // Whatever the words held before. Pages behind these are claimed before anybody reads them.
+        touched.remove(PageId(0), View::new(&mapping, core.shift).mapped_pages());
+        shared.publish(&record_of(state));
         *place = Some(Store { mapping, words, core });
         Ok(())
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
+        let (slots, touched) = split_words(self.words.as_ref(), &self.core.options);
         let view = View::new(&self.mapping, self.core.shift);
+        let view = view.verifying(self.core.options.verify, touched);
         // `assemble` has made it once: the words are enough.
-        let shared = Shared::of(self.words.as_ref());
+        let shared = Shared::of(slots);
         Parts { view, shared, core: &self.core }
     }
 
@@ -368,6 +323,21 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         crate::stats::of(self.parts())
     }
 
+    /// Holds the newest committed state to compare the checksums of what is in use in it, beside readers
+    /// and the writer. `hint` as for [`begin_read`](Store::begin_read).
+    ///
+    /// # Errors
+    /// [`ReadersFull`](Error::ReadersFull).
+    pub fn begin_scrub(&self, hint: usize) -> Result<crate::Scrub<'_>> {
+        self.parts().scrub(hint)
+    }
+
+    /// Asks the mapping to drop what is in memory only to be read faster, so that the medium is read
+    /// next; see [`Advice::Evict`](crate::Advice::Evict).
+    pub fn evict(&self) {
+        self.mapping.advise(0..self.mapping.len(), crate::Advice::Evict);
+    }
+
     /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
     ///
     /// # Errors
@@ -380,4 +350,11 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
 /// What readers need of a state.
 pub(crate) fn record_of(state: &State) -> Record {
     Record { txn: state.txn, page_count: state.space.page_count, root: state.root }
+}
+
+/// The words for readers, and those for the pages whose checksum was compared.
+fn split_words<'a>(words: &'a [AtomicU32], options: &Options) -> (&'a [AtomicU32], Touched<'a>) {
+    let slots = words.len().saturating_sub(options.first_touch_words());
+    let (slots, bits) = words.split_at_checked(slots).unwrap_or((words, &[]));
+    (slots, Touched::new(bits))
 }

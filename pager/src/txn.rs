@@ -4,12 +4,12 @@
 
 use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
-use crate::running::{Host, whole};
-use crate::snapshot::{run_bytes, verify_bytes};
+use crate::reading::{unsealed, whole};
+use crate::running::Host;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer};
 use crate::tail::Tail;
-use crate::view::{birth_of, kind_of, run_pages_of};
+use crate::view::{birth_of, kind_of, run_bytes, run_pages_of};
 use crate::{Damage, Error, PageId, Result, Snapshot, TxnId};
 use spin::MutexGuard;
 
@@ -68,16 +68,16 @@ impl<'s> WriteTxn<'s> {
         parts: Parts<'s>,
         mut writer: MutexGuard<'s, Writer>,
     ) -> Result<WriteTxn<'s>> {
-        let (durable, in_progress) = {
-            let mut latest = parts.core.latest.lock();
-            writer.state = latest.state;
-            latest.writing_on = Some(latest.state.txn);
-            (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
-        };
         let birth = writer.next;
         if birth.0 >= u64::MAX - 1 {
             return Err(Error::InvalidArgument);
         }
+        let (durable, in_progress) = {
+            let mut latest = parts.core.latest.lock();
+            writer.state = latest.state;
+            latest.writing_on = Some(writer.state.txn);
+            (latest.durable, latest.in_progress.unwrap_or(latest.durable.txn))
+        };
         writer.next = birth.next();
         let tail = Tail::new(&writer.state.log, durable.position);
         let base = writer.state.txn;
@@ -299,7 +299,7 @@ impl<'s> WriteTxn<'s> {
         }
         let mut reads: [&[u8]; R] = [&[]; R];
         for (slot, id) in reads.iter_mut().zip(read) {
-            *slot = host.whole(id)?.get(OWNED_BYTES..).unwrap_or(&[]);
+            *slot = host.lent(id)?.get(OWNED_BYTES..).unwrap_or(&[]);
         }
         Ok((reads, writes))
     }
@@ -408,7 +408,7 @@ impl<'s> WriteTxn<'s> {
 
     #[inline]
     fn whole(&self, id: PageId) -> Result<&[u8]> {
-        whole(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
+        whole::<true>(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
     }
 
     /// Bytes from the run's start to its value's end.
@@ -436,6 +436,7 @@ impl<'s> WriteTxn<'s> {
 
 impl Drop for WriteTxn<'_> {
     fn drop(&mut self) {
+        // The borrows of what was lent have ended; the next transaction waits for the turn.
         self.parts.core.latest.lock().writing_on = None;
         if self.done || !self.parts.view.two_views() {
             return;
@@ -479,12 +480,14 @@ impl<'a> Pages<'a> for &'a WriteTxn<'_> {
     }
 
     fn verify(self, id: PageId) -> Result<()> {
-        let page = self.whole(id)?;
-        let view = self.parts.view;
-        let claimed_here = birth_of(page) > self.writer.run.base;
-        if claimed_here && (!view.two_views() || view.claimed(id)) {
+        let (view, run) = (self.parts.view, &self.writer.run);
+        let page_count = self.writer.state.space.page_count;
+        let page = whole::<false>(view, run, id, page_count)?;
+        if unsealed(view, run, id, page) {
             return Ok(());
         }
-        verify_bytes(id, if kind_of(page) == kind::RUN { self.whole_run(id)? } else { page })
+        // SAFETY: a page of this state, with its run: nobody but this transaction could change it, and
+        // it has sealed it.
+        unsafe { view.compare_now(id, page, page_count) }
     }
 }

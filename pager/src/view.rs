@@ -3,7 +3,8 @@
 #![allow(unsafe_code)] // Raw views of the mapping; each function says who may call it.
 
 use crate::mapping::{Bytes, Mapping};
-use crate::page::{u32_at, u64_at};
+use crate::page::{HEADER_BYTES, kind, u32_at, u64_at};
+use crate::verify::{Touched, Verify, verify_bytes};
 use crate::{Damage, Error, PageId, Result, TxnId};
 use core::ptr::NonNull;
 
@@ -15,7 +16,11 @@ pub(crate) struct View<'s> {
     write_base: NonNull<u8>,
     shift: u32,
     two_views: bool,
+    /// What is lent is looked at before: it can be lost, or is to be verified.
+    careful: bool,
     guarded: bool,
+    verify: Verify,
+    touched: Touched<'s>,
 }
 
 // SAFETY: the pointers are those of `mapping`, which is `Sync`; they are plain addresses here.
@@ -32,8 +37,31 @@ impl<'s> View<'s> {
             write_base: mapping.write_base(),
             shift,
             two_views: mapping.two_views(),
+            careful: mapping.guarded(),
             guarded: mapping.guarded(),
+            verify: Verify::None,
+            touched: Touched::new(&[]),
         }
+    }
+
+    /// With checksums compared before pages are lent.
+    pub(crate) fn verifying(mut self, verify: Verify, touched: Touched<'s>) -> View<'s> {
+        self.careful |= verify != Verify::None;
+        self.verify = verify;
+        self.touched = touched;
+        self
+    }
+
+    /// Whether what is lent must be looked at before, by [`probe`](View::probe) or
+    /// [`compare`](View::compare). One question for both, since every page of every lookup asks it.
+    #[inline]
+    pub(crate) fn careful(&self) -> bool {
+        self.careful
+    }
+
+    /// Pages whose checksum was compared since they were written.
+    pub(crate) fn touched(&self) -> Touched<'s> {
+        self.touched
     }
 
     pub(crate) fn mapping(&self) -> &'s dyn Mapping {
@@ -86,15 +114,64 @@ impl<'s> View<'s> {
     ///
     /// # Errors
     /// [`Io`](Error::Io): they were lost.
-    #[inline]
     pub(crate) fn probe(&self, offset: u64, len: usize) -> Result<()> {
-        if self.guarded { self.ask(offset, len) } else { Ok(()) }
+        if self.guarded { self.mapping.probe(offset..offset + len as u64) } else { Ok(()) }
     }
 
-    /// Apart, so that asking costs a comparison where there is nothing to ask.
-    #[cold]
-    fn ask(&self, offset: u64, len: usize) -> Result<()> {
-        self.mapping.probe(offset..offset + len as u64)
+    /// Compares the checksum of a sealed page, or of the run that starts with it, where that is to be
+    /// done before it is lent. `first` is the page, `limit` the state's page count.
+    ///
+    /// # Errors
+    /// [`Checksum`](Damage::Checksum); [`Layout`](Damage::Layout): a run that leaves its pages;
+    /// [`Io`](Error::Io): it was lost.
+    ///
+    /// # Safety
+    /// As [`read_unchecked`](View::read_unchecked), for all of the run: a committed one, or one that
+    /// this transaction has sealed.
+    pub(crate) unsafe fn compare(&self, id: PageId, first: &[u8], limit: u32) -> Result<()> {
+        match self.verify {
+            Verify::None => return Ok(()),
+            Verify::FirstTouch if self.touched.contains(id) => return Ok(()),
+            Verify::FirstTouch | Verify::Always => {}
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.compare_now(id, first, limit) }
+    }
+
+    /// As [`compare`](View::compare), in any case; remembers what came of it.
+    ///
+    /// # Safety
+    /// As [`compare`](View::compare).
+    pub(crate) unsafe fn compare_now(&self, id: PageId, first: &[u8], limit: u32) -> Result<()> {
+        let compared = if kind_of(first) == kind::RUN {
+            // SAFETY: the caller's promise.
+            unsafe { self.sealed_run(id, first, limit) }.and_then(|run| verify_bytes(id, run))
+        } else {
+            verify_bytes(id, first)
+        };
+        match compared {
+            Ok(()) => self.touched.insert(id),
+            Err(_) => self.touched.remove(id, 1),
+        }
+        compared
+    }
+
+    /// The bytes of a sealed run up to its value's end.
+    ///
+    /// # Safety
+    /// As [`compare`](View::compare).
+    pub(crate) unsafe fn sealed_run(
+        &self,
+        id: PageId,
+        first: &[u8],
+        limit: u32,
+    ) -> Result<&'s [u8]> {
+        let bytes = run_bytes(id, first, self.page_size(), limit)?;
+        let offset = self.offset(id);
+        // SAFETY: the run's pages were claimed, sealed and committed with its first one.
+        let run = unsafe { self.shown(offset, bytes)? };
+        self.probe(offset, bytes)?;
+        Ok(run)
     }
 
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {
@@ -223,4 +300,26 @@ pub(crate) fn run_pages_of(page: &[u8]) -> u32 {
 /// Length in bytes of the value in the run whose first page's bytes these are.
 pub(crate) fn run_len_of(page: &[u8]) -> u64 {
     u64_at(page, 24)
+}
+
+/// Bytes from the start of a run to its value's end, as its first page says.
+pub(crate) fn run_bytes(
+    id: PageId,
+    first: &[u8],
+    page_size: usize,
+    page_count: u32,
+) -> Result<usize> {
+    if kind_of(first) != kind::RUN {
+        return Err(Error::corrupt(id, Damage::Kind));
+    }
+    let pages = run_pages_of(first);
+    let room = u64::from(pages) * page_size as u64;
+    let bytes = run_len_of(first).checked_add(HEADER_BYTES as u64);
+    let inside = id.0.checked_add(pages).is_some_and(|end| end <= page_count);
+    match bytes {
+        Some(bytes) if inside && bytes <= room => {
+            usize::try_from(bytes).map_err(|_| Error::corrupt(id, Damage::Layout))
+        }
+        _ => Err(Error::corrupt(id, Damage::Layout)),
+    }
 }

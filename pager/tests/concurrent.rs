@@ -8,13 +8,15 @@ mod double;
 use double::Double;
 use mapleaf_pager::{
     Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog, Replay, Result,
-    Snapshot, Store, WriteTxn, words_for,
+    Snapshot, Store, WriteTxn, first_touch_words_for, words_for,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const PAGE: usize = 512;
 const PAGES: usize = 12;
 const COMMITS: u64 = 3000;
+/// Pages that there is a bit for: what readers and the writer set and clear.
+const TOUCHED: u32 = 512;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
 
@@ -71,7 +73,7 @@ impl Replay for Marks {
 }
 
 fn words() -> Box<[AtomicU32]> {
-    (0..words_for(8)).map(|_| AtomicU32::new(0)).collect()
+    (0..words_for(8) + first_touch_words_for(TOUCHED)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn write(store: &TestStore) {
@@ -103,6 +105,7 @@ fn read(store: &TestStore, hint: usize, over: &AtomicBool) -> u64 {
 
 fn campaign(two_views: bool) {
     let options = Options::default().page_size(PAGE as u32).log_bytes(8 * 1024, 64 * 1024);
+    let options = options.first_touch(TOUCHED);
     let mapping = Double::new(&[], 65_536 * PAGE, PAGE, two_views);
     let store: TestStore = Store::create(mapping, words(), &options).unwrap();
     let over = AtomicBool::new(false);

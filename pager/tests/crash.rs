@@ -15,7 +15,7 @@ mod toy;
 
 use liar::{Dice, Liar, Rest};
 use mapleaf_pager::{
-    Durability, Options, Pages, Result, Savepoint, Snapshot, Store, WriteTxn, words_for,
+    Durability, Options, Pages, Result, Savepoint, Snapshot, Store, Verify, WriteTxn, words_for,
 };
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::cell::Cell;
@@ -221,7 +221,9 @@ fn words() -> Box<[AtomicU32]> {
 }
 
 fn options(setup: Setup) -> Options {
-    Options::default().page_size(PAGE as u32).log_bytes(setup.log_bytes, 32 * 1024)
+    let options = Options::default().page_size(PAGE as u32).log_bytes(setup.log_bytes, 32 * 1024);
+    // No crash leaves a page that would be refused.
+    if setup.two_views { options.verify(Verify::Always) } else { options }
 }
 
 /// What one opening leaves for the next: what the medium is, and what may be found on it.

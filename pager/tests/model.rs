@@ -14,7 +14,8 @@ mod toy;
 
 use double::Double;
 use mapleaf_pager::{
-    Durability, Error, Options, Pages, Savepoint, Snapshot, Store, WriteTxn, words_for,
+    Durability, Error, Options, Pages, Savepoint, Snapshot, Store, Verify, WriteTxn,
+    first_touch_words_for, words_for,
 };
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::sync::atomic::AtomicU32;
@@ -92,6 +93,9 @@ fn meet(store: &TestStore) {
     MET.set(met);
 }
 
+/// Pages that there is a bit for; the stores outgrow them.
+const TOUCHED: u32 = 96;
+
 #[derive(Clone, Copy, Debug)]
 struct Setup {
     two_views: bool,
@@ -100,11 +104,17 @@ struct Setup {
 }
 
 fn words() -> Box<[AtomicU32]> {
-    (0..words_for(16)).map(|_| AtomicU32::new(0)).collect()
+    (0..words_for(16) + first_touch_words_for(TOUCHED)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn options(setup: Setup) -> Options {
-    Options::default().page_size(PAGE as u32).log_bytes(setup.log_bytes, 64 * 1024)
+    let options = Options::default().page_size(PAGE as u32).log_bytes(setup.log_bytes, 64 * 1024);
+    // What is whole is lent, whenever its checksum is compared.
+    if setup.log_bytes > 8 * 1024 {
+        options.first_touch(TOUCHED)
+    } else {
+        options.verify(Verify::Always)
+    }
 }
 
 fn reopen(image: &[u8], setup: Setup) -> TestStore {

@@ -16,6 +16,7 @@ use crate::span::Span;
 use crate::turn::Turn;
 use crate::twin::{Twin, UNIT};
 use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -154,6 +155,22 @@ impl FileMapping {
         let front = METAS_BYTES.min(self.view.len());
         self.view.advise(0..front, Madvice::Random);
         self.view.advise(front..self.view.len(), advice);
+    }
+
+    /// Drops the clean pages of a range from this process' map and from the page cache. Those that are
+    /// dirty, or that another process has mapped, stay.
+    fn evict(&self, range: &Bytes) {
+        if self.guard.is_some() && self.mode == WriteMode::InPlace && !self.read_only {
+            // What was stored into a lost page is in no file, but may be borrowed still.
+            return;
+        }
+        // SAFETY: the view is a shared map of the file; where zeros stand in for a lost page, nobody
+        // stores into them (checked above).
+        unsafe { self.view.unmap_file(addresses(range)) };
+        if let Some(len) = NonZeroU64::new(range.end - range.start) {
+            let advice = rustix::fs::Advice::DontNeed;
+            let _ = rustix::fs::fadvise(self.barriers.file(), range.start, Some(len), advice);
+        }
     }
 
     /// A store through the map dirties all of a folio; without such stores, or without a disk to
@@ -375,6 +392,9 @@ unsafe impl Mapping for FileMapping {
     /// `Sequential` on a small range reads it ahead; `Random` and `Huge` there do nothing.
     fn advise(&self, range: Bytes, advice: Advice) {
         let range = self.clip(&range);
+        if advice == Advice::Evict {
+            return self.evict(&range);
+        }
         let small = (range.end - range.start).saturating_mul(ADVISED_PART) < self.len();
         let advice = match advice {
             Advice::WillNeed => Madvice::WillNeed,

@@ -121,6 +121,21 @@ impl Span {
         }
     }
 
+    /// `madvise(MADV_DONTNEED)`—forgets where the pages of a range of a *shared map of a file* are: they are
+    /// looked up in the page cache, or read, when they are touched next. Nothing is lost: what was stored
+    /// through the map is the file's.
+    ///
+    /// # Safety
+    /// The range is such a map; what else may be mapped there holds zeros and nothing else.
+    pub(crate) unsafe fn unmap_file(&self, range: Range<usize>) {
+        let range = self.clip(range);
+        let start = range.start / host_page() * host_page();
+        if start < range.end {
+            // SAFETY: memory of this span, which is read next as it is now, by the caller's promise.
+            let _ = unsafe { madvise(self.ptr(start), range.end - start, Advice::LinuxDontNeed) };
+        }
+    }
+
     /// `madvise`—a hint about the host pages around a range. One that destroys content is ignored.
     pub(crate) fn advise(&self, range: Range<usize>, advice: Advice) {
         if matches!(advice, Advice::LinuxDontNeed | Advice::LinuxFree | Advice::LinuxRemove) {

@@ -3,7 +3,9 @@
 
 #![allow(unsafe_code)] // Opens mapped files in directories of their own.
 
-use mapleaf_pager::{Durability, Mapping, Options, SliceMapping, Store, words_for};
+use mapleaf_pager::{
+    Durability, Mapping, Options, SliceMapping, Store, first_touch_words_for, words_for,
+};
 use mapleaf_sys_linux::{FileMapping, OpenOptions, WriteMode};
 use mapleaf_tests::allocation::{Counting, allocations};
 use mapleaf_tests::data::{key, value};
@@ -60,6 +62,19 @@ fn in_a_slice_with_a_log() {
     let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
     let met = run(&store, 6000, 10);
     assert!(met.log_commits > 0, "{met:?}");
+}
+
+/// Bits for a part of the pages: some are compared once, others each time.
+#[test]
+fn in_a_slice_that_is_verified() {
+    const PAGES: u32 = 2000;
+    let mut ram = vec![0; 32 << 20];
+    let options = Options::default().page_size(512).log_bytes(16 << 10, 64 << 10);
+    let words = (0..words_for(READERS) + first_touch_words_for(PAGES)).map(|_| AtomicU32::new(0));
+    let mapping = SliceMapping::empty(&mut ram);
+    let store = Store::create(mapping, words.collect(), &options.first_touch(PAGES)).unwrap();
+    run(&store, 6000, 10);
+    assert!(store.stats().page_count > PAGES);
 }
 
 fn in_a_file(mode: WriteMode) {

@@ -6,7 +6,9 @@
 
 #![allow(unsafe_code)] // Opens mapped files that this test cuts; handlers of signals.
 
-use mapleaf::{Builder, Database, Durability, StoreError, TreeError, WriteMode};
+use mapleaf::{
+    Builder, Database, Durability, Scar, StoreError, TreeError, Trouble, What, WriteMode,
+};
 use mapleaf_tests::child;
 use mapleaf_tests::data::{key, value};
 use std::os::unix::process::ExitStatusExt as _;
@@ -115,6 +117,12 @@ fn a_cut_file_loses_the_pages_that_were_cut() {
         let (found, lost) = look(&db);
         assert!(lost > 0 && found > ENTRIES * 9 / 10, "{mode:?}: {found} {lost}");
         assert_eq!(look(&db), (found, lost), "the same again: a lost page stays lost");
+        // A scrub goes on beside them, and tells each.
+        let report = db.scrub(&mut |_, _| {}).unwrap();
+        let unread = |scar: &&Scar| scar.trouble == Trouble::Unreadable(libc::EIO);
+        assert_eq!(report.damages, report.found.iter().filter(unread).count() as u64);
+        let leaf = |scar: &&Scar| scar.what == Some(What::Leaf) && scar.offset >= keep;
+        assert_eq!(report.found.iter().filter(leaf).count(), 20, "{report:?}");
         assert!(is_eio(&db.health().expect_err("pages were lost")));
         assert_commits_refuse(&db, durability, &[StoreError::Poisoned]);
         assert!(is_eio(&db.check().expect_err("a check meets the lost pages")));

@@ -2,10 +2,12 @@
 
 mod reach;
 mod rebuild;
+mod scrub;
 mod walk;
 
 pub use reach::ReachSet;
 pub use rebuild::rebuild;
+pub use scrub::{ScrubFinding, ScrubVisitor, Scrubbed, scrub};
 
 use crate::error::{Error, Result};
 use crate::key::Key;

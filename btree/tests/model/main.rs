@@ -15,7 +15,7 @@ mod oracle;
 mod support;
 mod txn;
 
-use mapleaf_pager::{Durability, Snapshot};
+use mapleaf_pager::{Durability, Snapshot, Verify};
 use ops::Op;
 use quickcheck::{Gen, QuickCheck};
 use support::*;
@@ -96,7 +96,12 @@ fn program(ops: &[Op], log_bytes: u64) {
     };
     let mut rest = ops;
     loop {
-        let (_, store) = reopen(&mut ram, len, &options(PAGE, world.log_bytes));
+        // What is whole is lent, whenever its checksum is compared.
+        let options = match world.log_bytes {
+            0 => options(PAGE, 0).verify(Verify::Always),
+            log_bytes => options(PAGE, log_bytes).first_touch(TOUCHED),
+        };
+        let (_, store) = reopen(&mut ram, len, &options);
         compare_all(&store.begin_read(0).unwrap(), &world.committed);
         if rest.is_empty() {
             return;

@@ -6,7 +6,9 @@ use mapleaf_btree::{
     Catalog, CheckReport, CheckVisitor, Error, Finding, Key, ReachSet, Replayer, Result, Tree,
     check,
 };
-use mapleaf_pager::{Mapping, Options, Pages, Replay, SliceMapping, Store, words_for};
+use mapleaf_pager::{
+    Mapping, Options, Pages, Replay, SliceMapping, Store, first_touch_words_for, words_for,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 
@@ -17,9 +19,12 @@ pub(crate) const KEY_MAX: usize = 94;
 pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) type RamStore<'a> = Store<SliceMapping<'a>, Box<[AtomicU32]>>;
 
+/// Pages that there is a bit for, where checksums are compared at the first touch.
+pub(crate) const TOUCHED: u32 = 256;
+
 /// Memory for the reader slots and the published state.
 pub(crate) fn words() -> Box<[AtomicU32]> {
-    (0..words_for(8)).map(|_| AtomicU32::new(0)).collect()
+    (0..words_for(8) + first_touch_words_for(TOUCHED)).map(|_| AtomicU32::new(0)).collect()
 }
 
 pub(crate) fn options(page_size: usize, log_bytes: u64) -> Options {

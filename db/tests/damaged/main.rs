@@ -7,6 +7,8 @@
 //! format.
 
 mod naive;
+#[cfg(target_os = "linux")]
+mod scrub;
 
 use mapleaf::{Builder, Database, RepairOutcome, Salvage, SalvageReport};
 use mapleaf_btree::{TreeOptions, Writer};

@@ -143,6 +143,18 @@ impl Double {
         self.inner.lock().unwrap().durable.clone()
     }
 
+    /// Changes a byte where it is read, as a failing memory or medium would.
+    pub(crate) fn damage(&self, offset: u64, with: impl Fn(u8) -> u8) {
+        assert!(offset < self.len());
+        let held = self.held(offset);
+        let base = if held { self.write_base() } else { self.base() };
+        let at = base.as_ptr().wrapping_add(offset as usize);
+        // SAFETY: in range (asserted); the test holds no reference into the page.
+        let byte = unsafe { at.read() };
+        // SAFETY: as above.
+        unsafe { at.write(with(byte)) };
+    }
+
     /// The length that a power loss leaves for sure.
     pub(crate) fn flushed_len(&self) -> u64 {
         self.inner.lock().unwrap().flushed_len

@@ -9,19 +9,22 @@
 //! | `eventual` | COUNT `Eventual` transactions of one put, in place |
 //! | `sync-place`, `sync-shadow` | COUNT `Sync` transactions of one put |
 //! | `make` | nothing: makes FILE with COUNT entries, and closes it |
+//! | `look` | nothing: COUNT gets of the 100,000 entries that FILE was made with, in one snapshot |
 //!
 //! With a fourth word (`wait`) the `sync` jobs wait for a line of input before each transaction and
-//! answer with one behind it.
+//! answer with one behind it. That of `look` says when checksums are compared: `first`, `always`.
 
 #![allow(unsafe_code)] // Opens a mapped database that the caller has made for it.
 
-use mapleaf::{Database, Durability, WriteMode};
+use mapleaf::{Database, Durability, Verify, WriteMode};
 use mapleaf_tests::data::{key, mix, value};
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 
 const TREE: &str = "t";
 const VALUE_BYTES: usize = 150;
+/// Entries of the file that `look` reads.
+const LOOKED_AT: u64 = 100_000;
 
 fn mark(name: &str) {
     let _ = std::fs::symlink_metadata(name);
@@ -72,6 +75,20 @@ fn gets(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
     }
     mark("/mapleaf-end");
     if found == 3 * count { Ok(()) } else { Err("entries are missing".into()) }
+}
+
+/// What an instruction counter counts, less the same with a COUNT of 0.
+fn look(path: &str, count: u64, verify: Verify) -> Result<(), Box<dyn Error>> {
+    let builder = Database::builder().background(false).read_only(true).verify(verify);
+    // SAFETY: the caller made the file for this.
+    let db = unsafe { builder.open(path) }?;
+    let snapshot = db.read()?;
+    let tree = snapshot.tree(TREE)?;
+    let mut found = 0u64;
+    for number in 0..count {
+        found += u64::from(tree.get(&key(mix(number) % LOOKED_AT))?.is_some());
+    }
+    if found == count { Ok(()) } else { Err("entries are missing".into()) }
 }
 
 fn eventual(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
@@ -128,6 +145,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         "eventual" => eventual(path, count),
         "sync-place" => sync(path, count, WriteMode::InPlace, wait),
         "sync-shadow" => sync(path, count, WriteMode::Shadow, wait),
+        "look" => {
+            let verify = match word(3) {
+                "first" => Verify::FirstTouch,
+                "always" => Verify::Always,
+                _ => Verify::None,
+            };
+            look(path, count, verify)
+        }
         "make" => {
             let db = open(path, WriteMode::Auto)?;
             load(&db, count)?;
