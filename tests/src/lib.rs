@@ -2,9 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod crash;
 pub mod data;
 pub mod golden;
 pub mod history;
+pub mod sim;
 pub mod tools;
 
 /// The README's code compiles and runs.
