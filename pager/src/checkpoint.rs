@@ -4,6 +4,7 @@
 
 use crate::mapping::Mapping;
 use crate::meta::{self, Identity, State};
+use crate::planted::{self, Bug};
 use crate::room::Room;
 use crate::store::{Core, Latest, Parts, Writer, record_of};
 use crate::view::View;
@@ -101,7 +102,7 @@ impl<'s> Parts<'s> {
 
     /// Publishes the pages of earlier commits that are held in the write view.
     pub(crate) fn publish_held(&self, state: &State) -> Result<()> {
-        if !self.view.two_views() {
+        if !self.view.two_views() || planted::is(Bug::HeldNotPublished) {
             return Ok(());
         }
         let ranges = self.page_ranges(state);
@@ -151,7 +152,8 @@ impl<'s> Parts<'s> {
             latest.in_progress = Some(turn.txn);
             latest.freed_at_start = latest.freed_durable;
             latest.freed_between = 0;
-            (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
+            let other = u8::from(!planted::is(Bug::WrongSlot));
+            (Identity { clean, ..latest.identity }, latest.durable.slot ^ other)
         };
         self.release_held();
         self.publish_held(&turn)?;
@@ -173,7 +175,9 @@ impl<'s> Parts<'s> {
             }
             latest.durable.slot
         };
-        self.core.flushed(store_meta_again(self.view, slot))?;
+        if !planted::is(Bug::NoConfirm) {
+            self.core.flushed(store_meta_again(self.view, slot))?;
+        }
         self.core.latest.lock().confirmed = true;
         Ok(())
     }
@@ -245,7 +249,9 @@ impl<'s> Parts<'s> {
         turn.log.position = 0;
         turn.log.last_checksum = 0;
         turn.txn = TxnId(turn.txn.0.checked_add(EPOCH_GAP).ok_or(Error::InvalidArgument)?);
-        self.core.flushed(store_meta(self.view, slot ^ 1, &identity, &turn))?;
+        if !planted::is(Bug::NoEpochMeta) {
+            self.core.flushed(store_meta(self.view, slot ^ 1, &identity, &turn))?;
+        }
         let mut latest = self.core.latest.lock();
         latest.identity = identity;
         latest.state = *turn;

@@ -23,6 +23,8 @@ mod owned;
 mod page;
 mod pages;
 mod pins;
+#[doc(hidden)]
+pub mod planted;
 mod recover;
 mod room;
 mod running;

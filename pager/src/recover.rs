@@ -9,6 +9,7 @@ use crate::mapping::Mapping;
 use crate::meta::{self, Identity, LogPlace, State};
 use crate::page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN};
 use crate::pages::ROOT_BYTES;
+use crate::planted::{self, Bug};
 use crate::space::Space;
 use crate::store::{Core, Options, Parts, Store};
 use crate::view::View;
@@ -237,9 +238,25 @@ impl<'s> Parts<'s> {
         Ok((blocks > 0).then_some((chain.txn(), blocks)))
     }
 
+    /// Stores the chosen state in the other slot too. What stands there may be a newer meta that was
+    /// torn: were it torn once more when the replay's own meta is stored, bytes that both have in common
+    /// could make it whole, when pages that it reaches have been written anew.
+    fn clear_other_meta(&self) -> Result<()> {
+        let _turn = self.take_turn();
+        let (identity, state, slot) = {
+            let latest = self.core.latest.lock();
+            (latest.identity, latest.state, latest.durable.slot ^ 1)
+        };
+        if planted::is(Bug::TornMetaKept) {
+            return Ok(());
+        }
+        self.core.flushed(store_meta(self.view, slot, &identity, &state))
+    }
+
     /// Replays the log into one transaction and commits it with a checkpoint.
     fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
         self.confirm(&self.take_turn())?;
+        self.clear_other_meta()?;
         let state = {
             let mut latest = self.core.latest.lock();
             latest.identity = latest.identity.next_epoch();

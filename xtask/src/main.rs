@@ -4,9 +4,12 @@
 //! cargo xtask demo [DIR]                        # the README's main job
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
 //! cargo xtask golden                            # writes golden files that are not there yet
+//! cargo xtask crash [--quick] [...]             # crashes at every point of simulated histories
+//! cargo xtask canaries [SEED]                   # plants bugs, which the crashes must find
 //! ```
 
 mod acceptance;
+mod crash;
 mod data;
 mod demo;
 mod golden;
@@ -25,7 +28,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [DIR]                                 load the paths of a file tree, reopen, look up, scan, check
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
-  golden                                     write golden files of format v1 that are not there yet";
+  golden                                     write golden files of format v1 that are not there yet
+  crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
+                                             crashes at every point of simulated histories
+  crash --replay SETUP:HISTORY               one of them, as a failure prints it
+  canaries [SEED]                            plants bugs, which the crashes must find";
 
 fn run(words: &[String]) -> Result<bool> {
     let (command, rest) = words.split_first().ok_or(USAGE)?;
@@ -33,6 +40,8 @@ fn run(words: &[String]) -> Result<bool> {
         "demo" => demo::run(rest.first().map_or_else(std::env::temp_dir, PathBuf::from)),
         "acceptance" => acceptance::run(rest),
         "golden" => golden::run(),
+        "crash" => crash::run(rest),
+        "canaries" => crash::canaries(rest),
         // What acceptance runs in processes of their own.
         "child" => acceptance::child(rest),
         _ => Err(USAGE.into()),

@@ -12,6 +12,8 @@
 //! A failure prints the command that replays it: `cargo xtask crash --replay SETUP:HISTORY`.
 
 mod act;
+mod campaign;
+mod canaries;
 mod choices;
 mod life;
 mod model;
@@ -19,6 +21,10 @@ mod search;
 mod steps;
 mod verify;
 
+pub use campaign::{Campaign, Which, replay};
+#[cfg(mapleaf_planted)]
+pub use canaries::hunt_all;
+pub use canaries::{CANARIES, Canary, Fate, hunt};
 pub use life::{Expect, Left, Lived};
 pub use model::Model;
 pub use search::{Report, Search};
