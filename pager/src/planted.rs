@@ -39,7 +39,7 @@ pub enum Bug {
     PageLeaked,
     /// A checkpoint does not publish what is held.
     HeldNotPublished,
-    /// The path behind a split leads one entry too far.
+    /// The right half of a split leaf begins one entry too late.
     SplitOffByOne,
 }
 

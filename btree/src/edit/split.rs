@@ -106,9 +106,10 @@ impl Editor<'_, '_> {
         let content = change.content(LeafView::new(old, step.page)?, step.index())?;
         let at = content.split_point()?;
         content.fill(0..at, left_body)?;
-        content.fill(at..content.len(), right_body)?;
+        content
+            .fill(at + usize::from(planted::is(Bug::SplitOffByOne))..content.len(), right_body)?;
         self.txn.free(step.page)?;
-        let go_right = step.index() >= at + usize::from(planted::is(Bug::SplitOffByOne));
+        let go_right = step.index() >= at;
         let (page, index) =
             if go_right { (right, step.index() - at) } else { (left, step.index()) };
         path.set(path.leaf_level(), page, index);

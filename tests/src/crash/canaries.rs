@@ -5,7 +5,7 @@
 //! of them can be taken, so that there is no living reader to recover over. It belongs here when
 //! several processes share a file.
 
-use super::{Breadth, Failure, History, Search, Setup};
+use super::{Breadth, Failure, History, Search, Setup, meta_torn_twice};
 use crate::sim::{Dice, Lie};
 use mapleaf_pager::planted::Bug;
 use std::time::{Duration, Instant};
@@ -25,19 +25,20 @@ pub const CANARIES: [(Canary, &[&str]); 20] = [
     (Canary::Below(Lie::NoBlockFlush), &["s1s2"]),
     (Canary::Below(Lie::MetaFirst), &["s1c0"]),
     (Canary::Within(Bug::EarlyReuse), &["s1c0s1s1s1", "S1c0S1S1S1"]),
-    (Canary::Within(Bug::ReuseInProgress), &["S1c0S1b1", "S1b1S2b2S3b4"]),
+    (Canary::Within(Bug::ReuseInProgress), &["S1c0S2c0S3c0E1b0e1", "S1b1S2b2S3b3S1b0"]),
     (Canary::Within(Bug::NoEpochMeta), &["s1s2"]),
     (Canary::Within(Bug::NoConfirm), &["s1c0s1s2"]),
-    (Canary::Within(Bug::TornMetaKept), &["e1e2s3", "D2x0"]),
+    // Two crashes that must meet: looked for by itself.
+    (Canary::Within(Bug::TornMetaKept), &[]),
     (Canary::Within(Bug::PublishedEarly), &["v2"]),
-    (Canary::Within(Bug::AnyPredecessor), &["F1F2e2e3e1"]),
+    (Canary::Within(Bug::AnyPredecessor), &["F1F2c0E1E2E3E4E5"]),
     (Canary::Within(Bug::LogHole), &["e1s2", "E1E2s3"]),
     (Canary::Within(Bug::NoPadding), &["s1s2s3"]),
     (Canary::Within(Bug::WrongSlot), &["s1c0"]),
     (Canary::Within(Bug::NoPageChecksum), &["s1c0"]),
     (Canary::Within(Bug::NoMetaChecksum), &["s1c0s2c0"]),
     (Canary::Within(Bug::NoBlockChecksum), &["E1s2"]),
-    (Canary::Within(Bug::ReaderOverlooked), &["S1r0c0S1c0S1c0S1"]),
+    (Canary::Within(Bug::ReaderOverlooked), &["S1S2c0S3c0r0S1c0S2c0S3c0S1c0S2c0"]),
     (Canary::Within(Bug::PageLeaked), &["s1s2"]),
     (Canary::Within(Bug::HeldNotPublished), &["s1c0"]),
     (Canary::Within(Bug::SplitOffByOne), &["S1S2S3S4", "F1F2"]),
@@ -56,6 +57,8 @@ pub struct Fate {
 
 /// Random histories behind a canary's own.
 const RANDOM: u64 = 20;
+/// Steps of each.
+const STEPS: usize = 16;
 /// A canary that is not found by then is not found.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -64,19 +67,34 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 pub fn hunt(canary: Canary, histories: &[&str], seed: u64) -> Fate {
     let begun = Instant::now();
     let lie = if let Canary::Below(lie) = canary { lie } else { Lie::None };
-    let breadth = Breadth { lie, ..Breadth::QUICK };
-    let own = histories.iter().map(|text| text.parse().expect("a history"));
-    let random = (0..RANDOM).map(|number| History::random(&mut Dice(seed + number), 12));
-    let mut found = None;
-    'hunt: for history in own.chain(random) {
-        for setup in Setup::all() {
-            found = Search::new(Setup { seed, ..setup }, breadth).history(&history).err();
-            if found.is_some() || begun.elapsed() > TIME_MAX {
-                break 'hunt;
+    let own: Vec<History> = histories.iter().map(|text| text.parse().expect("a history")).collect();
+    let random = |number| History::random(&mut Dice(seed + number), STEPS);
+    let random: Vec<History> = (0..RANDOM).map(random).collect();
+    // Most are found by a crash alone; some by one in the life after it.
+    let passes = [(&own, Breadth::SHALLOW), (&own, Breadth::QUICK), (&random, Breadth::SHALLOW)];
+    if canary == Canary::Within(Bug::TornMetaKept) {
+        let what = [false, true].iter().find_map(|views| meta_torn_twice(*views).err());
+        let (setup, history) = (Setup::small(false), History::default());
+        let found = what.map(|what| Failure { setup, history, what });
+        return Fate { canary, found, took: begun.elapsed() };
+    }
+    for (histories, breadth) in passes {
+        for (history, setup) in pairs(histories) {
+            let mut search = Search::new(Setup { seed, ..setup }, Breadth { lie, ..breadth });
+            if let Err(failure) = search.history(history) {
+                return Fate { canary, found: Some(failure), took: begun.elapsed() };
+            }
+            if begun.elapsed() > TIME_MAX {
+                break;
             }
         }
     }
-    Fate { canary, found, took: begun.elapsed() }
+    Fate { canary, found: None, took: begun.elapsed() }
+}
+
+/// Each history in each setup.
+fn pairs(histories: &[History]) -> impl Iterator<Item = (&History, Setup)> {
+    histories.iter().flat_map(|history| Setup::all().into_iter().map(move |setup| (history, setup)))
 }
 
 /// Plants each bug in turn and looks for it. Only where bugs are compiled in.

@@ -136,7 +136,7 @@ impl<'d> Choices<'d> {
         }
     }
 
-    /// One or two units that hold bytes of two versions.
+    /// One or two units that hold bytes of two versions, or junk from somewhere on.
     fn tear(&self, dice: &mut Dice) -> Vec<(usize, Version)> {
         let mut torn: Vec<(usize, Version)> = Vec::new();
         for _ in 0..1 + dice.below(2) {
@@ -144,11 +144,15 @@ impl<'d> Choices<'d> {
             if torn.iter().any(|(at, _)| *at == dirty.at) {
                 continue;
             }
-            let mut any = || &dirty.options[dice.below(dirty.options.len())].1;
-            let (first, second) = (any(), any());
+            let any = |dice: &mut Dice| &dirty.options[dice.below(dirty.options.len())].1;
+            let (first, second) = (any(dice), any(dice));
             let mut bytes = first.bytes.clone();
             let cut = dice.below(bytes.len());
-            bytes[cut..].copy_from_slice(&second.bytes[cut..]);
+            if dice.below(4) == 0 {
+                bytes[cut..].iter_mut().for_each(|byte| *byte = dice.roll() as u8);
+            } else {
+                bytes[cut..].copy_from_slice(&second.bytes[cut..]);
+            }
             torn.push((dirty.at, version(&bytes)));
         }
         torn

@@ -19,6 +19,7 @@ mod life;
 mod model;
 mod search;
 mod steps;
+mod twice;
 mod verify;
 
 pub use campaign::{Campaign, Which, replay};
@@ -29,6 +30,7 @@ pub use life::{Expect, Left, Lived};
 pub use model::Model;
 pub use search::{Report, Search};
 pub use steps::{History, LETTERS, Step};
+pub use twice::meta_torn_twice;
 
 use crate::sim::Lie;
 use mapleaf_pager::Options;
@@ -131,6 +133,9 @@ impl Breadth {
     /// As the issue asks: every subset while they are at most 2^12.
     pub const FULL: Breadth =
         Breadth { choices: [4096, 256, 64], lives: [256, 512], lie: Lie::None };
+    /// Crashes in the history itself, and none after them.
+    pub const SHALLOW: Breadth =
+        Breadth { choices: [128, 0, 0], lives: [usize::MAX; 2], lie: Lie::None };
     /// For CI.
     pub const QUICK: Breadth = Breadth { choices: [256, 48, 24], lives: [96, 192], lie: Lie::None };
 }

@@ -98,6 +98,11 @@ impl Search {
         }
     }
 
+    /// The medium of a new store.
+    pub(super) fn into_empty(self) -> Disk {
+        self.empty
+    }
+
     /// Looks at every crash of a history.
     ///
     /// # Errors
@@ -233,13 +238,7 @@ impl Search {
 
     fn open<'v>(&mut self, key: u64, image: impl Iterator<Item = &'v Version>) -> Wrong<u64> {
         self.report.images += 1;
-        let image: Vec<_> = image.collect();
-        let found = verify::image(&self.setup, image.iter().map(|version| &*version.bytes))
-            .map_err(|what| {
-                let bytes: Vec<u8> = image.iter().flat_map(|v| v.bytes.iter().copied()).collect();
-                std::fs::write("/tmp/sim-image.bin", &bytes).unwrap();
-                what
-            })?;
+        let found = verify::image(&self.setup, image.map(|version| &*version.bytes))?;
         self.seen.insert(key, found);
         Ok(found)
     }

@@ -10,7 +10,7 @@
 //! | `p` | a savepoint, taken back half-way; `Eventual` |
 //! | `n` | a transaction that is dropped |
 //! | `c` | checkpoint |
-//! | `b` | checkpoint, and two `Eventual` commits during its flush of the pages |
+//! | `b` | checkpoint, and three `Eventual` commits during its flush of the pages |
 //! | `w` | a transaction open around a checkpoint and a `sync`; `Sync` |
 //! | `v` | a commit that does not fit the log, watched by a reader during its flushes |
 //! | `y` | `sync` |

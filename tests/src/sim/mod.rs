@@ -6,7 +6,7 @@
 //! | fault | how often | what it does |
 //! |---|---|---|
 //! | power loss | at any call of the mapping, and between any two stores | per write unit any version since the last flush that covers it; units independently |
-//! | torn unit | one or two a power loss | bytes of two such versions, cut anywhere |
+//! | torn unit | one or two a power loss | bytes of two such versions, cut anywhere; or (harsher than the contract, as a sector that was being written may be) junk from there on |
 //! | vanished growth | at any power loss | the file is as long as at the last flush of a grown range; what lay behind is gone |
 //! | death of the process | as power loss | what was published stays, over a medium that lags behind; what was claimed or held is gone |
 //! | power loss after a death | at any depth | what the dead process had published and not flushed is lost too |
