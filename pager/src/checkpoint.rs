@@ -41,8 +41,9 @@ pub(crate) fn wait_for<'m, T>(lock: &'m Mutex<T>, mapping: &dyn Mapping) -> Mute
     }
 }
 
-/// Stores a meta and makes it durable. The caller has the turn.
+/// Stores a meta and makes it durable. The caller has the turn. Only a failed flush poisons the store.
 pub(crate) fn store_meta(
+    core: &Core,
     view: View<'_>,
     slot: u8,
     identity: &Identity,
@@ -59,12 +60,12 @@ pub(crate) fn store_meta(
         meta::encode(bytes, slot, identity, state);
     }
     // SAFETY: the reference above has ended.
-    unsafe { view.mapping().publish_and_flush(range) }
+    core.flushed(unsafe { view.mapping().publish_and_flush(range) })
 }
 
 /// Stores the meta in `slot` again, byte for byte, and makes it durable: what was read when the
 /// store was opened may have been in the page cache only.
-fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
+fn store_meta_again(core: &Core, view: View<'_>, slot: u8) -> Result<()> {
     let offset = view.offset(PageId(u32::from(slot)));
     let len = meta::record_len(view.page_size());
     let range = offset..offset + len as u64;
@@ -79,7 +80,7 @@ fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
         unsafe { at.write_volatile(value) };
     }
     // SAFETY: the references above have ended.
-    unsafe { view.mapping().publish_and_flush(range) }
+    core.flushed(unsafe { view.mapping().publish_and_flush(range) })
 }
 
 /// A salt that no earlier opening of this store used.
@@ -158,7 +159,7 @@ impl<'s> Parts<'s> {
         self.release_held();
         self.publish_held(&turn)?;
         self.flush_pages(&turn)?;
-        self.core.flushed(store_meta(self.view, slot, &identity, &turn))?;
+        store_meta(self.core, self.view, slot, &identity, &turn)?;
         self.core.latest.lock().made_durable(&turn, slot);
         Core::count(&self.core.counters.checkpoints, 1);
         self.release_held();
@@ -176,7 +177,7 @@ impl<'s> Parts<'s> {
             latest.durable.slot
         };
         if !planted::is(Bug::NoConfirm) {
-            self.core.flushed(store_meta_again(self.view, slot))?;
+            store_meta_again(self.core, self.view, slot)?;
         }
         self.core.latest.lock().confirmed = true;
         Ok(())
@@ -250,7 +251,7 @@ impl<'s> Parts<'s> {
         turn.log.last_checksum = 0;
         turn.txn = TxnId(turn.txn.0.checked_add(EPOCH_GAP).ok_or(Error::InvalidArgument)?);
         if !planted::is(Bug::NoEpochMeta) {
-            self.core.flushed(store_meta(self.view, slot ^ 1, &identity, &turn))?;
+            store_meta(self.core, self.view, slot ^ 1, &identity, &turn)?;
         }
         let mut latest = self.core.latest.lock();
         latest.identity = identity;

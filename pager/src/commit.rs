@@ -221,7 +221,7 @@ impl<'s> WriteTxn<'s> {
             parts.shared.publish(&record_of(&turn));
         }
         parts.flush_pages(&turn)?;
-        parts.core.flushed(crate::checkpoint::store_meta(parts.view, slot, &identity, &turn))?;
+        crate::checkpoint::store_meta(parts.core, parts.view, slot, &identity, &turn)?;
         Core::count(&parts.core.counters.checkpoints, 1);
         let txn = self.publish_state(|latest, state| {
             latest.made_durable(state, slot);

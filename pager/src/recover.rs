@@ -67,9 +67,9 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
             parts.zero_ring(state.log.start, state.log.pages)?;
         }
         let older = State { txn: TxnId(1), ..state };
-        store_meta(parts.view, 1, &identity, &older)?;
+        store_meta(parts.core, parts.view, 1, &identity, &older)?;
         parts.flush_pages(&state)?;
-        store_meta(parts.view, 0, &identity, &state)?;
+        store_meta(parts.core, parts.view, 0, &identity, &state)?;
         {
             let mut latest = parts.core.latest.lock();
             latest.epoch_begun = true;
@@ -250,7 +250,7 @@ impl<'s> Parts<'s> {
         if planted::is(Bug::TornMetaKept) {
             return Ok(());
         }
-        self.core.flushed(store_meta(self.view, slot, &identity, &state))
+        store_meta(self.core, self.view, slot, &identity, &state)
     }
 
     /// Replays the log into one transaction and commits it with a checkpoint.

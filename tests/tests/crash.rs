@@ -19,7 +19,7 @@ fn every_crash_of_a_short_history_opens_as_what_was_committed() {
         breadth: Breadth::SHALLOW,
         seed: 1,
         states: u64::MAX,
-        time: Duration::from_secs(30),
+        time: Duration::from_secs(10),
     };
     let random = Campaign { which: Which::Random(2), seed: 2, ..words };
     for campaign in [words, random] {

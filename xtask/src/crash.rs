@@ -1,13 +1,17 @@
 //! Crash campaigns, and the bugs that they must find.
 
 use crate::Result;
-use mapleaf_tests::crash::{Breadth, Campaign, Report, Which, replay};
+use mapleaf_tests::crash::{Breadth, Campaign, History, Report, Search, Setup, Which, replay};
+use mapleaf_tests::sim::Dice;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What `--quick` looks at: all words of two letters, drawn ones of four, random ones.
+/// What `--quick` looks at: all words of one letter, drawn ones of four, a random one, each for so long.
 const QUICK_DRAWN: u64 = 60;
-const QUICK_RANDOM: u64 = 3;
+const QUICK_RANDOM: u64 = 1;
+const QUICK_SECONDS: u64 = 40;
+/// Steps of histories with faults in them.
+const FAULTY_STEPS: usize = 4;
 
 /// `cargo xtask crash`.
 pub(crate) fn run(words: &[String]) -> Result<bool> {
@@ -25,6 +29,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         match word.as_str() {
             "--words" => which = Some(Which::Words(value.parse()?)),
             "--drawn" => which = Some(Which::Drawn(value.parse()?)),
+            "--faults" => return faults(seed, value.parse()?),
             "--histories" => which = Some(Which::Random(value.parse()?)),
             "--seed" => seed = value.parse()?,
             "--states" => states = value.parse()?,
@@ -39,7 +44,8 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     let all = match which {
         Some(which) => vec![which],
         None if breadth == Breadth::QUICK => {
-            vec![Which::Words(2), Which::Drawn(QUICK_DRAWN), Which::Random(QUICK_RANDOM)]
+            seconds = seconds.min(QUICK_SECONDS);
+            vec![Which::Words(1), Which::Drawn(QUICK_DRAWN), Which::Random(QUICK_RANDOM)]
         }
         None => vec![Which::Words(4)],
     };
@@ -51,6 +57,24 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         let campaign = Campaign { which, breadth, seed, states, time };
         if !told(begun, campaign.run(&mut |report, time| print(report, time))) {
             return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Every call fails in turn, in so many random histories.
+fn faults(seed: u64, histories: u64) -> Result<bool> {
+    for number in 0..histories {
+        let history = History::random(&mut Dice(seed + number), FAULTY_STEPS);
+        for setup in Setup::all() {
+            let mut search = Search::new(Setup { seed, ..setup }, Breadth::FAULTS);
+            match search.faults(&history) {
+                Ok(report) => println!("{setup}:{history}: {report:?}"),
+                Err(failure) => {
+                    println!("{failure}");
+                    return Ok(false);
+                }
+            }
         }
     }
     Ok(true)

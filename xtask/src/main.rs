@@ -31,6 +31,7 @@ usage: cargo xtask COMMAND
   golden                                     write golden files of format v1 that are not there yet
   crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
                                              crashes at every point of simulated histories
+  crash [--seed S] --faults N                every call of the mapping fails, in N random histories
   crash --replay SETUP:HISTORY               one of them, as a failure prints it
   canaries [SEED]                            plants bugs, which the crashes must find";
 

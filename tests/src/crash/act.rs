@@ -200,8 +200,8 @@ impl Life<'_> {
             }
             mapping.keep_gate(None);
             let result = checkpoint.join().map_err(|_| Stop::Wrong("a panic".into()))?;
-            wrote?;
             result?;
+            wrote?;
             self.possible.drain(..durable.min(self.possible.len().saturating_sub(1)));
             self.note();
             Ok(())

@@ -3,9 +3,9 @@
 use super::model::{Model, found};
 use super::verify::{SimStore, WORK_BYTES, newest, words};
 use super::{History, Setup, Step};
-use crate::sim::{Disk, Faults, Lie, Moment, SimMapping};
+use crate::sim::{Call, Disk, Faults, Lie, Moment, SimMapping};
 use mapleaf_btree::{Error, Replayer};
-use mapleaf_pager::{Pages, Store};
+use mapleaf_pager::{Error as PagerError, Pages, Store};
 use std::sync::Arc;
 
 /// What may be found after a crash: hashes of states.
@@ -35,8 +35,8 @@ pub struct Lived {
     pub tape: Vec<Moment<Expect>>,
     /// All states that there were.
     pub models: Vec<Arc<Model>>,
-    /// An error that a fault has brought about.
-    pub error: Option<Error>,
+    /// What failed first, and as what that showed, if it did.
+    pub failed: Option<(Call, Option<Error>)>,
     /// What it left.
     pub possible: Vec<Arc<Model>>,
     /// The commit that failed.
@@ -73,6 +73,8 @@ pub(super) struct Life<'c> {
     pub(super) possible: Vec<Arc<Model>>,
     pub(super) attempted: Option<Arc<Model>>,
     models: Vec<Arc<Model>>,
+    /// The first error that a fault has brought about.
+    error: Option<Error>,
     /// Tells one value from the next.
     pub(super) fill: u64,
 }
@@ -99,20 +101,19 @@ pub(super) fn live(
         possible: left.possible.clone(),
         attempted: left.attempted.clone(),
         models: left.possible.iter().chain(&left.attempted).cloned().collect(),
+        error: None,
         fill: left.disk.clock,
     };
     life.note();
-    let error = match life.through(&history.0) {
-        Ok(()) => None,
-        Err(Stop::Error(error)) => Some(error),
+    match life.through(&history.0) {
+        Ok(()) => {}
+        Err(Stop::Error(error)) => return Err(format!("an error without a fault: {error}")),
         Err(Stop::Wrong(what)) => return Err(what),
-    };
-    if let (Some(error), None) = (error, faults) {
-        return Err(format!("an error without a fault: {error}"));
     }
     life.note();
-    let Life { mapping, possible, attempted, models, .. } = life;
-    Ok(Lived { tape: mapping.tape(), models, error, possible, attempted })
+    let Life { mapping, possible, attempted, models, error, .. } = life;
+    let failed = mapping.failed().map(|call| (call, error));
+    Ok(Lived { tape: mapping.tape(), models, failed, possible, attempted })
 }
 
 impl Life<'_> {
@@ -157,13 +158,19 @@ impl Life<'_> {
     }
 
     fn through(&mut self, steps: &[Step]) -> Stopped {
-        let mut rest = steps;
+        let (mut rest, mut opened) = (steps, 2);
         loop {
-            let store = self.open()?;
-            rest = self.era(&store, rest)?;
-            drop(store);
+            match self.open() {
+                Ok(store) => rest = self.era(&store, rest)?,
+                // Once more, in the same boot; and no more where that fails for ever.
+                Err(Stop::Error(error)) if self.mapping.failed().is_some() => {
+                    self.error.get_or_insert(error);
+                    opened -= 1;
+                }
+                Err(stop) => return Err(stop),
+            }
             self.mapping.forget_views();
-            if rest.is_empty() {
+            if rest.is_empty() || opened == 0 {
                 return Ok(());
             }
         }
@@ -199,13 +206,27 @@ impl Life<'_> {
                 b'k' => return Ok(&steps[at + 1..]),
                 b'x' => {
                     drop(std::mem::take(&mut readers));
-                    store.close()?;
-                    self.all_durable();
+                    match store.close() {
+                        Err(error) if self.mapping.failed().is_some() => {
+                            self.after_fault(store, error.into())?;
+                        }
+                        closed => {
+                            closed?;
+                            self.all_durable();
+                        }
+                    }
                     return Ok(&steps[at + 1..]);
                 }
                 b'r' if readers.len() > usize::from(step.digit % 3) => drop(readers.pop_front()),
                 b'r' => readers.push_back((store.begin_read(0)?, self.draft().hash)),
-                _ => self.step(store, *step)?,
+                _ => match self.step(store, *step) {
+                    Err(Stop::Error(error)) if self.mapping.failed().is_some() => {
+                        if self.after_fault(store, error)? {
+                            return Ok(&[]);
+                        }
+                    }
+                    stepped => stepped?,
+                },
             }
             if newest(store).map_err(Stop::Wrong)? != self.draft().hash {
                 return Err(Stop::Wrong(format!("step {at} shows something else")));
@@ -218,5 +239,27 @@ impl Life<'_> {
             }
         }
         Ok(&[])
+    }
+
+    /// A step did not go through, because of a fault; whether the store has had its day.
+    fn after_fault(&mut self, store: &SimStore, error: Error) -> Stopped<bool> {
+        self.error.get_or_insert(error);
+        if newest(store).map_err(Stop::Wrong)? != self.draft().hash {
+            return Err(Stop::Wrong("what failed is seen".into()));
+        }
+        if self.mapping.failed() != Some(Call::Flush) {
+            return Ok(false);
+        }
+        // Nothing more is acknowledged, whatever the mapping says now.
+        let refused = [
+            store.begin_write().err(),
+            store.checkpoint().err(),
+            store.sync().err(),
+            store.close().err(),
+        ];
+        if refused.iter().any(|error| *error != Some(PagerError::Poisoned)) {
+            return Err(Stop::Wrong(format!("after a failed flush: {refused:?}")));
+        }
+        Ok(true)
     }
 }

@@ -15,6 +15,7 @@ mod act;
 mod campaign;
 mod canaries;
 mod choices;
+mod faults;
 mod life;
 mod model;
 mod search;
@@ -26,6 +27,7 @@ pub use campaign::{Campaign, Which, replay};
 #[cfg(mapleaf_planted)]
 pub use canaries::hunt_all;
 pub use canaries::{CANARIES, Canary, Fate, hunt};
+pub use faults::FaultReport;
 pub use life::{Expect, Left, Lived};
 pub use model::Model;
 pub use search::{Report, Search};
@@ -136,8 +138,11 @@ impl Breadth {
     /// Crashes in the history itself, and none after them.
     pub const SHALLOW: Breadth =
         Breadth { choices: [128, 0, 0], lives: [usize::MAX; 2], lie: Lie::None };
+    /// Of lives with a fault in them.
+    pub const FAULTS: Breadth = Breadth { choices: [0, 8, 0], ..Breadth::SHALLOW };
     /// For CI.
-    pub const QUICK: Breadth = Breadth { choices: [256, 48, 24], lives: [96, 192], lie: Lie::None };
+    pub const QUICK: Breadth =
+        Breadth { choices: [128, 24, 12], lives: [256, 512], lie: Lie::None };
 }
 
 /// What a crash showed that must not be.

@@ -48,7 +48,7 @@ type Found = HashMap<u64, u64, BuildHasherDefault<Same>>;
 
 /// Looks at histories of one setup.
 pub struct Search {
-    setup: Setup,
+    pub(super) setup: Setup,
     breadth: Breadth,
     /// What each image of this history held.
     seen: Found,
@@ -98,6 +98,25 @@ impl Search {
         }
     }
 
+    /// Begins anew, as with nothing looked at.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+        self.dead.clear();
+        self.models.clear();
+        self.dice = Dice(self.setup.seed);
+    }
+
+    /// A new store.
+    pub(super) fn begin(&self) -> Left {
+        let possible = vec![Arc::new(Model::default())];
+        Left { disk: self.empty.clone(), possible, attempted: None }
+    }
+
+    /// States that may be found from now on.
+    pub(super) fn learn(&mut self, models: &[Arc<Model>]) {
+        self.models.extend(models.iter().map(|model| (model.hash, model.clone())));
+    }
+
     /// The medium of a new store.
     pub(super) fn into_empty(self) -> Disk {
         self.empty
@@ -108,16 +127,9 @@ impl Search {
     /// # Errors
     /// The first thing that must not be.
     pub fn history(&mut self, history: &History) -> Result<(), Failure> {
-        self.seen.clear();
-        self.dead.clear();
-        self.models.clear();
-        self.dice = Dice(self.setup.seed);
+        self.forget();
         self.report.histories += 1;
-        let left = Left {
-            disk: self.empty.clone(),
-            possible: vec![Arc::new(Model::default())],
-            attempted: None,
-        };
+        let left = self.begin();
         let looked = catch_unwind(AssertUnwindSafe(|| self.life(&left, history, 0)));
         let looked = looked.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -130,13 +142,22 @@ impl Search {
     fn life(&mut self, left: &Left, history: &History, depth: usize) -> Wrong {
         let lived = live(&self.setup, left, history, self.breadth.lie, None)
             .map_err(|what| format!("in {history} at depth {depth}: {what}"))?;
-        for model in lived.models {
-            self.models.insert(model.hash, model);
-        }
-        let mut disk = left.disk.clone();
+        self.learn(&lived.models);
+        self.crashes(left.disk.clone(), &lived.tape, depth)
+            .map(drop)
+            .map_err(|what| format!("{what} in {history}, depth {depth}"))
+    }
+
+    /// Looks at every crash of a tape that begins over `disk`; the medium at its end.
+    pub(super) fn crashes(
+        &mut self,
+        mut disk: Disk,
+        tape: &[Moment<Expect>],
+        depth: usize,
+    ) -> Wrong<Disk> {
         let mut expect = None;
         let mut changed = true;
-        for (at, moment) in lived.tape.iter().enumerate() {
+        for (at, moment) in tape.iter().enumerate() {
             match moment {
                 Moment::Change(change) => {
                     disk.apply(change);
@@ -148,16 +169,14 @@ impl Search {
                 }
                 Moment::Point if changed => {
                     let Some(expect) = &expect else { continue };
-                    self.crash(&disk, expect, depth).map_err(|what| {
-                        let of = lived.tape.len();
-                        format!("{what}\n  crash at {at} of {of} in {history}, depth {depth}")
-                    })?;
+                    self.crash(&disk, expect, depth)
+                        .map_err(|what| format!("{what}\n  crash at {at} of {}", tape.len()))?;
                     changed = false;
                 }
                 Moment::Point => {}
             }
         }
-        Ok(())
+        Ok(disk)
     }
 
     fn crash(&mut self, disk: &Disk, expect: &Expect, depth: usize) -> Wrong {
