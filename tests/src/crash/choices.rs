@@ -26,6 +26,9 @@ impl Image<'_> {
     }
 }
 
+/// Looks at one image: its hash, and a way to make it.
+type See<'s, 'd, E> = dyn FnMut(u64, &dyn Fn() -> Image<'d>) -> Result<(), E> + 's;
+
 /// All images of one length.
 pub(super) struct Choices<'d> {
     disk: &'d Disk,
@@ -88,7 +91,7 @@ impl<'d> Choices<'d> {
         &self,
         most: usize,
         dice: &mut Dice,
-        see: &mut dyn FnMut(u64, &dyn Fn() -> Image<'d>) -> Result<(), E>,
+        see: &mut See<'_, 'd, E>,
     ) -> Result<(), E> {
         let mut digits = vec![0; self.dirty.len()];
         let count = self.count();

@@ -12,6 +12,7 @@
 //! A failure prints the command that replays it: `cargo xtask crash --replay SETUP:HISTORY`.
 
 mod act;
+mod after;
 mod campaign;
 mod canaries;
 mod choices;
@@ -23,6 +24,7 @@ mod steps;
 mod twice;
 mod verify;
 
+pub use after::{Calm, calm, open_image};
 pub use campaign::{Campaign, Which, replay};
 #[cfg(mapleaf_planted)]
 pub use canaries::hunt_all;

@@ -21,7 +21,7 @@ pub fn meta_torn_twice(two_views: bool) -> Result<(), String> {
     let nothing = vec![Arc::new(Model::default())];
     let left = Left { disk: empty.clone(), possible: nothing, attempted: None };
     let first = live(&setup, &left, &HISTORY.parse()?, Lie::None, None)?;
-    let (before, after, slot) = last_meta(&setup, empty, &first.tape)?;
+    let LastMeta { before, after, slot } = last_meta(&setup, empty, &first.tape)?;
     let newest = first.possible.last().ok_or("no commit")?;
     for at in slot {
         if before[at].hash == after[at].hash {
@@ -37,11 +37,14 @@ pub fn meta_torn_twice(two_views: bool) -> Result<(), String> {
 }
 
 /// The medium before and after the last meta was stored, and the units of its slot.
-fn last_meta<N>(
-    setup: &Setup,
-    mut disk: Disk,
-    tape: &[Moment<N>],
-) -> Result<(Vec<Version>, Vec<Version>, std::ops::Range<usize>), String> {
+struct LastMeta {
+    before: Vec<Version>,
+    after: Vec<Version>,
+    slot: std::ops::Range<usize>,
+}
+
+/// Finds it on a tape that begins over `disk`.
+fn last_meta<N>(setup: &Setup, mut disk: Disk, tape: &[Moment<N>]) -> Result<LastMeta, String> {
     use crate::sim::Change::Write;
     let per_page = setup.page / UNIT;
     let is_meta = |moment: &Moment<N>| match moment {
@@ -63,7 +66,8 @@ fn last_meta<N>(
             disk.apply(change);
         }
     }
-    Ok((before.ok_or("no meta")?, newest(&disk), page * per_page..(page + 1) * per_page))
+    let slot = page * per_page..(page + 1) * per_page;
+    Ok(LastMeta { before: before.ok_or("no meta")?, after: newest(&disk), slot })
 }
 
 fn newest(disk: &Disk) -> Vec<Version> {

@@ -28,10 +28,10 @@ mod mapping;
 mod memory;
 mod rot;
 
-//pub use cache::{Access, CacheCounts, PageCache};
+pub use cache::{Access, CacheCounts, PageCache};
 pub use disk::{Cell, Change, Disk, Unit, Version, fold, hash, placed, version};
 pub use mapping::{CALLS, Call, Faults, Lie, Moment, SimMapping};
-//pub use rot::{Rot, rot};
+pub use rot::{Rot, rot};
 
 /// Reproducible, and good enough to choose.
 #[derive(Clone, Debug)]
