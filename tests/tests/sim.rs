@@ -4,9 +4,14 @@ use mapleaf_tests::crash::{History, Setup, calm, open_image};
 use mapleaf_tests::sim::{
     Access, CacheCounts, Change, Dice, Disk, Moment, PageCache, Rot, rot, version,
 };
+use std::ops::Range;
 
 fn history(text: &str) -> History {
     text.parse().unwrap()
+}
+
+fn flushed(units: Range<usize>, began: u64, ok: bool) -> Change {
+    Change::Flushed(std::iter::once(units).collect(), began, ok)
 }
 
 /// A load costs a major fault, then nothing; memory that is short costs another.
@@ -82,12 +87,10 @@ fn a_log_commit_writes_one_page_and_a_checkpoint_each_page_once() {
 fn a_flush_after_a_failed_one_promises_nothing_of_the_lost_pages() {
     let mut disk = Disk::settled(&[0; 3 * 64], 64);
     let write = |at: usize, byte: u8, time| Change::Write(at, version(&[byte; 64]), time);
-    for change in
-        [write(0, 1, 1), write(1, 1, 2), Change::Flushed(vec![0..3], 2, false), write(1, 2, 3)]
-    {
+    for change in [write(0, 1, 1), write(1, 1, 2), flushed(0..3, 2, false), write(1, 2, 3)] {
         disk.apply(&change);
     }
-    disk.apply(&Change::Flushed(vec![0..3], 3, true));
+    disk.apply(&flushed(0..3, 3, true));
     assert_eq!(disk.cells[0].versions().count(), 2, "old or new, for ever");
     assert_eq!(disk.cells[1].versions().count(), 1);
     assert_eq!(disk.cells[1].sure.bytes[0], 2);
@@ -99,14 +102,12 @@ fn a_flush_after_a_failed_one_promises_nothing_of_the_lost_pages() {
 fn a_flush_promises_what_was_there_when_it_began() {
     let mut disk = Disk::settled(&[0; 64], 64);
     let write = |at: usize, byte: u8, time| Change::Write(at, version(&[byte; 64]), time);
-    for change in
-        [write(0, 1, 1), write(0, 2, 2), Change::Flushed(vec![0..1], 1, true), Change::Resized(2)]
-    {
+    for change in [write(0, 1, 1), write(0, 2, 2), flushed(0..1, 1, true), Change::Resized(2)] {
         disk.apply(&change);
     }
     let left: Vec<u8> = disk.cells[0].versions().map(|version| version.bytes[0]).collect();
     assert_eq!((left, disk.sure), (vec![1, 2], 1));
-    disk.apply(&Change::Flushed(vec![1..2], 2, true));
+    disk.apply(&flushed(1..2, 2, true));
     assert_eq!(disk.sure, 2);
 }
 

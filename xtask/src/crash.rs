@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What `--quick` looks at: all words of one letter, drawn ones of four, a random one, each for so long.
 const QUICK_DRAWN: u64 = 60;
-const QUICK_RANDOM: u64 = 1;
+const QUICK_RANDOM: u64 = 20;
 const QUICK_SECONDS: u64 = 40;
 /// Steps of histories with faults in them.
 const FAULTY_STEPS: usize = 4;
@@ -39,7 +39,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         }
     }
     if let Some(text) = again {
-        return Ok(told(Instant::now(), replay(text, breadth)?));
+        return Ok(told(Instant::now(), breadth, replay(text, breadth)?));
     }
     let all = match which {
         Some(which) => vec![which],
@@ -55,7 +55,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         let time = Duration::from_secs(seconds);
         println!("{which:?}");
         let campaign = Campaign { which, breadth, seed, states, time };
-        if !told(begun, campaign.run(&mut |report, time| print(report, time))) {
+        if !told(begun, breadth, campaign.run(&mut |report, time| print(report, time))) {
             return Ok(false);
         }
     }
@@ -67,11 +67,15 @@ fn faults(seed: u64, histories: u64) -> Result<bool> {
     for number in 0..histories {
         let history = History::random(&mut Dice(seed + number), FAULTY_STEPS);
         for setup in Setup::all() {
-            let mut search = Search::new(Setup { seed, ..setup }, Breadth::FAULTS);
+            let mut search = Search::new(Setup { seed: seed + number, ..setup }, Breadth::FAULTS);
             match search.faults(&history) {
                 Ok(report) => println!("{setup}:{history}: {report:?}"),
                 Err(failure) => {
-                    println!("{failure}");
+                    println!(
+                        "{}\nreplay: cargo xtask crash --seed {} --faults 1",
+                        failure.what,
+                        seed + number
+                    );
                     return Ok(false);
                 }
             }
@@ -80,14 +84,20 @@ fn faults(seed: u64, histories: u64) -> Result<bool> {
     Ok(true)
 }
 
-fn told(begun: Instant, result: Result<Report, mapleaf_tests::crash::Failure>) -> bool {
+fn told(
+    begun: Instant,
+    breadth: Breadth,
+    result: Result<Report, mapleaf_tests::crash::Failure>,
+) -> bool {
     match result {
         Ok(report) => {
             print(&report, begun.elapsed());
             true
         }
         Err(failure) => {
-            println!("{failure}");
+            // Drawn choices are others where they are fewer: the last line is the command.
+            let quick = if breadth == Breadth::QUICK { " --quick" } else { "" };
+            println!("{failure}{quick}");
             false
         }
     }

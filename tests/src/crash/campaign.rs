@@ -62,9 +62,13 @@ impl Campaign {
         let begun = Instant::now();
         let mut told = begun;
         let setups = Setup::all();
+        let breadth = match self.which {
+            Which::Random(_) => self.breadth.for_long(),
+            Which::Words(_) | Which::Drawn(_) => self.breadth,
+        };
         let searches = setups.iter().map(|setup| {
             let setup = Setup { seed: self.seed, ..*setup };
-            Search::new(setup, self.breadth)
+            Search::new(setup, breadth)
         });
         let mut searches: Vec<_> = searches.collect();
         let mut total = Report::default();
@@ -86,6 +90,11 @@ impl Campaign {
     }
 }
 
+/// The breadth with which a campaign would look at the history.
+fn breadth_of(history: &History, breadth: Breadth) -> Breadth {
+    if history.0.len() >= STEPS_MIN { breadth.for_long() } else { breadth }
+}
+
 /// Looks again at what failed: `SETUP:HISTORY`, as a failure prints it.
 ///
 /// # Errors
@@ -93,7 +102,7 @@ impl Campaign {
 pub fn replay(text: &str, breadth: Breadth) -> Result<Result<Report, Failure>, String> {
     let (setup, history) = text.rsplit_once(':').ok_or("SETUP:HISTORY is what a failure prints")?;
     let (setup, history): (Setup, History) = (setup.parse()?, history.parse()?);
-    let mut search = Search::new(setup, breadth);
+    let mut search = Search::new(setup, breadth_of(&history, breadth));
     Ok(search.history(&history).map(|()| search.report))
 }
 

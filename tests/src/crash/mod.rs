@@ -147,6 +147,17 @@ impl Breadth {
         Breadth { choices: [128, 24, 12], lives: [256, 512], lie: Lie::None };
 }
 
+impl Breadth {
+    /// Of long histories, which have more crashes and more units that are dirty: less of each.
+    #[must_use]
+    pub const fn for_long(self) -> Breadth {
+        let [choices, after, last] = self.choices;
+        let [lives, more] = self.lives;
+        let lives = [lives.saturating_mul(32), more.saturating_mul(8)];
+        Breadth { choices: [choices / 4, after / 2, last / 2], lives, ..self }
+    }
+}
+
 /// What a crash showed that must not be.
 #[derive(Clone, Debug)]
 pub struct Failure {
