@@ -37,7 +37,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// Both halves of a product, so that every bit of a word reaches every bit of the hash.
 #[must_use]
 pub fn fold(h: u64, word: u64) -> u64 {
-    let product = u128::from(h ^ word) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835_u128;
+    let product = u128::from(h ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835_u128);
     (product as u64) ^ ((product >> 64) as u64) ^ h.rotate_left(23)
 }
 
