@@ -4,6 +4,7 @@
 
 use crate::mapping::Mapping;
 use crate::meta::{self, Identity, State};
+use crate::planted::{self, Bug};
 use crate::room::Room;
 use crate::store::{Core, Latest, Parts, Writer, record_of};
 use crate::view::View;
@@ -42,8 +43,9 @@ pub(crate) fn wait_for<'m, T>(lock: &'m Mutex<T>, mapping: &dyn Mapping) -> Mute
     }
 }
 
-/// Stores a meta and makes it durable. The caller has the turn.
+/// Stores a meta and makes it durable. The caller has the turn. Only a failed flush poisons the store.
 pub(crate) fn store_meta(
+    core: &Core,
     view: View<'_>,
     slot: u8,
     identity: &Identity,
@@ -60,12 +62,12 @@ pub(crate) fn store_meta(
         meta::encode(bytes, slot, identity, state);
     }
     // SAFETY: the reference above has ended.
-    unsafe { view.mapping().publish_and_flush(range) }
+    core.flushed(unsafe { view.mapping().publish_and_flush(range) })
 }
 
 /// Stores the meta in `slot` again, byte for byte, and makes it durable: what was read when the
 /// store was opened may have been in the page cache only.
-fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
+fn store_meta_again(core: &Core, view: View<'_>, slot: u8) -> Result<()> {
     let offset = view.offset(PageId(u32::from(slot)));
     let len = meta::record_len(view.page_size());
     let range = offset..offset + len as u64;
@@ -80,7 +82,7 @@ fn store_meta_again(view: View<'_>, slot: u8) -> Result<()> {
         unsafe { at.write_volatile(value) };
     }
     // SAFETY: the references above have ended.
-    unsafe { view.mapping().publish_and_flush(range) }
+    core.flushed(unsafe { view.mapping().publish_and_flush(range) })
 }
 
 /// A salt that no earlier opening of this store used.
@@ -104,7 +106,7 @@ impl<'s> Parts<'s> {
     /// Publishes the pages of earlier commits that are held in the write view. The turn is what keeps
     /// [`release_held`](Parts::release_held) from what is being published.
     pub(crate) fn publish_held(&self, _turn: &MutexGuard<'_, State>, state: &State) -> Result<()> {
-        if !self.view.two_views() {
+        if !self.view.two_views() || planted::is(Bug::HeldNotPublished) {
             return Ok(());
         }
         let ranges = self.page_ranges(state);
@@ -163,7 +165,8 @@ impl<'s> Parts<'s> {
             latest.in_progress = Some(turn.txn);
             latest.freed_at_start = latest.freed_durable;
             latest.freed_between = 0;
-            (Identity { clean, ..latest.identity }, latest.durable.slot ^ 1)
+            let other = u8::from(!planted::is(Bug::WrongSlot));
+            (Identity { clean, ..latest.identity }, latest.durable.slot ^ other)
         };
         self.release_held(&turn);
         let published = self.publish_held(&turn, &turn);
@@ -175,7 +178,7 @@ impl<'s> Parts<'s> {
         }
         published?;
         self.flush_pages(&turn)?;
-        self.core.flushed(store_meta(self.view, slot, &identity, &turn))?;
+        store_meta(self.core, self.view, slot, &identity, &turn)?;
         self.core.latest.lock().made_durable(&turn, slot);
         Core::count(&self.core.counters.checkpoints, 1);
         self.release_held(&turn);
@@ -192,7 +195,9 @@ impl<'s> Parts<'s> {
             }
             latest.durable.slot
         };
-        self.core.flushed(store_meta_again(self.view, slot))?;
+        if !planted::is(Bug::NoConfirm) {
+            store_meta_again(self.core, self.view, slot)?;
+        }
         self.core.latest.lock().confirmed = true;
         Ok(())
     }
@@ -264,7 +269,9 @@ impl<'s> Parts<'s> {
         turn.log.position = 0;
         turn.log.last_checksum = 0;
         turn.txn = TxnId(turn.txn.0.checked_add(EPOCH_GAP).ok_or(Error::InvalidArgument)?);
-        self.core.flushed(store_meta(self.view, slot ^ 1, &identity, &turn))?;
+        if !planted::is(Bug::NoEpochMeta) {
+            store_meta(self.core, self.view, slot ^ 1, &identity, &turn)?;
+        }
         let mut latest = self.core.latest.lock();
         latest.identity = identity;
         latest.state = *turn;

@@ -9,6 +9,7 @@
 use crate::checkpoint::EPOCH_GAP;
 use crate::log::{BLOCK_HEADER, Block};
 use crate::meta::State;
+use crate::planted::{self, Bug};
 use crate::room::Room;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer, record_of};
@@ -151,8 +152,11 @@ impl<'s> WriteTxn<'s> {
         let (start, end) = (run.tail.start, state.log.position);
         match durability {
             Durability::Sync => {
-                self.parts.core.flushed(ring.flush(unflushed.unwrap_or(start), end))?;
-                self.writer.state.log.position = ring.padded(end);
+                let from = unflushed.filter(|_| !planted::is(Bug::LogHole)).unwrap_or(start);
+                self.parts.core.flushed(ring.flush(from, end))?;
+                if !planted::is(Bug::NoPadding) {
+                    self.writer.state.log.position = ring.padded(end);
+                }
             }
             Durability::Eventual => ring.publish(start, end)?,
         }
@@ -218,8 +222,11 @@ impl<'s> WriteTxn<'s> {
             let latest = parts.core.latest.lock();
             (latest.identity, latest.durable.slot ^ 1)
         };
+        if planted::is(Bug::PublishedEarly) {
+            parts.shared.publish(&record_of(&turn));
+        }
         parts.flush_pages(&turn)?;
-        parts.core.flushed(crate::checkpoint::store_meta(parts.view, slot, &identity, &turn))?;
+        crate::checkpoint::store_meta(parts.core, parts.view, slot, &identity, &turn)?;
         Core::count(&parts.core.counters.checkpoints, 1);
         let txn = self.publish_state(|latest, state| {
             latest.made_durable(state, slot);

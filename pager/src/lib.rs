@@ -25,6 +25,8 @@ mod owned;
 mod page;
 mod pages;
 mod pins;
+#[doc(hidden)]
+pub mod planted;
 mod reading;
 mod rebuild;
 mod recover;

@@ -7,6 +7,7 @@
 
 use crate::page::{self, HEADER_BYTES, OWNED_BYTES, kind, put_u32, put_u64, u32_at, u64_at};
 use crate::pins::Pins;
+use crate::planted::{self, Bug};
 use crate::reading::{unsealed, whole};
 use crate::shared::Shared;
 use crate::space::SpaceHost;
@@ -331,7 +332,9 @@ impl<'s> Host<'_, 's> {
             // no longer used.
             let bytes = unsafe { self.view.build(self.view.offset(id), len)? };
             let checksum = page::checksum(id, bytes.get(8..).unwrap_or(&[]));
-            put_u64(bytes, 0, checksum);
+            if !planted::is(Bug::NoPageChecksum) {
+                put_u64(bytes, 0, checksum);
+            }
             if is_run && !runs.extend_down(id, pages) {
                 self.publish_run(runs)?;
                 runs = Run { first: id, pages };

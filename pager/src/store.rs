@@ -5,6 +5,7 @@ use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
 use crate::options::Options;
 use crate::pins::Pins;
+use crate::planted::{self, Bug};
 use crate::running::Running;
 use crate::shared::{Record, Shared};
 use crate::tail::Ring;
@@ -114,8 +115,10 @@ impl Core {
     /// Adds what checkpoints pin.
     pub(crate) fn add_checkpoint_pins(&self, pins: &mut Pins) {
         let latest = self.latest.lock();
-        pins.add(latest.durable.txn);
-        if let Some(txn) = latest.in_progress {
+        if !planted::is(Bug::EarlyReuse) {
+            pins.add(latest.durable.txn);
+        }
+        if let Some(txn) = latest.in_progress.filter(|_| !planted::is(Bug::ReuseInProgress)) {
             pins.add(txn);
         }
     }

@@ -3,10 +3,12 @@
 
 pub mod allocation;
 pub mod child;
+pub mod crash;
 pub mod data;
 pub mod golden;
 pub mod history;
 pub mod mounted;
+pub mod sim;
 pub mod tools;
 
 /// The README's code compiles and runs.

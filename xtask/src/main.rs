@@ -9,10 +9,13 @@
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
+//! cargo xtask crash [--quick] [...]             # crashes at every point of simulated histories
+//! cargo xtask canaries [SEED]                   # plants bugs, which the crashes must find
 //! ```
 
 mod acceptance;
 mod big_endian;
+mod crash;
 mod data;
 mod demo;
 mod fuzz;
@@ -40,7 +43,12 @@ usage: cargo xtask COMMAND
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
-  fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it";
+  fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
+  crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
+                                             crashes at every point of simulated histories
+  crash [--seed S] --faults N                every call of the mapping fails, in N random histories
+  crash --replay SETUP:HISTORY               one of them, as a failure prints it
+  canaries [SEED]                            plants bugs, which the crashes must find";
 
 fn run(words: &[String]) -> Result<bool> {
     let (command, rest) = words.split_first().ok_or(USAGE)?;
@@ -53,6 +61,8 @@ fn run(words: &[String]) -> Result<bool> {
         "loom" => loom::run(rest),
         "sanitize" => sanitize::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
+        "crash" => crash::run(rest),
+        "canaries" => crash::canaries(rest),
         // What acceptance runs in processes of their own.
         "child" => acceptance::child(rest),
         _ => Err(USAGE.into()),

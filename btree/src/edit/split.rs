@@ -7,6 +7,7 @@ use crate::node::{Fit, InnerContent, InnerMut, InnerView, LeafView, Separator, s
 use crate::path::{Path, inner, leaf};
 use crate::record::HEIGHT_MAX;
 use mapleaf_pager::PageId;
+use mapleaf_pager::planted::{self, Bug};
 
 /// Where a separator can be read: it is never copied out of the pages it comes from, since nothing
 /// here takes memory in proportion to a key.
@@ -105,7 +106,8 @@ impl Editor<'_, '_> {
         let content = change.content(LeafView::new(old, step.page)?, step.index())?;
         let at = content.split_point()?;
         content.fill(0..at, left_body)?;
-        content.fill(at..content.len(), right_body)?;
+        content
+            .fill(at + usize::from(planted::is(Bug::SplitOffByOne))..content.len(), right_body)?;
         self.txn.free(step.page)?;
         let go_right = step.index() >= at;
         let (page, index) =

@@ -1,0 +1,84 @@
+//! Histories: letters, each with a digit that says which keys it is about.
+//!
+//! | letter | what it does |
+//! |---|---|
+//! | `s` `e` | puts one entry; commits `Sync`, `Eventual` |
+//! | `S` `E` | puts four entries of 80 bytes: splits now and then |
+//! | `L` `l` | puts a value of several pages |
+//! | `D` `d` | removes a key, or drops the second tree |
+//! | `F` | as `E`, two dozen entries: around the ring, growth |
+//! | `p` | a savepoint, taken back half-way; `Eventual` |
+//! | `n` | a transaction that is dropped |
+//! | `c` | checkpoint |
+//! | `b` | checkpoint, and three `Eventual` commits during its flush of the pages |
+//! | `w` | a transaction open around a checkpoint and a `sync`; `Sync` |
+//! | `v` | a commit that does not fit the log, watched by a reader during its flushes |
+//! | `y` | `sync` |
+//! | `r` | a reader begins, or the oldest ends |
+//! | `x` `k` | closes, or dies; and opens again |
+
+use crate::sim::Dice;
+use std::fmt;
+
+/// Letters of all steps.
+pub const LETTERS: &[u8] = b"seSELlDdFpncbwvyrxk";
+/// How often random histories take each of them.
+const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFpncbbwvyyrrxkk";
+
+/// One step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// One of [`LETTERS`].
+    pub letter: u8,
+    /// 0 to 9: which keys.
+    pub digit: u8,
+}
+
+/// Steps, as they are written down.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct History(pub Vec<Step>);
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|step| write!(f, "{}{}", step.letter as char, step.digit))
+    }
+}
+
+impl std::str::FromStr for History {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<History, String> {
+        let pairs = text.as_bytes().chunks(2).map(|pair| match *pair {
+            [letter, digit] if LETTERS.contains(&letter) && digit.is_ascii_digit() => {
+                Ok(Step { letter, digit: digit - b'0' })
+            }
+            _ => Err(format!("{:?} is no step", String::from_utf8_lossy(pair))),
+        });
+        pairs.collect::<Result<_, _>>().map(History)
+    }
+}
+
+impl History {
+    /// The `number`-th of all words of `length` letters.
+    #[must_use]
+    pub fn word(number: u64, length: u32, letters: &[u8]) -> History {
+        let mut number = number;
+        let steps = (0..length).map(|at| {
+            let letter = letters[(number % letters.len() as u64) as usize];
+            number /= letters.len() as u64;
+            // Neighbours meet the same key now and then.
+            Step { letter, digit: (at * 3 % 4) as u8 }
+        });
+        History(steps.collect())
+    }
+
+    /// A random one.
+    #[must_use]
+    pub fn random(dice: &mut Dice, steps: usize) -> History {
+        let steps = (0..steps).map(|_| Step {
+            letter: WEIGHTS[dice.below(WEIGHTS.len())],
+            digit: dice.below(10) as u8,
+        });
+        History(steps.collect())
+    }
+}

@@ -1,0 +1,133 @@
+//! Crash campaigns, and the bugs that they must find.
+
+use crate::Result;
+use mapleaf_tests::crash::{Breadth, Campaign, History, Report, Search, Setup, Which, replay};
+use mapleaf_tests::sim::Dice;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What `--quick` looks at: all words of one letter, drawn ones of four, a random one, each for so long.
+const QUICK_DRAWN: u64 = 60;
+const QUICK_RANDOM: u64 = 20;
+const QUICK_SECONDS: u64 = 40;
+/// Steps of histories with faults in them.
+const FAULTY_STEPS: usize = 4;
+
+/// `cargo xtask crash`.
+pub(crate) fn run(words: &[String]) -> Result<bool> {
+    let mut breadth = Breadth::FULL;
+    let mut which = None;
+    let (mut seed, mut states, mut seconds) = (1, u64::MAX, u64::MAX);
+    let mut again = None;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--quick" {
+            breadth = Breadth::QUICK;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| format!("{word}: a value is missing"))?;
+        match word.as_str() {
+            "--words" => which = Some(Which::Words(value.parse()?)),
+            "--drawn" => which = Some(Which::Drawn(value.parse()?)),
+            "--faults" => return faults(seed, value.parse()?),
+            "--histories" => which = Some(Which::Random(value.parse()?)),
+            "--seed" => seed = value.parse()?,
+            "--states" => states = value.parse()?,
+            "--seconds" => seconds = value.parse()?,
+            "--replay" => again = Some(value),
+            _ => return Err(format!("crash: what is {word}?").into()),
+        }
+    }
+    if let Some(text) = again {
+        return Ok(told(Instant::now(), breadth, replay(text, breadth)?));
+    }
+    let all = match which {
+        Some(which) => vec![which],
+        None if breadth == Breadth::QUICK => {
+            seconds = seconds.min(QUICK_SECONDS);
+            vec![Which::Words(1), Which::Drawn(QUICK_DRAWN), Which::Random(QUICK_RANDOM)]
+        }
+        None => vec![Which::Words(4)],
+    };
+    println!("seed {seed}");
+    for which in all {
+        let begun = Instant::now();
+        let time = Duration::from_secs(seconds);
+        println!("{which:?}");
+        let campaign = Campaign { which, breadth, seed, states, time };
+        if !told(begun, breadth, campaign.run(&mut |report, time| print(report, time))) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Every call fails in turn, in so many random histories.
+fn faults(seed: u64, histories: u64) -> Result<bool> {
+    for number in 0..histories {
+        let history = History::random(&mut Dice(seed + number), FAULTY_STEPS);
+        for setup in Setup::all() {
+            let mut search = Search::new(Setup { seed: seed + number, ..setup }, Breadth::FAULTS);
+            match search.faults(&history) {
+                Ok(report) => println!("{setup}:{history}: {report:?}"),
+                Err(failure) => {
+                    println!(
+                        "{}\nreplay: cargo xtask crash --seed {} --faults 1",
+                        failure.what,
+                        seed + number
+                    );
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn told(
+    begun: Instant,
+    breadth: Breadth,
+    result: Result<Report, mapleaf_tests::crash::Failure>,
+) -> bool {
+    match result {
+        Ok(report) => {
+            print(&report, begun.elapsed());
+            true
+        }
+        Err(failure) => {
+            // Drawn choices are others where they are fewer: the last line is the command.
+            let quick = if breadth == Breadth::QUICK { " --quick" } else { "" };
+            println!("{failure}{quick}");
+            false
+        }
+    }
+}
+
+fn print(report: &Report, time: Duration) {
+    let Report { histories, crashes, states, images, lives, states_below } = report;
+    let rate = *states as f64 / time.as_secs_f64().max(1e-9);
+    println!(
+        "{histories} histories, {crashes} crash points, {states} states ({images} different images), \
+         of them {} after {} crashes in a row, {} after {}; lives begun {} and {}; {:.1} s, {rate:.0} \
+         states/s",
+        states_below[0],
+        2,
+        states_below[1],
+        3,
+        lives[0],
+        lives[1],
+        time.as_secs_f64()
+    );
+}
+
+/// `cargo xtask canaries`: builds everything with the bugs in it, apart from other builds, and hunts them.
+pub(crate) fn canaries(words: &[String]) -> Result<bool> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = std::path::Path::new(&target).join("planted");
+    let mut run = Command::new(cargo);
+    run.args(["run", "--quiet", "--release", "--package", "mapleaf-tests", "--bin", "canaries"]);
+    run.arg("--target-dir").arg(target).arg("--").args(words);
+    run.env("RUSTFLAGS", "--cfg mapleaf_planted");
+    Ok(run.status()?.success())
+}
