@@ -71,7 +71,12 @@ pub fn hunt(canary: Canary, histories: &[&str], seed: u64) -> Fate {
     let random = |number| History::random(&mut Dice(seed + number), STEPS);
     let random: Vec<History> = (0..RANDOM).map(random).collect();
     // Most are found by a crash alone; some by one in the life after it.
-    let passes = [(&own, Breadth::SHALLOW), (&own, Breadth::QUICK), (&random, Breadth::SHALLOW)];
+    let passes = [
+        (&own, Breadth::SHALLOW),
+        (&own, Breadth::DEATHS),
+        (&own, Breadth::QUICK),
+        (&random, Breadth::SHALLOW),
+    ];
     if canary == Canary::Within(Bug::TornMetaKept) {
         let what = [false, true].iter().find_map(|views| meta_torn_twice(*views).err());
         let (setup, history) = (Setup::small(false), History::default());

@@ -142,6 +142,9 @@ impl Breadth {
         Breadth { choices: [128, 0, 0], lives: [usize::MAX; 2], lie: Lie::None };
     /// Of lives with a fault in them.
     pub const FAULTS: Breadth = Breadth { choices: [0, 8, 0], ..Breadth::SHALLOW };
+    /// Power losses in the life after each death of the process.
+    pub const DEATHS: Breadth =
+        Breadth { choices: [8, 128, 0], lives: [16, usize::MAX], lie: Lie::None };
     /// For CI.
     pub const QUICK: Breadth =
         Breadth { choices: [128, 24, 12], lives: [256, 512], lie: Lie::None };
