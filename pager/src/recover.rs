@@ -448,15 +448,22 @@ impl<'s> Parts<'s> {
         // No redo of the redo.
         txn.writer.run.tail.overflow = true;
         let log = RedoLog { chain, records: &[], blocks: 0 };
-        let mut txn = replay.replay(txn, log)?;
+        let txn = replay.replay(txn, log)?;
         if txn.writer.run.failed {
             return Err(Error::corrupt(PageId::NONE, Damage::Redo));
         }
+        self.end_replay(txn, log_salt)?;
+        Core::count(&self.core.counters.replayed_blocks, blocks);
+        Ok(())
+    }
+
+    // Apart from `recover`: the replay before needs the stack.
+    #[inline(never)]
+    fn end_replay(&self, mut txn: WriteTxn<'s>, log_salt: u64) -> Result<()> {
         let salt = new_salt(log_salt, txn.id(), self.core.options.entropy);
         txn.restart_log(salt);
         txn.settle()?;
         txn.commit_as_checkpoint()?;
-        Core::count(&self.core.counters.replayed_blocks, blocks);
         Ok(())
     }
 }

@@ -189,6 +189,8 @@ impl Space {
 
     /// Takes pages out of the bitmap: half of what can be ready. Some go to the reserve first, so
     /// that the copies this makes need no growth.
+    // Of its own: most searches do not come to it, and it has an array on the stack.
+    #[inline(never)]
     fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<()> {
         let mut pages = [0; READY_MAX / 2 + RESERVE_MAX];
         let spare = (limits.reserve - self.reserve.len().min(limits.reserve)).min(HEIGHT_MAX);
