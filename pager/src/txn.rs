@@ -220,7 +220,7 @@ impl<'s> WriteTxn<'s> {
     fn owned_or_right(&self, id: PageId) -> Result<bool> {
         let (view, run) = (self.parts.view, &self.writer.run);
         let page_count = self.writer.state.space.page_count;
-        let page = whole::<false>(view, run, id, page_count)?;
+        let page = whole::<true>(view, run, id, page_count)?;
         if birth_of(page) == run.birth {
             return Ok(true);
         }
