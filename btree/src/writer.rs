@@ -57,7 +57,7 @@ pub struct Savepoint {
 pub struct Writer<'s> {
     pub(crate) txn: WriteTxn<'s>,
     /// The catalog's record; the state's root data once the open trees are written back.
-    catalog: TreeRecord,
+    pub(crate) catalog: TreeRecord,
     open: OpenTrees,
     /// Nothing is logged: what is done comes from the log.
     silent: bool,
@@ -101,7 +101,7 @@ impl<'s> Writer<'s> {
     }
 
     /// The catalog, to be changed. Names are logged one by one, not as its entries.
-    fn names(&mut self) -> Editor<'_, 's> {
+    pub(crate) fn names(&mut self) -> Editor<'_, 's> {
         Editor { txn: &mut self.txn, record: &mut self.catalog, log: None, hint: None }
     }
 
@@ -118,7 +118,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Stores a record in the catalog, unless it is there already.
-    fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
+    pub(crate) fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
         if self.stored(name)? == Some(*record) {
             return Ok(());
         }

@@ -24,6 +24,14 @@ fn store() -> Store {
     assert_eq!(ran.code, 0, "{ran:?}");
     store.run(&["del", "--tree", "gone", "--from", "000001"]).quiet();
     store.run(&["put", "small", "2"]).quiet();
+    // Free pages between values that stay where they are, more than are kept at hand.
+    let names: Vec<String> = (0..24).map(|i| format!("large {i}")).collect();
+    for name in &names {
+        store.run_with(&["put", name, "--file", "-"], &[b'l'; 100_000]).quiet();
+    }
+    for name in names.iter().step_by(2) {
+        store.run(&["del", name]).quiet();
+    }
     store
 }
 

@@ -10,6 +10,7 @@ use crate::store::{OwnedSnapshot, Store};
 use crate::turns::{Turn, Turns};
 use crate::words::slot_hint;
 use crate::write::WriteTxn;
+use mapleaf_btree::PackTrees;
 use mapleaf_pager::{Error as StoreError, TxnId};
 use std::fmt;
 use std::path::Path;
@@ -71,7 +72,7 @@ impl Drop for Inner {
         // First the thread, so that its checkpoint does not run beside the last one.
         self.background = None;
         // Whatever fails here, the next opening recovers.
-        let _ = self.store.close();
+        let _ = self.store.close_packed(&mut PackTrees);
     }
 }
 
@@ -201,7 +202,7 @@ impl Database {
     /// [`StoreError::Poisoned`], [`Error::Io`]: the next opening recovers.
     pub fn close(self) -> Result<()> {
         let turn = self.inner.turns.wait();
-        self.inner.when_free(&turn, || self.inner.store.close())
+        self.inner.when_free(&turn, || self.inner.store.close_packed(&mut PackTrees))
     }
 
     /// Figures of the database. No system call.

@@ -20,6 +20,23 @@ pub(crate) const EPOCH_GAP: u64 = 1 << 32;
 /// bounded number of them.
 const TRIMS_MAX: u32 = 64;
 const DRAINED_MAX: usize = 1 << 16;
+/// Moves pages of the trees, as [`Store::close_packed`](crate::Store::close_packed) asks the tree layer to.
+pub trait PackTrees {
+    /// Moves what it can of the trees' pages that lie at `from` or behind it: the next pages that are claimed
+    /// lie before it. Changes nothing else.
+    ///
+    /// # Errors
+    /// The transaction is rolled back.
+    fn pack<'s>(&mut self, txn: WriteTxn<'s>, from: PageId) -> Result<WriteTxn<'s>>;
+}
+
+/// No trees.
+impl PackTrees for () {
+    fn pack<'s>(&mut self, txn: WriteTxn<'s>, _: PageId) -> Result<WriteTxn<'s>> {
+        Ok(txn)
+    }
+}
+
 /// How often closing asks for the writer's turn again, which a barrier of another thread may hold.
 const WRITER_WAITS: u32 = 10_000;
 
@@ -282,9 +299,9 @@ impl<'s> Parts<'s> {
         Ok(())
     }
 
-    /// The last checkpoint, with the clean mark; gives back unused length, with `trim` after sorting out what
-    /// is free at the end.
-    pub(crate) fn close(&self, trim: bool) -> Result<()> {
+    /// The last checkpoint, with the clean mark; gives back unused length, with `trees` after sorting out what
+    /// is free and moving what lies at the end.
+    pub(crate) fn close(&self, trees: Option<&mut dyn PackTrees>) -> Result<()> {
         if self.core.options.read_only {
             return Ok(());
         }
@@ -293,7 +310,10 @@ impl<'s> Parts<'s> {
         if !self.core.latest.lock().epoch_begun {
             return Ok(());
         }
-        let writer = if trim { self.trim(writer)? } else { writer };
+        let writer = match trees {
+            Some(trees) => self.trim(writer, trees)?,
+            None => writer,
+        };
         self.checkpoint(self.take_turn(), true)?;
         {
             let mut latest = self.core.latest.lock();
@@ -307,8 +327,13 @@ impl<'s> Parts<'s> {
     /// Takes free pages off the file's end, in transactions of their own: what a commit does of that is
     /// bounded, and is done before its own pages are free.
     #[inline(never)]
-    fn trim(&self, writer: MutexGuard<'s, Writer>) -> Result<MutexGuard<'s, Writer>> {
+    fn trim(
+        &self,
+        writer: MutexGuard<'s, Writer>,
+        trees: &mut dyn PackTrees,
+    ) -> Result<MutexGuard<'s, Writer>> {
         let mut writer = Some(writer);
+        let mut end = None;
         for _ in 0..TRIMS_MAX {
             let Some(guard) = writer.take().or_else(|| self.writer_soon()) else {
                 return Err(Error::WriterBusy);
@@ -316,7 +341,7 @@ impl<'s> Parts<'s> {
             if !self.core.latest.lock().state.space.trimmable() {
                 return Ok(guard);
             }
-            match self.trim_once(guard) {
+            match self.trim_once(guard, &mut end, trees) {
                 Ok(true) => {}
                 Err(Error::Poisoned) => return Err(Error::Poisoned),
                 // A full disk, or a damaged list of free pages, is no reason not to close.
@@ -326,20 +351,36 @@ impl<'s> Parts<'s> {
         self.writer_soon().ok_or(Error::WriterBusy)
     }
 
-    /// One transaction of [`trim`](Parts::trim): whether it gained anything.
+    /// One transaction of [`trim`](Parts::trim): whether it gained anything. First it finds out what is free;
+    /// then what lies behind `end`, where all that is in use would fit before it, is moved there.
     #[inline(never)]
-    fn trim_once(&self, writer: MutexGuard<'s, Writer>) -> Result<bool> {
+    fn trim_once(
+        &self,
+        writer: MutexGuard<'s, Writer>,
+        end: &mut Option<u32>,
+        trees: &mut dyn PackTrees,
+    ) -> Result<bool> {
         // What the newest state has freed is free once it is the durable one.
         self.checkpoint(self.take_turn(), false)?;
-        let before = self.core.latest.lock().state.space.page_count;
+        let before = self.core.latest.lock().state;
         let mut txn = WriteTxn::begin_here(*self, writer)?;
         let (mut host, space) = txn.split();
-        let drained = space.drain(&mut host, DRAINED_MAX)?;
+        let mut gained = space.drain(&mut host, DRAINED_MAX)?;
+        let end = *end.get_or_insert_with(|| space.packed_end());
+        if !gained && end < space.page_count {
+            gained = space.pack(&mut host, end)?;
+            if !gained {
+                txn = trees.pack(txn, PageId(end))?;
+                gained = txn.writer.state.root != before.root;
+            }
+            gained |= txn.shrink_log(end)?;
+        }
         txn.settle()?;
-        let gained = drained || txn.writer.state.space.page_count < before;
-        if !gained || !txn.writer.run.changed {
+        gained |= txn.writer.state.space.page_count < before.space.page_count;
+        if !gained {
             return Ok(false);
         }
+        txn.writer.run.changed = true;
         txn.commit_as_checkpoint()?;
         Ok(true)
     }

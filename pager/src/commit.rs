@@ -251,19 +251,38 @@ impl<'s> WriteTxn<'s> {
 
     /// Moves the log to a larger ring where the store has outgrown it.
     fn resize_log(&mut self) -> Result<()> {
-        let page_size = self.parts.view.page_size() as u64;
+        let pages = self.ring_wanted();
         let log = self.writer.state.log;
-        let options = &self.parts.core.options;
-        let bytes = u64::from(self.writer.state.space.page_count) * page_size;
-        let wanted = (bytes / RING_PART).checked_ilog2().map_or(0, |log| 1 << log);
-        let wanted = wanted.min(options.log_bytes_max);
-        let pages = u32::try_from(wanted / page_size).unwrap_or(0);
-        if log.pages == 0 || pages / 2 < log.pages {
-            return Ok(());
+        if log.pages == 0 || pages / 2 < log.pages { Ok(()) } else { self.move_log(pages) }
+    }
+
+    /// Moves the log to a smaller ring where that lets the file end at `end`; whether it did.
+    pub(crate) fn shrink_log(&mut self, end: u32) -> Result<bool> {
+        let log = self.writer.state.log;
+        let least = self.parts.core.options.log_bytes / self.parts.view.page_size() as u64;
+        let pages = self.ring_wanted().max(u32::try_from(least).unwrap_or(u32::MAX));
+        if pages > log.pages / 2 || log.start.0.saturating_add(log.pages) <= end {
+            return Ok(false);
         }
+        self.move_log(pages)?;
+        Ok(self.writer.state.log.pages == pages)
+    }
+
+    /// Pages of the ring that a store as large as this one's pages in use is to have.
+    fn ring_wanted(&self) -> u32 {
+        let page_size = self.parts.view.page_size() as u64;
+        let space = &self.writer.state.space;
+        let bytes = u64::from(space.packed_end().min(space.page_count)) * page_size;
+        let wanted = (bytes / RING_PART).checked_ilog2().map_or(0, |log| 1 << log);
+        let wanted = wanted.min(self.parts.core.options.log_bytes_max);
+        u32::try_from(wanted / page_size).unwrap_or(0)
+    }
+
+    fn move_log(&mut self, pages: u32) -> Result<()> {
+        let log = self.writer.state.log;
         let birth = self.writer.run.birth;
         let (mut host, space) = self.split();
-        // A larger ring is worth having, not worth failing for: whatever is claimed now has room.
+        // Another ring is worth having, not worth failing for: whatever is claimed now has room.
         let most = pages.saturating_add(RESIZE_PAGES);
         let Some(page_count) = space.page_count.checked_add(most) else { return Ok(()) };
         match host.grow(page_count) {

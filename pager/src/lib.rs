@@ -45,6 +45,7 @@ mod txn;
 mod verify;
 mod view;
 
+pub use checkpoint::PackTrees;
 pub use error::{Damage, Error, Result, Unsupported};
 pub use ids::{PageId, TxnId};
 pub use inspect::{Inspection, PageUse};

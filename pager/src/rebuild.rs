@@ -156,7 +156,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
     /// As [`Store::close`].
     pub fn close(self) -> Result<()> {
         // Free pages are left as they are, in case somebody wants to look into them.
-        self.store.parts().close(false)
+        self.store.parts().close(None)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The opened store: a mapping, shared words, and what the writer and the checkpoint hold.
 
-use crate::checkpoint::{Checkpointed, wait_for};
+use crate::checkpoint::{Checkpointed, PackTrees, wait_for};
 use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
 use crate::options::Options;
@@ -306,7 +306,16 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     /// # Errors
     /// [`WriterBusy`](Error::WriterBusy); as [`checkpoint`](Store::checkpoint).
     pub fn close(&self) -> Result<()> {
-        self.parts().close(true)
+        self.parts().close(Some(&mut ()))
+    }
+
+    /// As [`close`](Store::close); where much of the file is free, `trees` first moves pages at its end to the
+    /// front, so that more of it can be cut.
+    ///
+    /// # Errors
+    /// As [`close`](Store::close).
+    pub fn close_packed(&self, trees: &mut dyn PackTrees) -> Result<()> {
+        self.parts().close(Some(trees))
     }
 
     /// Whether the store does what it is there for: nothing that was read was lost (in a mapping that

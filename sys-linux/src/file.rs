@@ -219,13 +219,15 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Length to grow to when `needed` bytes are wanted of a file of `old` bytes: large steps, so that
-/// the file system gives long extents and growth is rare.
-pub(crate) fn growth_target(old: u64, needed: u64, grain: u64) -> u64 {
+/// Length to grow to when `needed` bytes are wanted: large steps, so that the file system gives long extents
+/// and growth is rare. The same for whoever needs as much, whatever came before: a file that is emptied and
+/// filled again is as long as it was.
+pub(crate) fn growth_target(needed: u64, grain: u64) -> u64 {
     /// Smallest and largest step: not to bloat a small file, nor to ask a large disk for too much.
     const STEP: (u64, u64) = (1 << 20, 1 << 30);
-    let step = (old / 32).clamp(STEP.0, STEP.1);
+    let part = (needed / 32).checked_ilog2().map_or(0, |log| 1 << log);
     let grain = grain.max(host_page() as u64);
-    let wanted = needed.max(old.saturating_add(step));
+    let step = u64::max(part.clamp(STEP.0, STEP.1), grain);
+    let wanted = needed.checked_next_multiple_of(step).unwrap_or(needed);
     wanted.checked_next_multiple_of(grain).unwrap_or(needed)
 }

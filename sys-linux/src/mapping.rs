@@ -361,7 +361,7 @@ unsafe impl Mapping for FileMapping {
             return Err(Error::Full);
         }
         let needed = len.next_multiple_of(self.grain).min(most);
-        let wanted = growth_target(old, needed, self.grain).min(most).max(needed);
+        let wanted = growth_target(needed, self.grain).min(most).max(needed);
         if let Some(twin) = &self.twin {
             twin.allow(wanted as usize).map_err(core_error)?;
         }

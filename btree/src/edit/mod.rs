@@ -70,7 +70,7 @@ impl<'s> Editor<'_, 's> {
 
     /// Makes all pages of the path this transaction's own. Changes no entry; where it fails the
     /// tree is as it was, though some pages may be others.
-    fn own_path(&mut self, path: &mut Path) -> Result<()> {
+    pub(crate) fn own_path(&mut self, path: &mut Path) -> Result<()> {
         // A page is never younger than its parent: where the leaf is ours, all above it are.
         if path.is_empty() || self.txn.owned(path.leaf_step()?.page)? {
             return Ok(());

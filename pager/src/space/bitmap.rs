@@ -53,7 +53,7 @@ impl Shape {
     }
 
     /// The entry that leads to `leaf` on an inner page at `level`.
-    fn slot(self, leaf: u32, level: u8) -> u32 {
+    pub(super) fn slot(self, leaf: u32, level: u8) -> u32 {
         (u64::from(leaf) / self.leaves_below(level) % u64::from(self.fanout)) as u32
     }
 }

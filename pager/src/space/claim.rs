@@ -139,7 +139,7 @@ impl Space {
 
     /// Moves half of the ready pages to the bitmap: those that may not be reused now where they are
     /// many, else those at the file's end.
-    fn flush_ready(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+    pub(super) fn flush_ready(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
         let (len, claimable) = (self.ready.len(), self.claimable);
         let mut batch = [0; READY_MAX];
         let late = len - claimable;

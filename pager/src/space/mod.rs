@@ -51,6 +51,7 @@ mod freed;
 mod host;
 mod inline;
 mod own;
+mod pack;
 mod rebuild;
 mod reclaim;
 mod record;

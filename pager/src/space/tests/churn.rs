@@ -244,6 +244,41 @@ fn the_file_shrinks_when_its_end_is_free() {
 }
 
 #[test]
+fn what_is_packed_frees_the_end() {
+    for page_size in [512, 4096] {
+        let live = 5 * 8 * page_size;
+        let mut churn = Churn::new(page_size, live);
+        // Shuffled, so that the bitmap's own pages come to lie anywhere.
+        for _ in 0..live / 2000 {
+            churn.store.begin().unwrap();
+            for _ in 0..2000 {
+                let at = churn.dice.below(churn.pages.len());
+                if churn.pages[at].0 > 20 {
+                    let (first, pages, birth) = churn.pages.swap_remove(at);
+                    churn.store.free_page(first, pages, birth).unwrap();
+                }
+            }
+            churn.commit();
+            churn.store.checkpoint();
+        }
+        churn.store.begin().unwrap();
+        churn.pages.sort_unstable();
+        for (first, pages, birth) in churn.pages.split_off(10) {
+            churn.store.free_page(first, pages, birth).unwrap();
+        }
+        churn.commit();
+        for _ in 0..8 {
+            churn.store.checkpoint();
+            churn.store.begin().unwrap();
+            let _ = churn.store.pack().unwrap();
+            churn.commit();
+        }
+        let count = churn.store.latest.space.page_count;
+        assert!(count < 300, "{page_size}: {count} pages for {}", churn.pages.len());
+    }
+}
+
+#[test]
 fn small_transactions_touch_no_structure() {
     let mut churn = Churn::new(4096, 3000);
     let _ = churn.replace(200, 4, 10, 0);

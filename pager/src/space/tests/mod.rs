@@ -211,6 +211,13 @@ impl Store {
         self.scan();
     }
 
+    /// As closing does.
+    fn pack(&mut self) -> Result<bool> {
+        let drained = self.space.drain(&mut self.mock, usize::MAX)?;
+        let end = self.space.packed_end();
+        Ok(self.space.pack(&mut self.mock, end)? || drained)
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.commit_with(&[])
     }
