@@ -6,6 +6,7 @@
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
+//! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
@@ -17,6 +18,8 @@ mod data;
 mod demo;
 mod fuzz;
 mod golden;
+mod history;
+mod kills;
 mod loom;
 mod names;
 mod process;
@@ -38,6 +41,7 @@ usage: cargo xtask COMMAND
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
   golden                                     write golden files of format v1 that are not there yet
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
+  kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it";
@@ -50,6 +54,7 @@ fn run(words: &[String]) -> Result<bool> {
         "big-endian" => big_endian::run(),
         "golden" => golden::run(),
         "readers" => readers::run(rest),
+        "kills" => kills::run(rest),
         "loom" => loom::run(rest),
         "sanitize" => sanitize::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
