@@ -166,13 +166,10 @@ impl Run {
         met.files += u64::from(self.life == 1);
         let mode = if dice.is_multiple_of(2) { WriteMode::Shadow } else { WriteMode::InPlace };
         let moment = moment(dice >> 1);
-        let commits = match moment {
-            Moment::Closing(_) => mix(dice) % 40,
-            _ => u64::MAX,
-        };
+        let ending = if let Moment::Closing(_) = moment { Ending::Close } else { Ending::Killed };
+        let commits = mix(dice) % 40;
         let (plan, life, path) = (self.plan, self.life, self.path.clone());
-        let orders =
-            Orders { path, mode, plan, life, commits, ending: Ending::Close, planted, log: None };
+        let orders = Orders { path, mode, plan, life, commits, ending, planted, log: None };
         let (killed, said) = kill(&orders, moment)?;
         let acknowledged = self.acknowledged(&said, met)?;
         let in_flight = matches!(said.last(), Some(Said::Open(_) | Said::Done { .. }));
@@ -254,7 +251,7 @@ fn moment(dice: u64) -> Moment {
         0..=2 => Moment::Opening(after(14)),
         3 | 4 => Moment::Closing(after(12)),
         5 => Moment::Commit(0, after(18)),
-        _ => Moment::Commit(mix(dice ^ 2) % 300, after(11)),
+        _ => Moment::Commit(mix(dice ^ 2) % 600, after(11)),
     }
 }
 

@@ -9,6 +9,7 @@
 //! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
+//! cargo xtask write-order [--images N] [--seed S]  # power loss below a real ext4
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
 //! ```
 
@@ -25,6 +26,7 @@ mod names;
 mod process;
 mod readers;
 mod sanitize;
+mod write_order;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,7 @@ usage: cargo xtask COMMAND
   kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
+  write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it";
 
 fn run(words: &[String]) -> Result<bool> {
@@ -57,6 +60,7 @@ fn run(words: &[String]) -> Result<bool> {
         "kills" => kills::run(rest),
         "loom" => loom::run(rest),
         "sanitize" => sanitize::run(rest),
+        "write-order" => write_order::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
         // What acceptance runs in processes of their own.
         "child" => acceptance::child(rest),

@@ -11,9 +11,9 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    /// The next life, which found this state when it opened the file.
+    /// The next life, which found this state when it opened the file, and may have made one commit.
     pub(crate) fn begin(&mut self, at: State) {
-        self.lives.push((at, at.number));
+        self.lives.push((at, at.number + 1));
     }
 
     /// The last life may have made the commit of this number.

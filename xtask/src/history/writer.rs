@@ -18,8 +18,8 @@ pub(crate) enum Ending {
     Close,
     /// It drops it.
     Drop,
-    /// Its process exits, with the database and its thread as they are.
-    Die,
+    /// It goes on until it is killed.
+    Killed,
 }
 
 /// A bug of the writer, for whoever looks at the file to find.
@@ -118,7 +118,7 @@ impl Orders {
             life: life.parse()?,
             commits: commits.parse()?,
             mode: named(mode, [WriteMode::Shadow, WriteMode::InPlace])?,
-            ending: named(ending, [Ending::Close, Ending::Drop, Ending::Die])?,
+            ending: named(ending, [Ending::Close, Ending::Drop, Ending::Killed])?,
             planted: named(planted, [Planted::None, Planted::Early, Planted::Eventual])?,
         })
     }
@@ -141,7 +141,8 @@ pub(crate) fn writer(words: &[String]) -> Result<bool> {
     let began = state(&db)?;
     say(Said::Open(began))?;
     let mut held = None;
-    for number in began.number + 1..=began.number.saturating_add(orders.commits) {
+    let commits = if orders.ending == Ending::Killed { u64::MAX } else { orders.commits };
+    for number in began.number + 1..=began.number.saturating_add(commits) {
         let at = State { number, life: orders.life };
         let mut safe = orders.plan.durability(at) == Durability::Sync;
         let planted = orders.planted;
@@ -166,8 +167,7 @@ pub(crate) fn writer(words: &[String]) -> Result<bool> {
         pin(&db, &orders.plan, at, &mut held)?;
     }
     match orders.ending {
-        Ending::Die => std::process::exit(0),
-        Ending::Drop => {}
+        Ending::Drop | Ending::Killed => {}
         Ending::Close => {
             drop(held);
             say(Said::Closing)?;
