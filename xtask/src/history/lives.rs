@@ -16,6 +16,11 @@ impl Lives {
         self.lives.push((at, at.number + 1));
     }
 
+    /// The number of the life that begins next.
+    pub(crate) fn next(&self) -> u64 {
+        self.lives.len() as u64 + 1
+    }
+
     /// The last life may have made the commit of this number.
     pub(crate) fn attempted(&mut self, number: u64) {
         if let Some((_, last)) = self.lives.last_mut() {

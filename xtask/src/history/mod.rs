@@ -15,7 +15,7 @@ pub(crate) use plan::Plan;
 pub(crate) use writer::{Ending, Orders, Planted, Said, writer};
 
 use crate::Result;
-use mapleaf::{Database, WriteMode};
+use mapleaf::{Database, TreeError, WriteMode};
 use std::path::Path;
 
 /// One committed state: how many commits it has, and which life made the last. The default is the empty
@@ -41,7 +41,11 @@ pub(crate) fn open(path: &Path, mode: WriteMode) -> Result<Database> {
 /// The state that a database is in.
 pub(crate) fn state(db: &Database) -> Result<State> {
     let snapshot = db.read()?;
-    let Ok(tree) = snapshot.tree(STATE_TREE) else { return Ok(State::default()) };
+    let tree = match snapshot.tree(STATE_TREE) {
+        Ok(tree) => tree,
+        Err(TreeError::NoSuchTree) => return Ok(State::default()),
+        Err(error) => return Err(error.into()),
+    };
     let bytes = tree.get(STATE_KEY)?.ok_or("the state has no number")?;
     let (number, life) = bytes.split_first_chunk().ok_or("a number of another length")?;
     Ok(State { number: u64::from_le_bytes(*number), life: u64::from_le_bytes(life.try_into()?) })

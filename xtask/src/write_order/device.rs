@@ -57,7 +57,7 @@ impl Device {
         std::fs::copy(base, &disk)?;
         std::fs::File::create(&log)?;
         std::fs::File::create(&export)?;
-        std::fs::create_dir(&mounted)?;
+        std::fs::create_dir_all(&mounted)?;
         // It dies with this process.
         let mut daemon = Command::new("setpriv");
         daemon.args(["--pdeathsig", "KILL", "qemu-storage-daemon"]);

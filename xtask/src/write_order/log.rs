@@ -9,7 +9,7 @@ use crate::Result;
 use std::ops::Range;
 use std::path::Path;
 
-const MAGIC: u64 = 0x6a73_6677_7368_72;
+const MAGIC: u64 = 0x006a_7366_7773_6872;
 const VERSION: u64 = 1;
 const FLUSH: u64 = 1;
 const DISCARD: u64 = 4;
@@ -92,6 +92,19 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Log {
+        /// Of writes (where, how many bytes, of which value), without a flush.
+        pub(in super::super) fn of_writes(writes: &[(usize, usize, u8)]) -> Log {
+            let mut log = Log { bytes: Vec::new(), entries: Vec::new() };
+            for &(at, len, value) in writes {
+                let data = Some(log.bytes.len());
+                log.entries.push(Entry { target: at..at + len, data, flush: false });
+                log.bytes.resize(log.bytes.len() + len, value);
+            }
+            log
+        }
+    }
 
     #[test]
     fn a_log_is_done_again() {

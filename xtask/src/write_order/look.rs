@@ -46,18 +46,24 @@ pub(super) struct Looker {
     image: PathBuf,
     mounted: PathBuf,
     plan: Plan,
-    told: Told,
+    pub(super) told: Told,
     /// Entries of the log that the medium has.
     done: usize,
     looked: Looked,
 }
 
 impl Looker {
-    pub(super) fn new(directory: &Path, plan: Plan, told: Told) -> Looker {
+    pub(super) fn new(directory: &Path, plan: Plan) -> Looker {
         let (image, mounted) = (directory.join("image"), directory.join("image-mounted"));
-        let looked =
-            Looked { commits: told.commits, safe: told.safe.len() as u64, ..Looked::default() };
+        let (told, looked) = (Told::default(), Looked::default());
         Looker { image, mounted, plan, told, done: 0, looked }
+    }
+
+    /// Turns to another log, of which the medium has nothing yet.
+    pub(super) fn begin(&mut self, log: &Log) {
+        self.done = 0;
+        self.looked.entries += log.entries.len();
+        self.looked.flushes += log.boundaries().len();
     }
 
     /// Brings the medium to where so many entries are whole.
@@ -70,8 +76,8 @@ impl Looker {
         Ok(())
     }
 
-    /// Looks at one.
-    pub(super) fn look(&mut self, bytes: &[u8], loss: &Loss) -> Result<()> {
+    /// Looks at one; the state that it holds.
+    pub(super) fn look(&mut self, bytes: &[u8], loss: &Loss) -> Result<State> {
         std::fs::write(&self.image, bytes)?;
         std::fs::create_dir_all(&self.mounted)?;
         let (image, mounted) = (word(&self.image)?, word(&self.mounted)?);
@@ -93,15 +99,13 @@ impl Looker {
         looked.unmade += u64::from(found.state == State::default());
         looked.bytes_max = looked.bytes_max.max(found.bytes);
         *if loss.is_at_flush() { &mut looked.at_flush } else { &mut looked.between } += 1;
-        Ok(())
+        Ok(found.state)
     }
 
-    /// The whole log: the last commit is there, since the writer ended and ext4 was unmounted.
-    pub(super) fn end(mut self, log: &Log, medium: &mut [u8]) -> Result<Looked> {
-        self.advance(log, medium, log.entries.len())?;
-        self.looked.entries = log.entries.len();
-        self.looked.flushes = log.boundaries().len();
-        Ok(self.looked)
+    /// All that was looked at.
+    pub(super) fn looked(&self) -> Looked {
+        let (commits, safe) = (self.told.commits, self.told.safe_commits);
+        Looked { commits, safe, ..self.looked }
     }
 }
 

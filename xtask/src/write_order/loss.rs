@@ -87,7 +87,7 @@ impl Loss {
         let entries = self.whole..self.until;
         let writes: Vec<usize> =
             entries.filter(|entry| !log.entries[*entry].target.is_empty()).collect();
-        if writes.is_empty() {
+        if writes.is_empty() || self.is_at_flush() {
             return image;
         }
         let chosen = (self.seed % writes.len() as u64) as usize;
@@ -127,12 +127,47 @@ impl Loss {
             let dice = mix(self.seed ^ mix(block as u64));
             let count = versions.len();
             let version = match self.which {
-                Which::Few if dice % 8 > 0 => 0,
-                Which::Most if dice % 8 > 0 => count,
+                Which::Few if !dice.is_multiple_of(8) => 0,
+                Which::Most if !dice.is_multiple_of(8) => count,
                 _ => (dice >> 8) as usize % (count + 1),
             };
             for (write, part) in versions.into_iter().take(version) {
                 log.apply(&log.entries[write], part, image);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three writes between two flushes, of which two meet in a block: each sector of each image is one of
+    /// its versions; what was not written is as before; and all of that is met.
+    #[test]
+    fn an_image_is_made_of_versions() {
+        let writes = [(0, 8192, 1), (4096, 8192, 2), (4096, 4096, 3)];
+        let log = Log::of_writes(&writes);
+        let versions: [&[u8]; 4] = [&[0, 1], &[0, 1, 2, 3], &[0, 2], &[0]];
+        let medium = vec![0; 4 * BLOCK_BYTES];
+        for which in SUBSETS.into_iter().chain([Which::None]) {
+            let mut met = std::collections::BTreeSet::new();
+            for seed in 0..200 {
+                let loss = Loss { whole: 0, until: writes.len(), which, seed: mix(seed) };
+                let image = loss.image(&log, &medium);
+                for (block, versions) in image.chunks(BLOCK_BYTES).zip(versions) {
+                    assert!(block.iter().all(|byte| versions.contains(byte)), "{which:?}");
+                    let torn = block.iter().any(|byte| *byte != block[0]);
+                    assert!(!torn || matches!(which, Which::Torn), "{which:?}");
+                }
+                met.insert(image);
+            }
+            let count = met.len();
+            match which {
+                Which::Any | Which::Few | Which::Most => assert!(count > 6, "{which:?}: {count}"),
+                Which::Torn => assert!(count > 100, "{count}"),
+                Which::Prefix | Which::One | Which::AllButOne => assert_eq!(count, 3, "{which:?}"),
+                Which::None => assert!(count == 1 && met.contains(&medium)),
             }
         }
     }

@@ -3,7 +3,9 @@
 //! A writer runs a history on an ext4 whose device logs every write and every flush (`device.rs`). From
 //! the log, the device is made again as it could have been at a power loss (`log.rs`, `loss.rs`): at each
 //! flush, and between two flushes with any of the writes in between there, absent or torn. Each such image
-//! is mounted, so that ext4 replays its journal, and the database on it opened (`look.rs`).
+//! is mounted, so that ext4 replays its journal, and the database on it opened (`look.rs`). One of the
+//! images is what the next writers start from, on such a device again: power is lost while they recover,
+//! too.
 //!
 //! Invariants checked on every image:
 //! - it holds every commit that was acknowledged as `Sync`, or that a `sync` or `checkpoint` followed,
@@ -25,7 +27,6 @@ use crate::{Failure, Result};
 use device::{Device, run_tool};
 use log::Log;
 use look::{Looked, Looker};
-use loss::Loss;
 use mapleaf::WriteMode;
 use mapleaf_tests::tools;
 use std::io::{BufRead, BufReader};
@@ -37,8 +38,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const DEVICE_BYTES: u64 = 40 << 20;
 /// Says that this process is the one in the namespace, and where its tmpfs is.
 const INSIDE: &str = "MAPLEAF_WRITE_ORDER_INSIDE";
-/// The writers of one history.
-const LIVES: u64 = 6;
+/// How often one database loses power: the second time after it came back from the first.
+const GENERATIONS: u64 = 3;
+/// The writers between two power losses.
+const LIVES: u64 = 3;
 
 /// What is said of an acknowledged commit that is not there.
 const LOST: &str = "commits are missing";
@@ -110,12 +113,11 @@ fn inside(scratch: &Path, options: Options) -> Result<bool> {
     let at = scratch.to_str().ok_or("a temporary path that is no text")?;
     run_tool("mount", &["-t", "tmpfs", "-o", "size=1g,mode=700", "none", at])?;
     let start = Instant::now();
-    for (mode, images) in
-        [(WriteMode::Shadow, images.div_ceil(2)), (WriteMode::InPlace, images / 2)]
+    for (mode, half) in [(WriteMode::Shadow, images.div_ceil(2)), (WriteMode::InPlace, images / 2)]
     {
         let directory = scratch.join(format!("{mode:?}"));
         std::fs::create_dir(&directory)?;
-        let found = campaign(&directory, mode, Options { images, ..options });
+        let found = campaign(&directory, mode, Options { images: half, ..options });
         std::fs::remove_dir_all(&directory)?;
         match (found, planted) {
             (Ok(looked), Planted::None) => println!("{mode:?}: {looked}"),
@@ -134,46 +136,70 @@ fn inside(scratch: &Path, options: Options) -> Result<bool> {
     Ok(true)
 }
 
-/// Writes one history, then loses power so many times.
+/// Writes on one database, and loses power so many times.
 fn campaign(directory: &Path, mode: WriteMode, options: Options) -> Result<Looked> {
-    let commits = 30 + options.images / 4;
     let seed = mix(options.seed ^ mode as u64);
     let plan = Plan { seed, keys: 1_500, batch_max: 150 };
     let base = directory.join("base");
     device::make_ext4(&base, DEVICE_BYTES)?;
-    let device = Device::start(directory, &base)?;
-    let mut told = Told::default();
+    let mut looker = Looker::new(directory, plan);
+    for generation in 0..GENERATIONS {
+        let seed = mix(seed ^ mix(generation));
+        let device = Device::start(directory, &base)?;
+        write(&device, &mut looker.told, mode, Options { seed, ..options }, plan)?;
+        let log = Log::read(&device.stop()?)?;
+        let mut medium = std::fs::read(&base)?;
+        let losses = loss::choose(&log, options.images.div_ceil(GENERATIONS), seed);
+        looker.begin(&log);
+        let chosen = seed as usize % losses.len().max(1);
+        let mut next = None;
+        for (nth, loss) in losses.iter().enumerate() {
+            looker.advance(&log, &mut medium, loss.whole)?;
+            let image = loss.image(&log, &medium);
+            let found = looker.look(&image, loss).map_err(|failure| -> Failure {
+                let kept =
+                    if options.planted == Planted::None { keep(&image) } else { String::new() };
+                let of = format!("generation {generation}, {} log entries", log.entries.len());
+                format!("{of}, {loss:?}: {failure}{kept}").into()
+            })?;
+            if nth == chosen {
+                next = Some((image, found, looker.told.must_hold(loss.whole as u64)));
+            }
+        }
+        let (image, found, must) = next.ok_or("power was never lost")?;
+        std::fs::write(&base, image)?;
+        looker.told.back(found, must);
+    }
+    Ok(looker.looked())
+}
+
+/// Runs the writers, one after the other.
+fn write(
+    device: &Device,
+    told: &mut Told,
+    mode: WriteMode,
+    options: Options,
+    plan: Plan,
+) -> Result<()> {
+    let commits = (30 + options.images / 4) / (GENERATIONS * LIVES);
     for life in 1..=LIVES {
-        let ending = match mix(seed ^ life) % 3 {
+        let ending = match mix(options.seed ^ life) % 3 {
             0 => Ending::Close,
             1 => Ending::Drop,
             _ => Ending::Killed,
         };
-        let orders = Orders {
+        told.listen(&Orders {
             path: device.mounted().join("t.leaf"),
             mode,
             plan,
-            life,
-            commits: commits.div_ceil(LIVES),
+            life: told.lives.next(),
+            commits: commits + 1,
             ending,
             planted: options.planted,
             log: Some(device.log().into()),
-        };
-        told.listen(&orders)?;
-    }
-    let log = Log::read(&device.stop()?)?;
-    let mut medium = std::fs::read(&base)?;
-    let losses = loss::choose(&log, options.images, seed);
-    let mut looker = Looker::new(directory, plan, told);
-    for loss in losses {
-        looker.advance(&log, &mut medium, loss.whole)?;
-        let image = loss.image(&log, &medium);
-        looker.look(&image, &loss).map_err(|failure| -> Failure {
-            let kept = if options.planted == Planted::None { keep(&image) } else { String::new() };
-            format!("{loss:?} of {} log entries: {failure}{kept}", log.entries.len()).into()
         })?;
     }
-    looker.end(&log, &mut medium)
+    Ok(())
 }
 
 /// Leaves an image that must not be where the run's own files do not go with it; says where.
@@ -193,9 +219,16 @@ struct Told {
     safe: Vec<(State, u64)>,
     last: State,
     commits: u64,
+    safe_commits: u64,
 }
 
 impl Told {
+    /// Power was lost and came back, with this state; the writers had said that `must` is safe.
+    fn back(&mut self, found: State, must: State) {
+        self.last = found;
+        self.safe = vec![(must, 0)];
+    }
+
     /// Runs a writer to its end.
     fn listen(&mut self, orders: &Orders) -> Result<()> {
         let mut writer = orders.command()?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
@@ -210,6 +243,7 @@ impl Told {
                     self.lives.attempted(number + 1);
                     if safe {
                         self.safe.push((self.last, entries));
+                        self.safe_commits += 1;
                     }
                     kill_after = kill_after.map(|left| left.saturating_sub(1));
                 }
