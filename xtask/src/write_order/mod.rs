@@ -109,7 +109,8 @@ fn missing() -> Option<String> {
 /// In the namespace.
 fn inside(scratch: &Path, options: Options) -> Result<bool> {
     let Options { images, seed, planted } = options;
-    println!("write-order: seed {seed}");
+    let again = format!("cargo xtask write-order --images {images} --seed {seed}");
+    println!("write-order: seed {seed}; again: {again}");
     let at = scratch.to_str().ok_or("a temporary path that is no text")?;
     run_tool("mount", &["-t", "tmpfs", "-o", "size=1g,mode=700", "none", at])?;
     let start = Instant::now();
@@ -126,10 +127,7 @@ fn inside(scratch: &Path, options: Options) -> Result<bool> {
             (Err(found), Planted::Eventual) if found.to_string().contains(LOST) => {
                 println!("{mode:?}: found, as planted: {found}");
             }
-            (Err(found), _) => {
-                let again = format!("cargo xtask write-order --images {images} --seed {seed}");
-                return Err(format!("{mode:?}: {found}\nagain: {again}").into());
-            }
+            (Err(found), _) => return Err(format!("{mode:?}: {found}\nagain: {again}").into()),
         }
     }
     println!("{:.0} s", start.elapsed().as_secs_f64());
