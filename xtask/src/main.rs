@@ -6,8 +6,10 @@
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
+//! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
+//! cargo xtask write-order [--images N] [--seed S]  # power loss below a real ext4
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
 //! cargo xtask crash [--quick] [...]             # crashes at every point of simulated histories
 //! cargo xtask canaries [SEED]                   # plants bugs, which the crashes must find
@@ -20,11 +22,14 @@ mod data;
 mod demo;
 mod fuzz;
 mod golden;
+mod history;
+mod kills;
 mod loom;
 mod names;
 mod process;
 mod readers;
 mod sanitize;
+mod write_order;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,8 +46,10 @@ usage: cargo xtask COMMAND
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
   golden                                     write golden files of format v1 that are not there yet
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
+  kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
+  write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
   crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
                                              crashes at every point of simulated histories
@@ -58,8 +65,10 @@ fn run(words: &[String]) -> Result<bool> {
         "big-endian" => big_endian::run(),
         "golden" => golden::run(),
         "readers" => readers::run(rest),
+        "kills" => kills::run(rest),
         "loom" => loom::run(rest),
         "sanitize" => sanitize::run(rest),
+        "write-order" => write_order::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
         "crash" => crash::run(rest),
         "canaries" => crash::canaries(rest),

@@ -103,8 +103,8 @@ pub(crate) fn child(words: &[String]) -> Result<bool> {
     let path = Path::new(word(1));
     match word(0) {
         "growth" => growth::child(path, number(2)?),
-        "killed" => killed::child(path, number(2)?),
         "cold" => cold::child(path),
+        "writer" => crate::history::writer(words.get(1..).unwrap_or(&[])),
         other => Err(format!("no such child: {other}").into()),
     }
 }
