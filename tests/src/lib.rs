@@ -7,6 +7,7 @@ pub mod data;
 pub mod golden;
 pub mod history;
 pub mod mounted;
+pub mod programs;
 pub mod tools;
 
 /// The README's code compiles and runs.

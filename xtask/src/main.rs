@@ -5,6 +5,7 @@
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
+//! cargo xtask model [--cases N]               # random programs against an oracle
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
@@ -18,6 +19,7 @@ mod demo;
 mod fuzz;
 mod golden;
 mod loom;
+mod model;
 mod names;
 mod process;
 mod readers;
@@ -37,6 +39,7 @@ usage: cargo xtask COMMAND
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
   golden                                     write golden files of format v1 that are not there yet
+  model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
@@ -49,6 +52,7 @@ fn run(words: &[String]) -> Result<bool> {
         "acceptance" => acceptance::run(rest),
         "big-endian" => big_endian::run(),
         "golden" => golden::run(),
+        "model" => model::run(rest),
         "readers" => readers::run(rest),
         "loom" => loom::run(rest),
         "sanitize" => sanitize::run(rest),

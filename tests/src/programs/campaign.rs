@@ -1,0 +1,203 @@
+//! Running programs by the thousand, and shrinking the one that fails.
+
+use super::{Figures, Planted, Program};
+use quickcheck::Arbitrary;
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Programs tried to shrink one.
+const SHRINKS_MAX: u32 = 20_000;
+/// Seconds that one program may run; it takes milliseconds.
+const PROGRAM_SECONDS_MAX: u64 = 120;
+
+/// Many programs, of seeds in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    /// The first program's seed.
+    pub seed: u64,
+    /// How many programs.
+    pub cases: u64,
+    /// Threads that run them.
+    pub threads: usize,
+    /// The bug to find.
+    pub planted: Option<Planted>,
+}
+
+/// A program that fails.
+#[derive(Clone)]
+pub struct Found {
+    /// The seed it is of.
+    pub seed: u64,
+    /// How many steps it had.
+    pub steps: usize,
+    /// The smallest program that was found to fail.
+    pub shrunk: Program,
+    /// What it says.
+    pub message: String,
+}
+
+/// What came of a campaign.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Programs that ran.
+    pub cases: u64,
+    /// All they did.
+    pub figures: Figures,
+    /// The failing program of the smallest seed, of those that ran.
+    pub found: Option<Found>,
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the program of seed {} fails; {} steps, shrunk:", self.seed, self.steps)?;
+        write!(f, "{}", self.shrunk)?;
+        writeln!(f, "{}", self.message)?;
+        write!(f, "replay: cargo xtask model --cases 1 --seed {}", self.seed)
+    }
+}
+
+/// What the threads share.
+struct Shared {
+    next: AtomicU64,
+    over: AtomicBool,
+    outcome: Mutex<Outcome>,
+}
+
+impl Campaign {
+    /// Runs the programs until one fails.
+    ///
+    /// # Panics
+    /// Where a program does not end within two minutes.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        let outcome = Outcome { cases: 0, figures: Figures::default(), found: None };
+        let shared = Shared {
+            next: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            outcome: Mutex::new(outcome),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|| self.work(&shared));
+            }
+        });
+        shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One thread's work.
+    fn work(&self, shared: &Shared) {
+        let mut sum = (0, Figures::default());
+        while !shared.over.load(Ordering::Relaxed) {
+            let case = shared.next.fetch_add(1, Ordering::Relaxed);
+            if case >= self.cases {
+                break;
+            }
+            let seed = self.seed.wrapping_add(case);
+            let program = Program::of(seed);
+            let started = Instant::now();
+            let judged = judge(&program, self.planted);
+            let took = started.elapsed();
+            let slow = took > Duration::from_secs(PROGRAM_SECONDS_MAX);
+            assert!(!slow, "the program of seed {seed} took {took:?}");
+            sum.0 += 1;
+            match judged {
+                Ok(figures) => sum.1 = sum.1.and(figures),
+                Err(message) => {
+                    shared.over.store(true, Ordering::Relaxed);
+                    let (shrunk, message) = shrink(program.clone(), message, self.planted);
+                    let found = Found { seed, steps: program.len(), shrunk, message };
+                    let mut outcome = lock(&shared.outcome);
+                    if outcome.found.as_ref().is_none_or(|other| other.seed > seed) {
+                        outcome.found = Some(found);
+                    }
+                }
+            }
+        }
+        let mut outcome = lock(&shared.outcome);
+        outcome.cases += sum.0;
+        outcome.figures = outcome.figures.and(sum.1);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Figures {
+    /// Both together.
+    fn and(self, other: Figures) -> Figures {
+        Figures {
+            steps: self.steps + other.steps,
+            commits: self.commits + other.commits,
+            openings: self.openings + other.openings,
+            states: self.states + other.states,
+        }
+    }
+}
+
+thread_local! {
+    /// Where a judged program's panic goes, instead of to the terminal.
+    static MESSAGE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps the panics of judged programs for their judge; all others go where they went before.
+fn catch_messages() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let kept = MESSAGE.with_borrow_mut(|message| match message {
+                Some(message) => {
+                    *message = info.to_string();
+                    true
+                }
+                None => false,
+            });
+            if !kept {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs a program; what it says where it fails.
+fn judge(program: &Program, planted: Option<Planted>) -> Result<Figures, String> {
+    catch_messages();
+    MESSAGE.set(Some(String::new()));
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| program.run(planted)));
+    let message = MESSAGE.take().unwrap_or_default();
+    ran.map_err(|_| message)
+}
+
+/// A smaller program that fails too, and what it says; as quickcheck does it, but with an end.
+fn shrink(
+    mut program: Program,
+    mut message: String,
+    planted: Option<Planted>,
+) -> (Program, String) {
+    let mut tried = 0;
+    'smaller: loop {
+        for smaller in program.shrink() {
+            tried += 1;
+            if tried > SHRINKS_MAX {
+                break 'smaller;
+            }
+            if let Err(said) = judge(&smaller, planted) {
+                (program, message) = (smaller, said);
+                continue 'smaller;
+            }
+        }
+        break;
+    }
+    (program, message)
+}
