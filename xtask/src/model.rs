@@ -36,13 +36,19 @@ fn ran(campaign: Campaign) -> bool {
     let outcome = campaign.run();
     let figures = outcome.figures;
     println!(
-        "{} programs, {} steps, {} commits, {} states compared whole, {} openings, {:.0} s",
+        "{} programs, {} steps, {:.0} s: {} commits ({} through a log), {} checkpoints, {} openings \
+         ({} blocks replayed), {} states compared whole; {} levels and {} pages at the most",
         outcome.cases,
         figures.steps,
+        started.elapsed().as_secs_f64(),
         figures.commits,
-        figures.states,
+        figures.log_commits,
+        figures.checkpoints,
         figures.openings,
-        started.elapsed().as_secs_f64()
+        figures.replayed,
+        figures.states,
+        figures.height_max,
+        figures.pages_max,
     );
     if let Some(found) = &outcome.found {
         println!("{found}");

@@ -141,6 +141,11 @@ impl Figures {
             commits: self.commits + other.commits,
             openings: self.openings + other.openings,
             states: self.states + other.states,
+            log_commits: self.log_commits + other.log_commits,
+            checkpoints: self.checkpoints + other.checkpoints,
+            replayed: self.replayed + other.replayed,
+            height_max: self.height_max.max(other.height_max),
+            pages_max: self.pages_max.max(other.pages_max),
         }
     }
 }

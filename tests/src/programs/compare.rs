@@ -10,6 +10,7 @@ pub(super) fn owned(entry: Entry<'_>) -> (Vec<u8>, &[u8]) {
     let bytes = key.to_vec();
     assert_eq!(key.len(), bytes.len());
     assert!(key == bytes[..], "{key:?} does not equal its own bytes");
+    assert!(key.as_slice().is_none_or(|whole| whole == bytes));
     (bytes, value)
 }
 

@@ -41,7 +41,7 @@ use step::Step;
 use world::World;
 
 /// Steps of a program, at most.
-const STEPS_MAX: usize = 90;
+const STEPS_MAX: usize = 150;
 
 /// A random program.
 #[derive(Clone)]

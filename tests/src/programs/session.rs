@@ -116,10 +116,13 @@ impl<'db> Session<'_, 'db> {
             Step::Readers => self.readers(),
             Step::Sync => {
                 let txn = self.db.sync().unwrap();
-                assert!(txn >= self.db.read().unwrap().txn(), "not all is durable");
+                assert_eq!(txn, self.db.read().unwrap().txn(), "not all is durable");
+                assert_eq!(self.db.stats().store.synced, txn);
             }
             Step::Checkpoint => {
-                self.db.checkpoint().unwrap();
+                let txn = self.db.checkpoint().unwrap();
+                assert_eq!(txn, self.db.read().unwrap().txn(), "not all is in the checkpoint");
+                assert_eq!(self.db.stats().store.checkpoint, txn);
             }
             Step::Check if self.txn.is_none() => self.world.check(self.db),
             Step::Check | Step::Compare => self.compare(),
@@ -132,6 +135,13 @@ impl<'db> Session<'_, 'db> {
                 self.world.others(*way);
             }
             Step::Others(_) => self.compare(),
+            Step::FillPanics(key, len) if key.0 % 32 < 16 => {
+                self.txn().fail(*key, *len);
+                let Some(txn) = self.end_txn() else { return };
+                let refused = txn.txn.commit().err().and_then(|error| error.store_error());
+                assert!(matches!(refused, Some(StoreError::TxnFailed { .. })), "{refused:?}");
+                self.world.compare(self.db);
+            }
             step => self.txn().change(step),
         }
     }
@@ -227,6 +237,8 @@ impl<'db> Session<'_, 'db> {
         };
         assert_eq!(refused.store_error(), Some(StoreError::ReadersFull));
         assert_eq!(taken.len() + self.held.len(), READERS as usize, "reader slots");
+        let stats = self.db.stats().store;
+        assert_eq!((stats.readers, stats.readers_max), (READERS, READERS));
     }
 
     fn compare(&mut self) {
@@ -252,6 +264,7 @@ impl<'db> Session<'_, 'db> {
         if end == End::Program {
             self.world.check(self.db);
         }
+        self.world.dropping(self.db);
         for held in self.held {
             let Held { kind, txn, trees } = held;
             if let Kind::Owned(snapshot) = kind {

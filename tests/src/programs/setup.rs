@@ -85,8 +85,8 @@ impl Arbitrary for Setup {
     fn arbitrary(g: &mut Gen) -> Setup {
         let backing = match u8::arbitrary(g) % 16 {
             0 => Backing::Buffered,
-            1 => Backing::Mapped(WriteMode::Shadow),
-            2 => Backing::Mapped(WriteMode::InPlace),
+            1 | 2 => Backing::Mapped(WriteMode::Shadow),
+            3 | 4 => Backing::Mapped(WriteMode::InPlace),
             _ => Backing::Memory,
         };
         // The small ones, where trees are deep, more often.

@@ -38,6 +38,8 @@ pub(super) enum Step {
     Clear,
     /// Every call that takes a key, with one so many bytes longer than the longest.
     TooLong(u16),
+    /// A value's writer panics; the transaction goes on from a savepoint.
+    FillPanics(Key, Len),
     WalkMut(Vec<Move>),
     /// Inserts entries of the state before the transaction, as they lie in the file.
     CopyBase(Name, u8),
@@ -143,6 +145,9 @@ impl Arbitrary for Step {
             Step::RemoveRange(a, b) => {
                 Box::new((a, b).shrink().map(|(a, b)| Step::RemoveRange(a, b)))
             }
+            Step::FillPanics(k, l) => {
+                Box::new((k, l).shrink().map(|(k, l)| Step::FillPanics(k, l)))
+            }
             Step::WalkMut(moves) => Box::new(moves.shrink().map(Step::WalkMut)),
             Step::CopyBase(name, n) => Box::new(n.shrink().map(move |n| Step::CopyBase(name, n))),
             Step::Beside(moves, puts) => {
@@ -181,6 +186,7 @@ fn entries(g: &mut Gen) -> Step {
         45 => Step::Retain(n),
         46..=48 => Step::RemoveRange(Side::arbitrary(g), Side::arbitrary(g)),
         49 if n % 4 == 0 => Step::Clear,
+        49 if n % 4 == 1 => Step::FillPanics(key, len),
         49 | 50 => Step::TooLong(u16::arbitrary(g)),
         51..=54 => Step::WalkMut(moves(g)),
         55 => Step::CopyBase(Name::arbitrary(g), n),
@@ -217,7 +223,7 @@ fn names(g: &mut Gen) -> Step {
 
 fn states(g: &mut Gen) -> Step {
     let n = u8::arbitrary(g);
-    match u8::arbitrary(g) % 34 {
+    match u8::arbitrary(g) % 36 {
         0..=2 => Step::Savepoint,
         3 => Step::Release(n),
         4..=5 => Step::RollbackTo(n),
@@ -233,7 +239,7 @@ fn states(g: &mut Gen) -> Step {
         28 => Step::Compare,
         29 => Step::Close,
         30 | 31 => Step::Reopen,
-        32 => Step::Die,
+        32..=34 => Step::Die,
         _ => Step::Others(n),
     }
 }

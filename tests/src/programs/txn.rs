@@ -141,7 +141,8 @@ impl<'db> Txn<'db> {
         }
     }
 
-    fn reselect(&mut self) {
+    /// After a rollback to a savepoint: the selected tree may be gone.
+    pub(super) fn reselect(&mut self) {
         let name = self.name.clone();
         self.select(&name);
     }

@@ -8,6 +8,7 @@ use super::step::{Move, Step};
 use super::world::Env;
 use mapleaf::Tree;
 use mapleaf_pager::Pages;
+use std::ops::Bound;
 
 /// Reads a tree as a step says, and compares.
 pub(super) fn read<'a, P: Pages<'a>>(tree: Tree<'a, P>, entries: &Entries, step: &Step, env: Env) {
@@ -26,7 +27,13 @@ pub(super) fn read<'a, P: Pages<'a>>(tree: Tree<'a, P>, entries: &Entries, step:
         Step::Range(start, end, turns) => {
             let (start, end) = (start.bound(env.key_max), end.bound(env.key_max));
             let keys = in_range(entries, &start, &end);
-            let found = tree.range(&*range(start, end));
+            let found = match (&start, &end) {
+                // A pair of keys is half open.
+                (Bound::Included(start), Bound::Excluded(end)) if turns % 2 == 1 => {
+                    tree.range((&start[..], &end[..]))
+                }
+                _ => tree.range(&*range(start, end)),
+            };
             let misses = env.planted == Some(Planted::BackMissesLastOfRange);
             both_ways(found, entries, &keys, *turns, misses);
         }

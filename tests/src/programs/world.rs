@@ -29,6 +29,16 @@ pub struct Figures {
     pub openings: u64,
     /// Whole states that were compared.
     pub states: u64,
+    /// Commits through the log.
+    pub log_commits: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Blocks of logs that were replayed.
+    pub replayed: u64,
+    /// Pages from the root to a leaf of the deepest tree.
+    pub height_max: u8,
+    /// Pages of the largest state.
+    pub pages_max: u64,
 }
 
 /// The file, and what was committed to it.
@@ -96,6 +106,7 @@ impl World {
         assert_eq!(db.uuid(), self.uuid, "uuid");
         assert_eq!(db.path(), self.setup.is_file().then_some(&*self.path));
         assert_eq!(stats.checkpoint_error, None);
+        assert!(stats.store.synced <= stats.store.txn && stats.store.checkpoint <= stats.store.txn);
         db.health().unwrap();
     }
 
@@ -106,10 +117,20 @@ impl World {
         compare::snapshot(&db.read().unwrap(), &self.committed);
     }
 
+    /// The database is about to be dropped.
+    pub(super) fn dropping(&mut self, db: &Database) {
+        let stats = db.stats().store;
+        self.figures.log_commits += u64::from(stats.log_commits);
+        self.figures.checkpoints += u64::from(stats.checkpoints);
+        self.figures.replayed += u64::from(stats.replayed_blocks);
+    }
+
     /// Proves the database sound.
     pub(super) fn check(&mut self, db: &Database) {
         let report = db.check().unwrap();
         assert!(report.is_sound(), "{:?}", report.found);
+        self.figures.height_max = self.figures.height_max.max(report.height_max);
+        self.figures.pages_max = self.figures.pages_max.max(report.page_count);
         let entries: usize = self.committed.values().map(|tree| tree.entries.len()).sum();
         let counted = (report.trees, report.entries);
         assert_eq!(counted, (self.committed.len() as u64, entries as u64), "check's counts");

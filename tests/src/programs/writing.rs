@@ -7,8 +7,9 @@ use super::planted::Planted;
 use super::step::{Move, Step};
 use super::txn::Txn;
 use super::walking::walk;
-use mapleaf::TreeError;
+use mapleaf::{StoreError, TreeError};
 use std::ops::Bound;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 impl Txn<'_> {
@@ -87,6 +88,7 @@ impl Txn<'_> {
                 keys.iter().for_each(|key| drop(self.entries().remove(key)));
             }
             Step::TooLong(extra) => self.too_long(*extra),
+            Step::FillPanics(key, len) => self.fill_panics(*key, *len),
             Step::WalkMut(moves) => self.walk_mut(moves),
             Step::CopyBase(name, count) => self.copy_base(*name, *count),
             Step::Beside(moves, puts) => self.beside(moves, puts),
@@ -159,6 +161,29 @@ impl Txn<'_> {
         assert_eq!(tree.get(&key), Ok(None));
         assert!(tree.cursor_mut().seek(&key).unwrap().is_none());
         assert_eq!(tree.remove_range(&key[..]..&[]), Ok(0));
+    }
+
+    /// A value that was not written to its end fails the transaction, which a savepoint saves.
+    fn fill_panics(&mut self, key: Key, len: Len) {
+        let savepoint = self.txn.savepoint().unwrap();
+        self.fail(key, len);
+        let refused = self.txn.savepoint().err();
+        assert!(matches!(refused, Some(TreeError::Pager(StoreError::TxnFailed { .. }))));
+        self.txn.rollback_to(savepoint).unwrap();
+        self.reselect();
+    }
+
+    /// Leaves a value that was not written to its end.
+    pub(super) fn fail(&mut self, key: Key, len: Len) {
+        let (key, len) = (key.bytes(self.env.key_max), len.bytes(self.env.page_size));
+        let mut tree = self.tree();
+        let filled = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            tree.reserve(&key, len, |room| {
+                room.fill(1);
+                panic!("the value's writer panics, as it should");
+            })
+        }));
+        assert!(filled.is_err(), "a panic is lost");
     }
 
     fn walk_mut(&mut self, moves: &[Move]) {
