@@ -37,7 +37,7 @@ use quickcheck::{Arbitrary, Gen};
 use session::{End, session};
 use setup::Setup;
 use std::fmt;
-use step::Step;
+use step::{Step, Theme};
 use world::World;
 
 /// Steps of a program, at most.
@@ -86,7 +86,9 @@ impl Program {
 
 impl Arbitrary for Program {
     fn arbitrary(g: &mut Gen) -> Program {
-        Program { setup: Setup::arbitrary(g), steps: Vec::arbitrary(g) }
+        let (setup, theme) = (Setup::arbitrary(g), Theme::arbitrary(g));
+        let count = usize::arbitrary(g) % (g.size() + 1);
+        Program { setup, steps: (0..count).map(|_| Step::random(theme, g)).collect() }
     }
 
     fn shrink(&self) -> Box<dyn Iterator<Item = Program>> {

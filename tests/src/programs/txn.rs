@@ -16,6 +16,14 @@ use std::rc::Rc;
 /// Bytes of names that a transaction has room for, as `Writer::open` has it.
 const OPEN_NAMES_BYTES: usize = 16 * NAME_BYTES_MAX;
 
+/// A savepoint, and what was so when it began.
+#[derive(Clone)]
+struct Saved {
+    savepoint: Savepoint,
+    trees: Trees,
+    named: usize,
+}
+
 /// The write transaction and its oracle.
 pub(super) struct Txn<'db> {
     pub(super) txn: WriteTxn<'db>,
@@ -27,7 +35,9 @@ pub(super) struct Txn<'db> {
     /// The selected tree, which is there always.
     pub(super) name: String,
     pub(super) handle: TreeHandle,
-    savepoints: Vec<(Savepoint, Trees)>,
+    savepoints: Vec<Saved>,
+    /// Names that trees were given, by creation or renaming, in order.
+    named: Vec<String>,
     /// Counts the values that were made.
     pub(super) stamp: u64,
 }
@@ -46,9 +56,11 @@ impl<'db> Txn<'db> {
         };
         assert!(db.try_write().unwrap().is_none(), "two write transactions");
         let handle = txn.open_or_create(&name).unwrap();
-        let (base, mut trees) = (base.clone(), base.clone());
-        trees.entry(name.clone()).or_default();
-        Txn { txn, db, env, base, trees, name, handle, savepoints: Vec::new(), stamp }
+        let (base, trees) = (base.clone(), base.clone());
+        let (savepoints, named) = (Vec::new(), Vec::new());
+        let mut txn = Txn { txn, db, env, base, trees, name, handle, savepoints, named, stamp };
+        txn.selected();
+        txn
     }
 
     pub(super) fn plants(&self, bug: Planted) -> bool {
@@ -85,11 +97,19 @@ impl<'db> Txn<'db> {
         let known = self.txn.open(name);
         assert_eq!(known.err(), (!self.trees.contains_key(name)).then_some(TreeError::NoSuchTree));
         // A name makes the tree as a handle finds it.
-        assert!(self.txn.tree(name).unwrap().is_empty() || known.is_ok());
-        self.handle = self.txn.open_or_create(&name.to_string()).unwrap();
+        assert!(self.txn.tree(&name.to_string()).unwrap().is_empty() || known.is_ok());
+        self.handle = self.txn.open_or_create(name).unwrap();
         assert_eq!(self.txn.open(name), Ok(self.handle));
-        self.trees.entry(name.to_string()).or_default();
         self.name = name.to_string();
+        self.selected();
+    }
+
+    /// The selected tree is there now.
+    fn selected(&mut self) {
+        if !self.trees.contains_key(&self.name) {
+            self.named.push(self.name.clone());
+            self.trees.insert(self.name.clone(), Tree::default());
+        }
     }
 
     pub(super) fn names(&mut self, step: &Step) {
@@ -100,7 +120,8 @@ impl<'db> Txn<'db> {
             Step::Rename(from, to) => self.rename(*from, *to),
             Step::DropTree(name) => {
                 let name = name.text(key_max);
-                let old = self.txn.open(&name).ok();
+                // A tree that is not open can be dropped too.
+                let old = self.stamp.is_multiple_of(2).then(|| self.txn.open(&name).ok()).flatten();
                 let dropped = self.txn.drop_tree(&name);
                 assert_eq!(dropped, Ok(self.trees.remove(&name).is_some()), "drop_tree");
                 if let Some(old) = old {
@@ -129,7 +150,8 @@ impl<'db> Txn<'db> {
             Step::ManyTrees => self.many_trees(),
             Step::Savepoint => {
                 let savepoint = self.txn.savepoint().unwrap();
-                self.savepoints.push((savepoint, self.trees.clone()));
+                let (trees, named) = (self.trees.clone(), self.named.len());
+                self.savepoints.push(Saved { savepoint, trees, named });
             }
             Step::Release(n) | Step::RollbackTo(n) if !self.savepoints.is_empty() => {
                 let at = usize::from(*n) % self.savepoints.len();
@@ -159,6 +181,7 @@ impl<'db> Txn<'db> {
         }
         let tag = if tag % 4 == 0 { 0 } else { tag };
         assert_eq!(self.txn.record(created.unwrap()).map(|record| record.tag), Ok(tag));
+        self.named.push(name.to_string());
         self.trees.insert(name.to_string(), Tree { tag, ..Tree::default() });
     }
 
@@ -179,6 +202,7 @@ impl<'db> Txn<'db> {
             }
             if let Some(tree) = self.trees.remove(&from) {
                 self.trees.insert(to.clone(), tree);
+                self.named.push(to.clone());
             }
             assert_eq!(self.txn.open(&from), Err(TreeError::NoSuchTree));
             if self.name == from {
@@ -210,21 +234,35 @@ impl<'db> Txn<'db> {
     }
 
     fn end_savepoint(&mut self, at: usize, back: bool) {
-        let stale = Err(TreeError::Pager(StoreError::Stale));
-        let (savepoint, trees) = self.savepoints[at].clone();
-        let younger = self.savepoints.last().filter(|_| at + 1 < self.savepoints.len()).cloned();
+        let Saved { savepoint, trees, named } = self.savepoints[at].clone();
+        let younger = self.savepoints.last().filter(|_| at + 1 < self.savepoints.len());
+        let ended = [Some(savepoint), younger.map(|younger| younger.savepoint)];
+        let open: Vec<_> =
+            self.trees.keys().map(|name| (name.clone(), self.txn.open(name).unwrap())).collect();
         if !back || self.savepoints.len() == 1 && self.plants(Planted::RollbackKeeps) {
             self.txn.release(savepoint).unwrap();
         } else {
             self.txn.rollback_to(savepoint).unwrap();
         }
-        for ended in [Some(savepoint), younger.map(|(younger, _)| younger)].into_iter().flatten() {
+        for ended in ended.into_iter().flatten() {
+            let stale = Err(TreeError::Pager(StoreError::Stale));
             assert_eq!(self.txn.rollback_to(ended), stale);
             assert_eq!(self.txn.release(ended), stale);
         }
         self.savepoints.truncate(at);
         if back {
             self.trees = trees;
+            // A handle goes on with its tree, unless that got its name since; where others did, it
+            // depends on when it was opened.
+            let since = self.named.split_off(named);
+            for (name, handle) in open {
+                let found = self.txn.tree_ref(handle).map(|tree| tree.len());
+                match self.trees.get(&name).filter(|_| !since.contains(&name)) {
+                    Some(_) if !since.is_empty() && found == Err(TreeError::NoSuchTree) => {}
+                    Some(tree) => assert_eq!(found, Ok(tree.entries.len() as u64), "{name:?}"),
+                    None => assert_eq!(found, Err(TreeError::NoSuchTree), "{name:?}"),
+                }
+            }
             self.reselect();
         }
     }

@@ -61,7 +61,7 @@ impl Txn<'_> {
             Step::Retain(seed) => {
                 let kept = |key: &[u8], value: &[u8]| {
                     let hash = key.iter().fold(*seed, |hash, byte| hash.rotate_left(3) ^ byte);
-                    seed % 16 != 0 && (hash ^ value.len() as u8) % 4 != 0
+                    seed % 16 != 0 && !(hash ^ value.len() as u8).is_multiple_of(4)
                 };
                 let last = self.now().keys().next_back().cloned();
                 let forgets = self.env.planted == Some(Planted::RetainForgetsLast);
