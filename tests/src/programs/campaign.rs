@@ -5,14 +5,16 @@ use quickcheck::Arbitrary;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Programs tried to shrink one.
 const SHRINKS_MAX: u32 = 20_000;
-/// Seconds that one program may run; it takes milliseconds.
-const PROGRAM_SECONDS_MAX: u64 = 120;
+/// What one program may take; it takes milliseconds.
+const PROGRAM_TIME_MAX: Duration = Duration::from_secs(120);
+/// How often that is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(50);
 
 /// Many programs, of seeds in a row.
 #[derive(Clone, Copy, Debug)]
@@ -66,36 +68,55 @@ impl fmt::Display for Found {
     }
 }
 
+/// What a thread runs, and since when.
+#[derive(Default)]
+struct Running(Mutex<Option<(u64, Instant)>>);
+
 /// What the threads share.
 struct Shared {
+    running: Vec<Running>,
+    /// Threads that are not done.
+    left: AtomicUsize,
     next: AtomicU64,
     over: AtomicBool,
     outcome: Mutex<Outcome>,
 }
 
+/// Counts a thread out, however it ends.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
 impl Campaign {
-    /// Runs the programs until one fails.
-    ///
-    /// # Panics
-    /// Where a program does not end within two minutes.
+    /// Runs the programs until one fails. One that does not end within two minutes ends the process.
     #[must_use]
     pub fn run(&self) -> Outcome {
         let outcome = Outcome { cases: 0, figures: Figures::default(), found: None };
         let shared = Shared {
+            running: (0..self.threads).map(|_| Running::default()).collect(),
+            left: AtomicUsize::new(self.threads),
             next: AtomicU64::new(0),
             over: AtomicBool::new(false),
             outcome: Mutex::new(outcome),
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(|| self.work(&shared));
+            for running in &shared.running {
+                scope.spawn(|| {
+                    let _done = Done(&shared.left);
+                    self.work(&shared, running);
+                });
             }
+            scope.spawn(|| watch(&shared));
         });
         shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One thread's work.
-    fn work(&self, shared: &Shared) {
+    fn work(&self, shared: &Shared, running: &Running) {
         let mut sum = (0, Figures::default());
         while !shared.over.load(Ordering::Relaxed) {
             let case = shared.next.fetch_add(1, Ordering::Relaxed);
@@ -104,17 +125,12 @@ impl Campaign {
             }
             let seed = self.seed.wrapping_add(case);
             let program = Program::of(seed);
-            let started = Instant::now();
-            let judged = judge(&program, self.planted);
-            let took = started.elapsed();
-            let slow = took > Duration::from_secs(PROGRAM_SECONDS_MAX);
-            assert!(!slow, "the program of seed {seed} took {took:?}");
             sum.0 += 1;
-            match judged {
+            match judge(&program, self.planted, seed, running) {
                 Ok(figures) => sum.1 = sum.1.and(figures),
                 Err(message) => {
                     shared.over.store(true, Ordering::Relaxed);
-                    let (shrunk, message) = shrink(program.clone(), message, self.planted);
+                    let (shrunk, message) = self.shrink(program.clone(), message, seed, running);
                     let found = Found { seed, steps: program.len(), shrunk, message };
                     let mut outcome = lock(&shared.outcome);
                     if outcome.found.as_ref().is_none_or(|other| other.seed > seed) {
@@ -176,33 +192,60 @@ fn catch_messages() {
 }
 
 /// Runs a program; what it says where it fails.
-fn judge(program: &Program, planted: Option<Planted>) -> Result<Figures, String> {
+fn judge(
+    program: &Program,
+    planted: Option<Planted>,
+    seed: u64,
+    running: &Running,
+) -> Result<Figures, String> {
     catch_messages();
     MESSAGE.set(Some(String::new()));
+    *lock(&running.0) = Some((seed, Instant::now()));
     let ran = panic::catch_unwind(AssertUnwindSafe(|| program.run(planted)));
+    *lock(&running.0) = None;
     let message = MESSAGE.take().unwrap_or_default();
     ran.map_err(|_| message)
 }
 
-/// A smaller program that fails too, and what it says; as quickcheck does it, but with an end.
-fn shrink(
-    mut program: Program,
-    mut message: String,
-    planted: Option<Planted>,
-) -> (Program, String) {
-    let mut tried = 0;
-    'smaller: loop {
-        for smaller in program.shrink() {
-            tried += 1;
-            if tried > SHRINKS_MAX {
-                break 'smaller;
-            }
-            if let Err(said) = judge(&smaller, planted) {
-                (program, message) = (smaller, said);
-                continue 'smaller;
+/// Ends the process where a program does not end.
+fn watch(shared: &Shared) {
+    while shared.left.load(Ordering::Acquire) > 0 {
+        std::thread::sleep(WATCH_EVERY);
+        for running in &shared.running {
+            if let Some((seed, since)) = *lock(&running.0)
+                && since.elapsed() > PROGRAM_TIME_MAX
+            {
+                eprintln!("the program of seed {seed}, or a shrunk one, does not end");
+                eprintln!("replay: cargo xtask model --cases 1 --seed {seed}");
+                std::process::exit(1);
             }
         }
-        break;
     }
-    (program, message)
+}
+
+impl Campaign {
+    /// A smaller program that fails too, and what it says; as quickcheck does it, but with an end.
+    fn shrink(
+        &self,
+        mut program: Program,
+        mut message: String,
+        seed: u64,
+        running: &Running,
+    ) -> (Program, String) {
+        let mut tried = 0;
+        'smaller: loop {
+            for smaller in program.shrink() {
+                tried += 1;
+                if tried > SHRINKS_MAX {
+                    break 'smaller;
+                }
+                if let Err(said) = judge(&smaller, self.planted, seed, running) {
+                    (program, message) = (smaller, said);
+                    continue 'smaller;
+                }
+            }
+            break;
+        }
+        (program, message)
+    }
 }
