@@ -1,6 +1,6 @@
 //! The model campaign: random programs over the whole of `mapleaf`, against maps of maps.
 //!
-//! A program has a database made somehow ([`Setup`](setup::Setup): in memory, in a mapped file in both
+//! A program has a database made somehow (in memory, in a mapped file in both
 //! write modes, in a buffered file; pages of all sizes; logs of a few blocks) and steps. Each does what
 //! it says to the database and to the oracle, and compares what both answer.
 //!
