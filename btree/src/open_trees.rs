@@ -20,7 +20,8 @@ struct Slot {
     open: bool,
     /// The table's clock when it was opened: what a handle must name.
     generation: u32,
-    /// The table's clock when the tree got its name in this transaction; 0 where it had it before.
+    /// The table's clock when the tree got its name in this transaction, at the latest; 0 where it had it
+    /// before.
     named: u32,
     name_at: u16,
     name_len: u8,
@@ -37,6 +38,8 @@ pub(crate) struct OpenTrees {
     names: heapless::Vec<u8, NAMES_BYTES>,
     /// Counts what must be told apart: openings, namings, savepoints.
     clock: u32,
+    /// The clock when a tree, open or not, got its name last.
+    named_last: u32,
     /// Where the last insertion was.
     hint: Hint,
 }
@@ -47,6 +50,7 @@ impl OpenTrees {
             slots: heapless::Vec::new(),
             names: heapless::Vec::new(),
             clock: 0,
+            named_last: 0,
             hint: Hint::new(),
         }
     }
@@ -187,7 +191,9 @@ impl OpenTrees {
         }
         let (name_at, name_len) = self.add_name(name)?;
         if let Some(place) = self.slots.get_mut(slot) {
-            *place = Slot { open: true, generation, name_at, name_len, record, ..closed };
+            // When its tree got this name is not known; not after this.
+            let named = self.named_last;
+            *place = Slot { open: true, generation, named, name_at, name_len, record, ..closed };
         }
         self.handle(slot).ok_or(Error::TooManyTrees)
     }
@@ -226,11 +232,30 @@ impl OpenTrees {
     /// # Errors
     /// As [`tick`](OpenTrees::tick).
     pub(crate) fn set_named(&mut self, slot: usize) -> Result<()> {
-        let now = self.tick()?;
+        let now = self.name_closed()?;
         if let Some(open) = self.at_mut(slot) {
             open.named = now;
         }
         Ok(())
+    }
+
+    /// Notes that a tree that is not open has its name from now on; the clock.
+    ///
+    /// # Errors
+    /// As [`tick`](OpenTrees::tick).
+    pub(crate) fn name_closed(&mut self) -> Result<u32> {
+        self.named_last = self.tick()?;
+        Ok(self.named_last)
+    }
+
+    /// The clock when a tree got its name last.
+    pub(crate) fn named_last(&self) -> u32 {
+        self.named_last
+    }
+
+    /// Takes namings back.
+    pub(crate) fn set_named_last(&mut self, named_last: u32) {
+        self.named_last = named_last;
     }
 
     /// Gives the tree in a slot another name, for which there is room; its handles stay.

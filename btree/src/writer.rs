@@ -33,7 +33,9 @@ impl TreeOptions {
 }
 
 /// An open tree of a [`Writer`]. `Copy`; using it after its tree was dropped, or after a rollback
-/// that undid its creation or renaming, is [`NoSuchTree`](crate::Error::NoSuchTree).
+/// that undid its creation or renaming, is [`NoSuchTree`](crate::Error::NoSuchTree). So is using one that
+/// was opened since the savepoint and after a creation or renaming of any tree that the rollback undid:
+/// which tree had the name before is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TreeHandle {
     pub(crate) slot: u8,
@@ -45,6 +47,8 @@ pub struct TreeHandle {
 pub struct Savepoint {
     pages: mapleaf_pager::Savepoint,
     clock: u32,
+    /// The clock of the last naming before it.
+    named_last: u32,
 }
 
 /// The write transaction and its open trees. Dropping it without [`commit`](Writer::commit) rolls
@@ -250,7 +254,7 @@ impl<'s> Writer<'s> {
         self.store(new, &record)?;
         let moved = self.unname(old).and_then(|()| match slot {
             Some(slot) => self.open.rename(slot, new),
-            None => Ok(()),
+            None => self.open.name_closed().map(drop),
         });
         self.whole(moved)?;
         if !self.silent {
@@ -326,8 +330,8 @@ impl<'s> Writer<'s> {
     /// Those of the store, and damage.
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         self.write_back()?;
-        let clock = self.open.tick()?;
-        Ok(Savepoint { pages: self.txn.savepoint()?, clock })
+        let (clock, named_last) = (self.open.tick()?, self.open.named_last());
+        Ok(Savepoint { pages: self.txn.savepoint()?, clock, named_last })
     }
 
     /// Takes back everything since the savepoint, and ends it and all younger ones.
@@ -337,6 +341,7 @@ impl<'s> Writer<'s> {
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         self.txn.rollback_to(savepoint.pages)?;
         self.open.forget_told();
+        self.open.set_named_last(savepoint.named_last);
         let read = self.read_back(savepoint.clock);
         self.whole(read)
     }
@@ -347,7 +352,7 @@ impl<'s> Writer<'s> {
         self.catalog = TreeRecord::decode((&self.txn).root())?;
         for slot in 0..self.open.len() {
             let Some(name) = self.open.name(slot) else { continue };
-            // Named since: the tree of that name in the catalog, if any, is another.
+            // Named since: the tree of that name in the catalog, if any, may be another.
             let stored = if self.open.named(slot) > clock { None } else { self.stored(name)? };
             match stored {
                 Some(record) => self.open.set_record(slot, record),

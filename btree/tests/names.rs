@@ -6,6 +6,48 @@ use mapleaf_btree::{Error, NAME_BYTES_MAX, TREES_MAX, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use support::*;
 
+/// What a rollback brings back under a name may be another tree than the one that was opened there since,
+/// whose naming no handle has seen.
+#[test]
+fn a_rollback_gives_no_handle_another_tree() {
+    let mut ram = vec![0; 1 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut first = writer(&store);
+    for name in ["a", "b"] {
+        let tree = first.create(name, TreeOptions::default()).unwrap();
+        first.tree(tree).unwrap().insert(b"k", name.as_bytes()).unwrap();
+    }
+    first.commit(Durability::Sync).unwrap();
+
+    // Renamed while it was not open.
+    let mut writer = writer(&store);
+    let savepoint = writer.savepoint().unwrap();
+    writer.drop_tree("a").unwrap();
+    writer.rename("b", "a").unwrap();
+    let moved = writer.open("a").unwrap();
+    assert_eq!(writer.tree_ref(moved).unwrap().get(b"k"), Ok(Some(&b"b"[..])));
+    writer.rollback_to(savepoint).unwrap();
+    assert_eq!(writer.tree_ref(moved).err(), Some(Error::NoSuchTree));
+
+    // Created, and opened anew after a first rollback has ended its handle.
+    let outer = writer.savepoint().unwrap();
+    writer.drop_tree("a").unwrap();
+    writer.create("a", TreeOptions::default()).unwrap();
+    let inner = writer.savepoint().unwrap();
+    writer.rename("a", "c").unwrap();
+    writer.rollback_to(inner).unwrap();
+    let again = writer.open("a").unwrap();
+    assert_eq!(writer.tree_ref(again).unwrap().len(), 0);
+    writer.rollback_to(outer).unwrap();
+    assert_eq!(writer.tree_ref(again).err(), Some(Error::NoSuchTree));
+
+    // Where nothing was named, a handle goes on.
+    let savepoint = writer.savepoint().unwrap();
+    let opened = writer.open("b").unwrap();
+    writer.rollback_to(savepoint).unwrap();
+    assert_eq!(writer.tree_ref(opened).unwrap().get(b"k"), Ok(Some(&b"b"[..])));
+}
+
 fn writer<'s>(store: &'s RamStore<'_>) -> Writer<'s> {
     Writer::new(store.begin_write().unwrap()).unwrap()
 }

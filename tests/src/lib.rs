@@ -8,6 +8,7 @@ pub mod data;
 pub mod golden;
 pub mod history;
 pub mod mounted;
+pub mod programs;
 pub mod sim;
 pub mod tools;
 

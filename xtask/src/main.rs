@@ -5,6 +5,7 @@
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask golden                            # writes golden files that are not there yet
+//! cargo xtask model [--cases N]               # random programs against an oracle
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
 //! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
@@ -25,6 +26,7 @@ mod golden;
 mod history;
 mod kills;
 mod loom;
+mod model;
 mod names;
 mod process;
 mod readers;
@@ -45,6 +47,7 @@ usage: cargo xtask COMMAND
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
   golden                                     write golden files of format v1 that are not there yet
+  model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
@@ -64,6 +67,7 @@ fn run(words: &[String]) -> Result<bool> {
         "acceptance" => acceptance::run(rest),
         "big-endian" => big_endian::run(),
         "golden" => golden::run(),
+        "model" => model::run(rest),
         "readers" => readers::run(rest),
         "kills" => kills::run(rest),
         "loom" => loom::run(rest),
