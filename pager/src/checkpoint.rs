@@ -6,39 +6,15 @@ use crate::mapping::Mapping;
 use crate::meta::{self, Identity, State};
 use crate::planted::{self, Bug};
 use crate::room::Room;
-use crate::store::{Core, Latest, Parts, Writer, record_of};
+use crate::store::{Core, Latest, Parts, record_of};
 use crate::view::View;
-use crate::{Error, PageId, Result, TxnId, WriteTxn};
+use crate::{Error, PageId, Result, TxnId};
 use core::sync::atomic::Ordering;
 use spin::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Numbers skipped by each opening for writing, so that nothing of a lost future ever matches.
 pub(crate) const EPOCH_GAP: u64 = 1 << 32;
-
-/// Transactions that closing makes to take free pages off the file's end, each of which looks at a
-/// bounded number of them.
-const TRIMS_MAX: u32 = 64;
-const DRAINED_MAX: usize = 1 << 16;
-/// Moves pages of the trees, as [`Store::close_packed`](crate::Store::close_packed) asks the tree layer to.
-pub trait PackTrees {
-    /// Moves what it can of the trees' pages that lie at `from` or behind it: the next pages that are claimed
-    /// lie before it. Changes nothing else.
-    ///
-    /// # Errors
-    /// The transaction is rolled back.
-    fn pack<'s>(&mut self, txn: WriteTxn<'s>, from: PageId) -> Result<WriteTxn<'s>>;
-}
-
-/// No trees.
-impl PackTrees for () {
-    fn pack<'s>(&mut self, txn: WriteTxn<'s>, _: PageId) -> Result<WriteTxn<'s>> {
-        Ok(txn)
-    }
-}
-
-/// How often closing asks for the writer's turn again, which a barrier of another thread may hold.
-const WRITER_WAITS: u32 = 10_000;
 
 /// The last durable checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -297,126 +273,6 @@ impl<'s> Parts<'s> {
         *next = turn.txn.next();
         self.shared.publish(&record_of(&turn));
         Ok(())
-    }
-
-    /// The last checkpoint, with the clean mark; gives back unused length, with `trees` after sorting out what
-    /// is free and moving what lies at the end.
-    pub(crate) fn close(&self, trees: Option<&mut dyn PackTrees>) -> Result<()> {
-        if self.core.options.read_only {
-            return Ok(());
-        }
-        let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
-        self.core.healthy()?;
-        if !self.core.latest.lock().epoch_begun {
-            return Ok(());
-        }
-        let writer = match trees {
-            Some(trees) => self.trim(writer, trees)?,
-            None => writer,
-        };
-        self.checkpoint(self.take_turn(), true)?;
-        {
-            let mut latest = self.core.latest.lock();
-            latest.epoch_begun = false;
-        }
-        self.shrink(true);
-        drop(writer);
-        Ok(())
-    }
-
-    /// Takes free pages off the file's end, in transactions of their own: what a commit does of that is
-    /// bounded, and is done before its own pages are free.
-    #[inline(never)]
-    fn trim(
-        &self,
-        writer: MutexGuard<'s, Writer>,
-        trees: &mut dyn PackTrees,
-    ) -> Result<MutexGuard<'s, Writer>> {
-        let mut writer = Some(writer);
-        let mut end = None;
-        for _ in 0..TRIMS_MAX {
-            let Some(guard) = writer.take().or_else(|| self.writer_soon()) else {
-                return Err(Error::WriterBusy);
-            };
-            if !self.core.latest.lock().state.space.trimmable() {
-                return Ok(guard);
-            }
-            match self.trim_once(guard, &mut end, trees) {
-                Ok(true) => {}
-                Err(Error::Poisoned) => return Err(Error::Poisoned),
-                // A full disk, or a damaged list of free pages, is no reason not to close.
-                Ok(false) | Err(_) => break,
-            }
-        }
-        self.writer_soon().ok_or(Error::WriterBusy)
-    }
-
-    /// One transaction of [`trim`](Parts::trim): whether it gained anything. First it finds out what is free;
-    /// then what lies behind `end`, where all that is in use would fit before it, is moved there.
-    #[inline(never)]
-    fn trim_once(
-        &self,
-        writer: MutexGuard<'s, Writer>,
-        end: &mut Option<u32>,
-        trees: &mut dyn PackTrees,
-    ) -> Result<bool> {
-        // What the newest state has freed is free once it is the durable one.
-        self.checkpoint(self.take_turn(), false)?;
-        let before = self.core.latest.lock().state;
-        let mut txn = WriteTxn::begin_here(*self, writer)?;
-        let (mut host, space) = txn.split();
-        let mut gained = space.drain(&mut host, DRAINED_MAX)?;
-        let end = *end.get_or_insert_with(|| space.packed_end());
-        if !gained && end < space.page_count {
-            gained = space.pack(&mut host, end)?;
-            if !gained {
-                txn = trees.pack(txn, PageId(end))?;
-                gained = txn.writer.state.root != before.root;
-            }
-            gained |= txn.shrink_log(end)?;
-        }
-        txn.settle()?;
-        gained |= txn.writer.state.space.page_count < before.space.page_count;
-        if !gained {
-            return Ok(false);
-        }
-        txn.writer.run.changed = true;
-        txn.commit_as_checkpoint()?;
-        Ok(true)
-    }
-
-    /// The writer's turn, if whoever has it is about to end: a [`sync`](Parts::sync).
-    fn writer_soon(&self) -> Option<MutexGuard<'s, Writer>> {
-        for _ in 0..WRITER_WAITS {
-            if let Some(writer) = self.core.writer.try_lock() {
-                return Some(writer);
-            }
-            self.view.mapping().relax();
-        }
-        None
-    }
-
-    /// Truncates what no state that anybody may read, or recover to, reaches. The caller has the
-    /// writer's turn and the newest state is durable.
-    pub(crate) fn shrink(&self, all: bool) {
-        let (page_count, lowered_at) = {
-            let latest = self.core.latest.lock();
-            (latest.state.space.page_count, latest.lowered_at)
-        };
-        let mapped = self.view.mapped_pages();
-        let slack = if all { 0 } else { page_count / 4 };
-        if mapped <= page_count.saturating_add(slack) || lowered_at == TxnId(0) {
-            return;
-        }
-        let mut pins = crate::pins::Pins::new();
-        self.shared.collect(&mut pins);
-        if pins.iter().next().is_some_and(|(oldest, _)| oldest < lowered_at) {
-            return;
-        }
-        let len = self.view.range(PageId(0), page_count).end;
-        // SAFETY: no reader's state reaches past the newest one's pages (the page count has not been
-        // lowered since the oldest pin), and the newest one is durable. A failure changes nothing.
-        let _ = unsafe { self.view.mapping().shrink(len) };
     }
 }
 

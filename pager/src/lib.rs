@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod checkpoint;
+mod close;
 mod commit;
 mod error;
 mod ids;
@@ -45,7 +46,7 @@ mod txn;
 mod verify;
 mod view;
 
-pub use checkpoint::PackTrees;
+pub use close::PackTrees;
 pub use error::{Damage, Error, Result, Unsupported};
 pub use ids::{PageId, TxnId};
 pub use inspect::{Inspection, PageUse};

@@ -1,6 +1,7 @@
 //! The opened store: a mapping, shared words, and what the writer and the checkpoint hold.
 
-use crate::checkpoint::{Checkpointed, PackTrees, wait_for};
+use crate::checkpoint::{Checkpointed, wait_for};
+use crate::close::PackTrees;
 use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
 use crate::options::Options;
