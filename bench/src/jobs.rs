@@ -117,7 +117,8 @@ pub(crate) fn run(directory: &Path, entries: u64, sizes: &Sizes) -> Result<Vec<F
     let mut figures = Vec::new();
     figures.push(load(&peers, entries, sizes)?);
     check(&peers, entries)?;
-    figures.push(gets(&peers, entries, sizes)?);
+    figures.push(gets(&peers, entries, sizes, false)?);
+    figures.push(gets(&peers, entries, sizes, true)?);
     figures.push(scans(&peers, entries, sizes)?);
     figures.push(single_puts(&peers, entries, sizes)?);
     figures.push(batches(&peers, entries, sizes)?);
@@ -156,12 +157,20 @@ fn check(peers: &[Box<dyn Peer>], entries: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn gets(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figure, Failure> {
-    eprintln!("{} random gets, warm", sizes.gets);
-    let mut times = Times::new("random get, warm", "ns", NANOSECONDS, peers.len());
+/// Random gets, one at a time or together. Each chunk's answers are compared.
+fn gets(
+    peers: &[Box<dyn Peer>],
+    entries: u64,
+    sizes: &Sizes,
+    together: bool,
+) -> Result<Figure, Failure> {
+    let job =
+        if together { "random get, warm, 32 at a time where it can" } else { "random get, warm" };
+    eprintln!("{} times: {job}", sizes.gets);
+    let mut times = Times::new(job, "ns", NANOSECONDS, peers.len());
     let readers = peers.iter().map(|peer| peer.reader()).collect::<Result<Vec<_>, _>>()?;
     let chunk_len = sizes.gets / sizes.chunks;
-    let mut seed = 2;
+    let mut seed = 2 + u64::from(together);
     for chunk in 0..=sizes.chunks {
         let mut next = || {
             seed = data::mix(seed);
@@ -172,10 +181,11 @@ fn gets(peers: &[Box<dyn Peer>], entries: u64, sizes: &Sizes) -> Result<Figure, 
         let expected = expected.fold(0, u64::wrapping_add);
         let keys: Vec<data::Key> = numbers.iter().map(|number| data::key(*number)).collect();
         for (at, reader) in readers.iter().enumerate() {
+            let look = || if together { reader.get_many(&keys) } else { reader.get(&keys) };
             // The first chunk only warms the caches.
             let sum = match chunk {
-                0 => reader.get(&keys)?,
-                _ => times.measure(at, chunk_len, || reader.get(&keys))?,
+                0 => look()?,
+                _ => times.measure(at, chunk_len, look)?,
             };
             same(peers[at].name(), "gets", sum, expected)?;
         }

@@ -42,6 +42,11 @@ pub(crate) trait Reader {
     /// Looks each key up; the sum of what their values are worth.
     fn get(&self, keys: &[Key]) -> Result<u64, Failure>;
 
+    /// As [`get`](Reader::get), many keys at a time where the store can look them up together.
+    fn get_many(&self, keys: &[Key]) -> Result<u64, Failure> {
+        self.get(keys)
+    }
+
     /// The whole value of one key.
     fn value(&self, key: &Key) -> Result<Option<Vec<u8>>, Failure>;
 

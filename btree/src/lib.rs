@@ -44,6 +44,7 @@ mod edit;
 mod error;
 mod key;
 mod loose;
+mod many;
 mod node;
 mod open_trees;
 mod pack;

@@ -132,7 +132,7 @@ impl Path {
             let page = inner(pages, id)?;
             let index = pick(&page)?;
             let child = page.child(index)?;
-            pages.prefetch(child, PREFETCH_LINES);
+            pages.prefetch(child, 0, PREFETCH_LINES);
             self.push(id, index)?;
             id = child;
         }
@@ -152,7 +152,7 @@ impl Path {
                 self.truncate(level);
                 self.push(step.page, index)?;
                 if index < page.count() {
-                    pages.prefetch(page.child(index + 1)?, PREFETCH_LINES);
+                    pages.prefetch(page.child(index + 1)?, 0, PREFETCH_LINES);
                 }
                 return self.down(pages, page.child(index)?, height, |_| Ok(0)).map(Some);
             }

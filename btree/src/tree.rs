@@ -90,7 +90,7 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
             let page = inner(self.pages, id)?;
             id = page.child(page.search(key)?)?;
             // Before the child's checks, so that its lines come while they wait for the first.
-            self.pages.prefetch(id, PREFETCH_LINES);
+            self.pages.prefetch(id, 0, PREFETCH_LINES);
         }
         leaf(self.pages, id).map(Some)
     }

@@ -42,9 +42,9 @@ pub trait Pages<'a>: Copy + Sealed {
     /// [`Corrupt`](crate::Error::Corrupt): out of range, not a run, born later, or of another length.
     fn run(self, id: PageId, len_bytes: u64) -> Result<&'a [u8]>;
 
-    /// Asks the processor to load the first `lines` cache lines (64 bytes) of a page. No check is
-    /// needed before: a number out of range is ignored. Never faults, never fails.
-    fn prefetch(self, id: PageId, lines: usize);
+    /// Asks the processor to load `lines` cache lines (64 bytes) of a page, from the byte `from` of it on. No
+    /// check is needed before: what is out of range is ignored. Never faults, never fails.
+    fn prefetch(self, id: PageId, from: usize, lines: usize);
 
     /// Root data of this state.
     fn root(self) -> &'a Root;

@@ -134,8 +134,8 @@ impl<'a> Pages<'a> for &'a Snapshot<'_> {
     }
 
     #[inline]
-    fn prefetch(self, id: PageId, lines: usize) {
-        self.view.prefetch(id, lines, self.record.page_count);
+    fn prefetch(self, id: PageId, from: usize, lines: usize) {
+        self.view.prefetch(id, from, lines, self.record.page_count);
     }
 
     fn root(self) -> &'a Root {

@@ -494,8 +494,8 @@ impl<'a> Pages<'a> for &'a WriteTxn<'_> {
         }
     }
 
-    fn prefetch(self, id: PageId, lines: usize) {
-        self.parts.view.prefetch(id, lines, self.writer.state.space.page_count);
+    fn prefetch(self, id: PageId, from: usize, lines: usize) {
+        self.parts.view.prefetch(id, from, lines, self.writer.state.space.page_count);
     }
 
     fn root(self) -> &'a Root {

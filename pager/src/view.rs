@@ -246,16 +246,18 @@ impl<'s> View<'s> {
         Ok(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) })
     }
 
-    /// Asks the processor for the first `lines` cache lines of a page, if it is in range.
+    /// Asks the processor for `lines` cache lines of a page from the byte `from` of it on, as far as they are
+    /// in range.
     #[inline]
-    pub(crate) fn prefetch(&self, id: PageId, lines: usize, page_count: u32) {
+    pub(crate) fn prefetch(&self, id: PageId, from: usize, lines: usize, page_count: u32) {
         if id.0 >= page_count {
             return;
         }
         let base = self.shown_base(self.offset(id));
         let offset = self.offset(id) as usize;
-        for line in 0..lines.min(self.page_size() / 64) {
-            let at = base.as_ptr().wrapping_add(offset + line * 64);
+        let most = self.page_size().saturating_sub(from).div_ceil(64);
+        for line in 0..lines.min(most) {
+            let at = base.as_ptr().wrapping_add(offset + from + line * 64);
             prefetch_line(at);
         }
     }

@@ -39,7 +39,7 @@ impl Editor<'_, '_> {
             if step.index() <= page.count() {
                 let child = page.child(step.index())?;
                 if step.index() < page.count() {
-                    pages.prefetch(page.child(step.index() + 1)?, 1);
+                    pages.prefetch(page.child(step.index() + 1)?, 0, 1);
                 }
                 path.push(step.page, step.index() + 1)?;
                 path.push(child, 0)?;

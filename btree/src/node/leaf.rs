@@ -186,6 +186,16 @@ impl<'a> LeafView<'a> {
         self.find_cell(key, |_, value| value)
     }
 
+    /// Where in the page the cell begins that is likely to be this key's: the first with its head. It is not
+    /// looked at.
+    #[inline]
+    pub(crate) fn place_of(&self, key: &[u8]) -> Option<usize> {
+        let rest = behind_prefix(self.prefix, key).ok()?;
+        search::find_equal(self.words, self.count(), head(rest), |i| {
+            self.offsets.get(i).map(|offset| usize::from(u16::from_le_bytes(*offset)))
+        })
+    }
+
     /// What `found` makes of the entry with this key; its `None` is damage.
     #[inline]
     fn find_cell<T>(

@@ -43,6 +43,14 @@ pub(super) fn tree<'a, P: Pages<'a>>(tree: Tree<'a, P>, entries: &Entries) {
         let found = tree.get(key).unwrap();
         assert!(found == Some(&value[..]), "get of {key:?}: {:?} bytes", found.map(<[u8]>::len));
     }
+    // Each key, and one right behind it that is not there.
+    let behind = |key: &Vec<u8>| [key.as_slice(), &[0]].concat();
+    let keys: Vec<Vec<u8>> = entries.keys().flat_map(|key| [behind(key), key.clone()]).collect();
+    let mut values = vec![None; keys.len()];
+    tree.get_many(&keys, &mut values).unwrap();
+    for (key, value) in keys.iter().zip(values) {
+        assert!(value == entries.get(key).map(|value| &value[..]), "get_many of {key:?}");
+    }
     let mut cursor: Cursor<'a, P> = tree.cursor();
     for (key, value) in entries.iter().take(40) {
         same("a step of a cursor", cursor.next().unwrap(), Some((key.clone(), value)));

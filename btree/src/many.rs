@@ -1,0 +1,84 @@
+//! Looking up many keys at a time: what one of them waits for, the others wait for with it.
+
+use crate::error::{Error, Result};
+use crate::path::{PREFETCH_LINES, inner, leaf};
+use crate::tree::{Tree, bytes_of};
+use mapleaf_pager::{PageId, Pages};
+
+/// Keys that go down the tree together: enough to hide a load behind the others, few enough that what
+/// was asked for is still in the first cache when it is looked at.
+const GROUP: usize = if cfg!(feature = "large") { 32 } else { 4 };
+/// Cache lines of a cell asked for before it is compared.
+const CELL_LINES: usize = 3;
+
+impl<'a, P: Pages<'a>> Tree<'a, P> {
+    /// The values of `keys`, each in its place in `values`; `None` where there is no such key. The same
+    /// answers as [`get`](Tree::get), at a fraction of the time where the tree is larger than the
+    /// processor's caches.
+    ///
+    /// Groups of 32 keys go down level by level: on each level all pages are searched, and all children
+    /// asked for, before the first of them is looked at; in the leaves, all cells. Keys may come in any
+    /// order and more than once. Nothing is allocated; no system call.
+    ///
+    /// ```
+    /// use core::sync::atomic::AtomicU32;
+    /// use mapleaf_btree::{Catalog, TreeOptions, Writer};
+    /// use mapleaf_pager::{Durability, Options, SliceMapping, Store, words_for};
+    ///
+    /// let mut ram = [0u8; 64 * 512];
+    /// let words: [AtomicU32; words_for(4)] = [const { AtomicU32::new(0) }; words_for(4)];
+    /// let options = Options::default().page_size(512).log_bytes(0, 0);
+    /// let store = Store::create(SliceMapping::empty(&mut ram), words, &options)?;
+    /// let mut writer = Writer::new(store.begin_write()?)?;
+    /// let users = writer.create("users", TreeOptions::default())?;
+    /// writer.tree(users)?.insert(b"ada", b"1815")?;
+    /// writer.commit(Durability::Sync)?;
+    /// let snapshot = store.begin_read(0)?;
+    /// let mut years = [None; 2];
+    /// Catalog::new(&snapshot)?.open("users")?.get_many(&["ada", "alan"], &mut years)?;
+    /// assert_eq!(years, [Some(&b"1815"[..]), None]);
+    /// # Ok::<(), mapleaf_btree::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](mapleaf_pager::Error::InvalidArgument): there are not as many places as keys.
+    /// Damage. What `values` holds then is unspecified.
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        values: &mut [Option<&'a [u8]>],
+    ) -> Result<()> {
+        if keys.len() != values.len() {
+            return Err(Error::Pager(mapleaf_pager::Error::InvalidArgument));
+        }
+        for (keys, values) in keys.chunks(GROUP).zip(values.chunks_mut(GROUP)) {
+            self.get_group(keys, values)?;
+        }
+        Ok(())
+    }
+
+    fn get_group<K: AsRef<[u8]>>(&self, keys: &[K], values: &mut [Option<&'a [u8]>]) -> Result<()> {
+        if self.record.height == 0 {
+            values.fill(None);
+            return Ok(());
+        }
+        let mut ids: [PageId; GROUP] = [self.record.root; GROUP];
+        for _ in 1..self.record.height {
+            for (id, key) in ids.iter_mut().zip(keys) {
+                let page = inner(self.pages, *id)?;
+                *id = page.child(page.search(key.as_ref())?)?;
+                self.pages.prefetch(*id, 0, PREFETCH_LINES);
+            }
+        }
+        for (id, key) in ids.iter().zip(keys) {
+            if let Some(at) = leaf(self.pages, *id)?.place_of(key.as_ref()) {
+                self.pages.prefetch(*id, at, CELL_LINES);
+            }
+        }
+        for ((id, key), value) in ids.iter().zip(keys).zip(values) {
+            let found = leaf(self.pages, *id)?.get(key.as_ref())?;
+            *value = found.map(|value| bytes_of(self.pages, value)).transpose()?;
+        }
+        Ok(())
+    }
+}
