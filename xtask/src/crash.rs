@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// What `--quick` looks at: all words of one letter, drawn ones of four, a random one, each for so long.
 const QUICK_DRAWN: u64 = 60;
 const QUICK_RANDOM: u64 = 20;
-const QUICK_SECONDS: u64 = 40;
+const QUICK_SECONDS: u64 = 15;
 /// Steps of histories with faults in them.
 const FAULTY_STEPS: usize = 4;
 
