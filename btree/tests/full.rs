@@ -107,3 +107,42 @@ fn changes_find_no_room_in_the_middle() {
         assert!(full > 10, "{len}: {full}");
     }
 }
+
+/// Whatever is left of a store's last pages when a removal leaves sparse pages behind: it succeeds without the
+/// merge, or says that there is no room and has changed nothing.
+#[test]
+fn removals_find_room_or_do_without_a_merge() {
+    let key = |i: u32| (i * 7919 % 1000).to_be_bytes();
+    let mut removed_at_the_end = 0;
+    for pages in 16..120 {
+        let mut ram = vec![0; pages * PAGE];
+        let store = create(&mut ram, PAGE, 0);
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let tree = writer.create("t", TreeOptions::default()).unwrap();
+        let mut entries = Entries::new();
+        for i in 0..pages as u32 * 2 {
+            let value = value_of(60, i);
+            if writer.tree(tree).unwrap().insert(&key(i), &value).is_ok() {
+                entries.insert(key(i).to_vec(), value);
+            }
+        }
+        if writer.commit(Durability::Sync).is_err() {
+            continue;
+        }
+        // Copies of most leaves take what is left; then their entries go.
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let Ok(tree) = writer.open("t") else { continue };
+        for key in entries.clone().into_keys() {
+            match writer.tree(tree).unwrap().remove(&key) {
+                Ok(removed) => {
+                    assert!(removed && entries.remove(&key).is_some());
+                    removed_at_the_end += 1;
+                }
+                Err(error) => assert_eq!(error, FULL),
+            }
+        }
+        compare(writer.tree_ref(tree).unwrap(), &entries);
+        check_state(writer.txn());
+    }
+    assert!(removed_at_the_end > 1000, "{removed_at_the_end}");
+}
