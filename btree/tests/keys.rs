@@ -55,7 +55,8 @@ fn keys_compare_with_literals() {
     let key = Key::new(b"us", b"er");
     assert!(key == "user" && key == *"user" && key == b"user" && key == *b"user");
     assert!(key != "use" && key != "users" && key != b"usea" && key != *b"user\0");
-    assert!(key == &b"user"[..] && key.as_slice().is_none());
+    let slice = &b"user"[..];
+    assert!(key == slice && key.as_slice().is_none());
     assert_eq!(format!("{key:?}"), "\"user\"");
     assert!(Key::from(&b""[..]).is_empty());
 }

@@ -135,3 +135,38 @@ fn a_wrong_count_in_a_record_is_told() {
         assert!(found.scrub.is_empty(), "no page is damaged");
     }
 }
+
+/// What a safe opening rests on: a page in use twice would be written by one user while the other lends it.
+#[test]
+fn a_page_in_use_twice_is_told_and_refused() {
+    let prove = |store: &RamStore<'_>| {
+        let inspection = store.inspect().unwrap();
+        Replayer::new().prove(&inspection, &mut [0; 64])
+    };
+    // By two trees: names whose records are the same.
+    let mut ram = vec![0; 1 << 18];
+    let store = create(&mut ram, PAGE, 0);
+    let shared = tree(&store, &[(b"k", b"v")]);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let names = writer.create("names", TreeOptions::default()).unwrap();
+    for name in [b"a", b"b"] {
+        writer.tree(names).unwrap().insert(name, &shared.encode()).unwrap();
+    }
+    let record = writer.record(names).unwrap();
+    writer.commit(Durability::Sync).unwrap();
+    set_names(&store, &record.encode());
+    let found = told(&store.begin_read(0).unwrap());
+    assert!(found.check.contains(&(shared.root, Damage::Shared)), "{:?}", found.check);
+    assert_eq!(prove(&store), Err(PagerError::corrupt(shared.root, Damage::Shared)));
+
+    // By a tree and as a free page, which still looks like what it was.
+    let mut ram = vec![0; 1 << 18];
+    let store = create(&mut ram, PAGE, 0);
+    let dropped = tree(&store, &[(b"empty", &[0; RECORD_BYTES])]);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    writer.drop_tree("t").unwrap();
+    writer.commit(Durability::Sync).unwrap();
+    set_names(&store, &dropped.encode());
+    let damage = prove(&store).unwrap_err();
+    assert_eq!(damage, PagerError::corrupt(dropped.root, Damage::Shared));
+}
