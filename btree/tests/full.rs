@@ -107,3 +107,58 @@ fn changes_find_no_room_in_the_middle() {
         assert!(full > 10, "{len}: {full}");
     }
 }
+
+/// Whatever is left of a store's last pages when a removal leaves sparse pages behind: it succeeds without the
+/// merge, or says that there is no room and has changed nothing.
+#[test]
+fn removals_find_room_or_do_without_a_merge() {
+    let key = |i: u32| (i * 7919 % 1000).to_be_bytes();
+    let (mut removed, mut refused) = (0, 0);
+    for (pages, entries_a_page) in (16..120).flat_map(|pages| [(pages, 2), (pages, 3)]) {
+        let mut ram = vec![0; pages * PAGE];
+        let store = create(&mut ram, PAGE, 0);
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let tree = writer.create("t", TreeOptions::default()).unwrap();
+        let mut entries = Entries::new();
+        for i in 0..pages as u32 * entries_a_page {
+            let value = value_of(60, i);
+            if writer.tree(tree).unwrap().insert(&key(i), &value).is_ok() {
+                entries.insert(key(i).to_vec(), value);
+            }
+        }
+        if writer.commit(Durability::Sync).is_err() {
+            continue;
+        }
+        // What a large value leaves behind is free when the transaction ends. So in half of the cases the
+        // first leaf finds no page for a merge, or one where it needs two; in the others each leaf that is
+        // touched takes one of those that are left.
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let Ok(tree) = writer.open("t") else { continue };
+        let first = entries.keys().next().cloned().unwrap_or_default();
+        let lens: &[usize] = [&[][..], &[900, 400], &[900], &[]][pages % 4];
+        for len in lens {
+            for seed in 0..pages as u32 {
+                let value = value_of(*len, seed);
+                if writer.tree(tree).unwrap().insert(&first, &value).is_err() {
+                    break;
+                }
+                entries.insert(first.clone(), value);
+            }
+        }
+        for key in entries.clone().into_keys() {
+            match writer.tree(tree).unwrap().remove(&key) {
+                Ok(found) => {
+                    assert!(found && entries.remove(&key).is_some());
+                    removed += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error, FULL);
+                    refused += 1;
+                }
+            }
+        }
+        compare(writer.tree_ref(tree).unwrap(), &entries);
+        check_state(writer.txn());
+    }
+    assert!(removed > 1000 && refused > 100, "{removed}, {refused}");
+}
