@@ -4,12 +4,14 @@
 
 mod double;
 
-use double::Double;
+use double::{Call, Double};
 use mapleaf_pager::{
-    Durability, Inspection, Mapping, Options, PageId, Pages, Part, Redo, RedoLog, Replay, Result,
-    Store, WriteTxn, words_for,
+    Bytes, Durability, Error, Inspection, Mapping, Options, PageId, Pages, Part, Redo, RedoLog,
+    Replay, Result, Store, WriteTxn, words_for,
 };
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 const PAGE: usize = 512;
 const CAPACITY: usize = 4096 * PAGE;
@@ -78,7 +80,8 @@ fn an_empty_commit_makes_durable_what_was_committed_before() {
         let before = (barriers(&store), store.stats().txn);
         store.begin_write().unwrap().commit(Durability::Eventual).unwrap();
         assert_eq!((barriers(&store), store.stats().txn), before, "nothing to do, nothing done");
-        store.begin_write().unwrap().commit(Durability::Sync).unwrap();
+        let found = store.begin_write().unwrap().commit(Durability::Sync);
+        assert_eq!(found, Ok(before.1), "the state that there was");
         assert_eq!((barriers(&store), store.stats().txn), (before.0 + 1, before.1));
         assert_eq!(after_power_loss(&store), 7);
     }
@@ -122,4 +125,100 @@ fn the_file_is_not_cut_below_what_a_reader_takes_for_its_length() {
     change(&store, value + 1, 0, 1).commit(Durability::Sync).unwrap();
     assert!(store.mapping().len() < u64::from(pages) * PAGE as u64, "never cut");
     assert_eq!(after_power_loss(&store), value + 1);
+}
+
+/// Else a commit that nobody can find would pass for one that survives the process.
+#[test]
+fn a_transaction_that_was_open_when_a_flush_failed_is_not_committed() {
+    for changed in [false, true] {
+        for durability in [Durability::Sync, Durability::Eventual] {
+            let store = created(true);
+            change(&store, 1, 10, 1).commit(Durability::Eventual).unwrap();
+            let mut txn = store.begin_write().unwrap();
+            if changed {
+                txn.set_root(&[2; 64]);
+                txn.redo(&[Part::Bytes(&[2; 10])]);
+            }
+            store.mapping().fail_flush.store(true, Ordering::Relaxed);
+            assert!(store.checkpoint().is_err());
+            store.mapping().fail_flush.store(false, Ordering::Relaxed);
+            assert_eq!(txn.commit(durability), Err(Error::Poisoned));
+            assert_eq!((&store.begin_read(0).unwrap()).root()[0], 1);
+        }
+    }
+}
+
+/// Else a program without a background would let the file grow with every commit.
+#[test]
+fn commits_through_the_log_do_not_let_the_file_grow_without_bound() {
+    let options = Options::default().page_size(PAGE as u32).log_bytes(1 << 16, 1 << 16);
+    let mapping = Double::new(&[], 2 * CAPACITY, PAGE, true);
+    let store = Store::create(mapping, words(), &options).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    let mut live: VecDeque<PageId> = (0..2000).map(|_| txn.claim().unwrap()).collect();
+    txn.set_root(&[0; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    let before = store.stats();
+    for round in 0..200 {
+        let mut txn = store.begin_write().unwrap();
+        live.drain(..10).for_each(|page| txn.free(page).unwrap());
+        live.extend((0..10).map(|_| txn.claim().unwrap()));
+        txn.set_root(&[round as u8; 64]);
+        txn.redo(&[Part::Bytes(&[0; 10])]);
+        txn.commit(Durability::Eventual).unwrap();
+    }
+    let stats = store.stats();
+    assert!(stats.log_commits > 150, "not through the log: {stats:?}");
+    // What waits for a checkpoint may be a quarter of what is in use.
+    let grown = stats.page_count - before.page_count;
+    assert!((400..=600).contains(&grown), "{grown}: {stats:?}");
+    let checkpoints = stats.checkpoints - before.checkpoints;
+    assert!((1..=8).contains(&checkpoints), "{stats:?}");
+}
+
+/// Else a page of the old ring, when it is used again, would pass for damage.
+#[test]
+fn a_ring_that_is_moved_leaves_no_claims_behind() {
+    let options = Options::default().page_size(PAGE as u32).log_bytes(4096, 1 << 20);
+    let store = Store::create(Double::new(&[], CAPACITY, PAGE, true), words(), &options).unwrap();
+    let ring = store.stats().log_pages;
+    let mut txn = store.begin_write().unwrap();
+    txn.redo(&[Part::Bytes(&[1; 1500])]);
+    // Does not fit: a checkpoint, which moves the ring.
+    txn.redo(&[Part::Bytes(&[1; 3000])]);
+    let many: Vec<PageId> = (0..1200).map(|_| txn.claim().unwrap()).collect();
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    assert!(store.stats().log_pages > ring);
+    for round in 2..6 {
+        change(&store, round, 0, 1).commit(Durability::Sync).unwrap();
+    }
+    let mut txn = store.begin_write().unwrap();
+    let again: Vec<PageId> = (0..2 * ring).map(|_| txn.claim().unwrap()).collect();
+    assert!(again.iter().any(|page| page.0 < 2 + ring), "none of the old ring's pages");
+    assert!(!again.iter().any(|page| many.contains(page)));
+}
+
+/// Else each durable commit would write out again what those before have made durable.
+#[test]
+fn a_durable_commit_flushes_its_own_block_and_what_was_not_flushed() {
+    let store = created(true);
+    change(&store, 1, 10, 1).commit(Durability::Sync).unwrap();
+    let flushed = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&flushed);
+    let hook = move |call: Call, range: &Bytes| {
+        if call == Call::PublishAndFlush {
+            noted.lock().unwrap().push(range.end - range.start);
+        }
+    };
+    assert!(store.mapping().hook.set(Box::new(hook)).is_ok());
+    change(&store, 2, 700, 4).commit(Durability::Eventual).unwrap();
+    change(&store, 3, 10, 4).commit(Durability::Sync).unwrap();
+    change(&store, 4, 10, 4).commit(Durability::Sync).unwrap();
+    change(&store, 5, 10, 4).commit(Durability::Eventual).unwrap();
+    store.sync().unwrap();
+    change(&store, 6, 10, 4).commit(Durability::Sync).unwrap();
+    let page = PAGE as u64;
+    assert_eq!(*flushed.lock().unwrap(), [2 * page, page, page, page]);
+    assert_eq!(after_power_loss(&store), 6);
 }
