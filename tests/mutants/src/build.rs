@@ -149,9 +149,11 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 10] = [
+const RUNS: [(&str, &str, &[&str]); 12] = [
     ("held", "held", &[]),
     ("refusals", "refusals", &[]),
+    ("making", "making", &[]),
+    ("promises", "promises", &[]),
     ("verify", "verify", &[]),
     ("lent", "lent", &[]),
     ("review", "review", &[]),
@@ -161,11 +163,12 @@ const RUNS: [(&str, &str, &[&str]); 10] = [
     (SPACE_TESTS, "mapleaf_pager", &SLOW),
     ("concurrent", "concurrent", &[]),
 ];
-const HEAVY: [(&str, &str, &[&str]); 4] = [
+const HEAVY: [(&str, &str, &[&str]); 5] = [
     ("tests crash", "tests crash", &[]),
     ("crash, long", "crash", &[]),
     ("model, long", "model", &[]),
     ("btree model", "btree model", &[]),
+    ("btree repair", "btree repair", &[]),
 ];
 
 /// Builds the tests.
@@ -193,7 +196,7 @@ pub(crate) fn tests(tree: &Path, target: &Path, heavy: bool) -> Result<Vec<Test>
     };
     build("mapleaf-pager", "", &["--tests"])?;
     if heavy {
-        build("mapleaf-btree", "btree ", &["--test", "model"])?;
+        build("mapleaf-btree", "btree ", &["--test", "model", "--test", "repair"])?;
         build("mapleaf-tests", "tests ", &["--test", "crash"])?;
     }
     let runs = if heavy { &HEAVY[..] } else { &RUNS[..] };

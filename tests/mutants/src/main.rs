@@ -134,6 +134,7 @@ fn main() -> Result<()> {
     }
     let tests = build::tests(&tree, &target, wanted.heavy)?;
     run::run(
+        !wanted.only.is_empty(),
         &chosen,
         &tests,
         &tree,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Programs of the campaigns: enough to meet what they are for. With `--heavy` they run as long as they do by
 /// themselves.
-const MODEL_TESTS: &str = "30";
+const MODEL_TESTS: &str = "80";
 const CRASH_TESTS: &str = "60";
 /// A test that takes this many times as long as without a mutant hangs.
 const PATIENCE: u32 = 10;
@@ -107,7 +107,14 @@ fn told_of(line: &str) -> Option<(&str, &str, &str)> {
     Some((fields.next()?, fields.nth(1)?, fields.nth(1)?))
 }
 
-pub(crate) fn run(chosen: &[Mutant], tests: &[Test], tree: &Path, path: &Path) -> Result<()> {
+/// Runs the mutants that are not among the results yet, or all if they are to be run `again`.
+pub(crate) fn run(
+    again: bool,
+    chosen: &[Mutant],
+    tests: &[Test],
+    tree: &Path,
+    path: &Path,
+) -> Result<()> {
     let mut limits = vec![None; tests.len()];
     let known = std::fs::read_to_string(path).unwrap_or_default();
     let known: BTreeSet<_> = known.lines().filter_map(told_of).collect();
@@ -116,7 +123,7 @@ pub(crate) fn run(chosen: &[Mutant], tests: &[Test], tree: &Path, path: &Path) -
     for mutant in chosen {
         let Mutant { id, file, line, function, what } = mutant;
         let place = format!("{file}:{line}");
-        if known.contains(&(id.to_string().as_str(), place.as_str(), what.as_str())) {
+        if !again && known.contains(&(id.to_string().as_str(), place.as_str(), what.as_str())) {
             continue;
         }
         let begun = Instant::now();

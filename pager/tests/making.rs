@@ -1,0 +1,147 @@
+//! Making and opening: what is refused, and what is left where the store would have been.
+//!
+//! Each test is there since a change of the code went unnoticed without it: `docs/mutants.md`.
+
+mod double;
+
+use double::Double;
+use mapleaf_pager::{
+    Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Replay, Result, Store,
+    WriteTxn, is_unmade, words_for,
+};
+use std::sync::atomic::AtomicU32;
+
+const PAGE: usize = 512;
+const CAPACITY: usize = 8192 * PAGE;
+/// Bytes of a new store: two metas and the ring.
+const MADE: usize = 2 * PAGE + RING as usize;
+const RING: u64 = 16 * 1024;
+/// What a mapping may have grown by beyond twice that.
+const SLACK: usize = 2 << 20;
+
+type TestStore = Store<Double, Box<[AtomicU32]>>;
+
+/// A tree layer without trees; whether what it proves is right.
+struct Nothing(bool);
+
+impl Replay for Nothing {
+    fn replay<'s>(&mut self, txn: WriteTxn<'s>, _log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
+        Ok(txn)
+    }
+
+    fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
+        if self.0 { Ok(()) } else { Err(Error::corrupt(PageId(3), Damage::Shared)) }
+    }
+}
+
+fn words() -> Box<[AtomicU32]> {
+    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
+}
+
+fn options() -> Options {
+    Options::default().page_size(PAGE as u32).log_bytes(RING, RING)
+}
+
+fn over(image: &[u8]) -> Double {
+    Double::new(image, CAPACITY, PAGE, false)
+}
+
+/// The bytes of a closed store whose root is all sevens.
+fn image() -> Vec<u8> {
+    let store = Store::create(over(&[]), words(), &options()).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    txn.set_root(&[7; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    store.close().unwrap();
+    store.mapping().durable()
+}
+
+/// Else making a store where there is one would empty it.
+#[test]
+fn a_store_is_not_made_over_another_one() {
+    let image = image();
+    assert!(!is_unmade(&over(&image), &options()));
+    let made = Store::create(over(&image), words(), &options());
+    assert!(matches!(made.map(|_| ()), Err(Error::InvalidArgument)));
+}
+
+/// Else a file of zeros that is somebody's, or one byte of something else, would be taken for nothing.
+#[test]
+fn what_is_unmade_is_no_longer_than_a_new_store_and_holds_zeros() {
+    assert!(is_unmade(&over(&[]), &options()));
+    for len in [PAGE, 2 * PAGE, 3 * PAGE, MADE, SLACK + MADE, SLACK + 2 * MADE] {
+        assert!(is_unmade(&over(&vec![0; len]), &options()), "{len}");
+    }
+    assert!(!is_unmade(&over(&vec![0; SLACK + 2 * MADE + PAGE]), &options()));
+    for (at, unmade) in
+        [(0, false), (PAGE - 1, false), (PAGE, true), (2 * PAGE - 1, true), (2 * PAGE, false)]
+    {
+        for at in [Some(at), (at == 0).then_some(MADE - 1)].into_iter().flatten() {
+            let mut image = vec![0; MADE];
+            image[at] = 1;
+            assert_eq!(is_unmade(&over(&image), &options()), unmade, "{at}");
+        }
+    }
+}
+
+#[test]
+fn page_sizes_that_are_none_are_refused() {
+    for size in [0, 1, 256, 511, 513, 3000, 4097, 1 << 17, 1 << 31] {
+        let made = Store::create(over(&[]), words(), &options().page_size(size));
+        assert!(matches!(made.map(|_| ()), Err(Error::InvalidArgument)), "{size}");
+    }
+    let mut read_only = options();
+    read_only.read_only = true;
+    let made = Store::create(over(&[]), words(), &read_only);
+    assert!(matches!(made.map(|_| ()), Err(Error::InvalidArgument)), "for reading only");
+}
+
+/// Else a log of a few units would be full with every commit.
+#[test]
+fn a_ring_is_made_where_it_is_worth_its_pages() {
+    for (bytes, max, pages) in [
+        (0, 1 << 20, 0),
+        (8 * PAGE as u64 - 1, 1 << 20, 0),
+        (8 * PAGE as u64, 1 << 20, 8),
+        (1 << 20, 9 * PAGE as u64, 9),
+        (1 << 20, 0, 0),
+    ] {
+        let options = Options::default().page_size(PAGE as u32).log_bytes(bytes, max);
+        let store = Store::create(over(&[]), words(), &options).unwrap();
+        let stats = store.stats();
+        assert_eq!((stats.log_pages, stats.page_count), (pages, pages + 2), "{bytes} {max}");
+    }
+}
+
+/// Else the caller would go on with the store that was there before, or one that was not proven.
+#[test]
+fn a_place_is_empty_after_an_error() {
+    let full =
+        || -> Option<TestStore> { Some(Store::create(over(&[]), words(), &options()).unwrap()) };
+    let mut place = full();
+    let size = options().page_size(3000);
+    assert!(Store::create_in(&mut place, over(&[]), words(), &size).is_err());
+    assert!(place.is_none());
+    let mut place = full();
+    let (junk, image) = (vec![1; 4 * PAGE], image());
+    // SAFETY: refused, whatever the bytes are.
+    #[allow(unsafe_code)]
+    let opened =
+        unsafe { Store::open_in(&mut place, over(&junk), words(), &options(), &mut Nothing(true)) };
+    assert!(opened.is_err() && place.is_none());
+    for right in [false, true] {
+        let mut place = full();
+        let mut tree = Nothing(right);
+        let opened = Store::open_proven_in(
+            &mut place,
+            over(&image),
+            words(),
+            &options(),
+            &mut tree,
+            &mut [],
+        );
+        assert_eq!((opened.is_ok(), place.is_some()), (right, right));
+        let root = place.map(|store| (&store.begin_read(0).unwrap()).root()[0]);
+        assert_eq!(root, right.then_some(7));
+    }
+}
