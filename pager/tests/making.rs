@@ -9,7 +9,7 @@ use mapleaf_pager::{
     Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Replay, Result, Store,
     WriteTxn, is_unmade, words_for,
 };
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const PAGE: usize = 512;
 const CAPACITY: usize = 8192 * PAGE;
@@ -143,5 +143,43 @@ fn a_place_is_empty_after_an_error() {
         assert_eq!((opened.is_ok(), place.is_some()), (right, right));
         let root = place.map(|store| (&store.begin_read(0).unwrap()).root()[0]);
         assert_eq!(root, right.then_some(7));
+    }
+}
+
+/// Else damage to one page of a new store would cost all of it.
+#[test]
+fn a_new_store_opens_from_either_meta() {
+    let store = Store::create(over(&[]), words(), &options()).unwrap();
+    let whole = store.mapping().durable();
+    for slot in [0, 1] {
+        let mut image = whole.clone();
+        image[slot * PAGE..(slot + 1) * PAGE].fill(0xA5);
+        let mut tree = Nothing(true);
+        let opened = Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []);
+        let store = opened.unwrap_or_else(|error| panic!("without meta {slot}: {error}"));
+        let mut txn = store.begin_write().unwrap();
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+    }
+}
+
+/// Else a process that only reads would change the file, and one that may not could not open it.
+#[test]
+fn opening_without_blocks_to_replay_changes_nothing() {
+    let store = Store::create(over(&[]), words(), &options()).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    txn.set_root(&[7; 64]);
+    // No redo: a checkpoint.
+    txn.commit(Durability::Sync).unwrap();
+    let image = store.mapping().durable();
+    for read_only in [false, true] {
+        let mut options = options();
+        options.read_only = read_only;
+        let mut tree = Nothing(true);
+        let store =
+            Store::open_proven(over(&image), words(), &options, &mut tree, &mut []).unwrap();
+        assert_eq!((&store.begin_read(0).unwrap()).root()[0], 7);
+        assert_eq!(store.mapping().barriers.load(Ordering::Relaxed), 0);
+        assert_eq!(store.mapping().published(), image);
     }
 }
