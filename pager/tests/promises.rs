@@ -176,29 +176,6 @@ fn commits_through_the_log_do_not_let_the_file_grow_without_bound() {
     assert!((1..=8).contains(&checkpoints), "{stats:?}");
 }
 
-/// Else a page of the old ring, when it is used again, would pass for damage.
-#[test]
-fn a_ring_that_is_moved_leaves_no_claims_behind() {
-    let options = Options::default().page_size(PAGE as u32).log_bytes(4096, 1 << 20);
-    let store = Store::create(Double::new(&[], CAPACITY, PAGE, true), words(), &options).unwrap();
-    let ring = store.stats().log_pages;
-    let mut txn = store.begin_write().unwrap();
-    txn.redo(&[Part::Bytes(&[1; 1500])]);
-    // Does not fit: a checkpoint, which moves the ring.
-    txn.redo(&[Part::Bytes(&[1; 3000])]);
-    let many: Vec<PageId> = (0..1200).map(|_| txn.claim().unwrap()).collect();
-    txn.set_root(&[1; 64]);
-    txn.commit(Durability::Sync).unwrap();
-    assert!(store.stats().log_pages > ring);
-    for round in 2..6 {
-        change(&store, round, 0, 1).commit(Durability::Sync).unwrap();
-    }
-    let mut txn = store.begin_write().unwrap();
-    let again: Vec<PageId> = (0..2 * ring).map(|_| txn.claim().unwrap()).collect();
-    assert!(again.iter().any(|page| page.0 < 2 + ring), "none of the old ring's pages");
-    assert!(!again.iter().any(|page| many.contains(page)));
-}
-
 /// Else each durable commit would write out again what those before have made durable.
 #[test]
 fn a_durable_commit_flushes_its_own_block_and_what_was_not_flushed() {
@@ -221,4 +198,29 @@ fn a_durable_commit_flushes_its_own_block_and_what_was_not_flushed() {
     let page = PAGE as u64;
     assert_eq!(*flushed.lock().unwrap(), [2 * page, page, page, page]);
     assert_eq!(after_power_loss(&store), 6);
+}
+
+/// Else closing after a recovery would not mark the store as closed, and each opening would search the log.
+#[test]
+fn a_recovery_is_the_first_change_of_its_opening() {
+    let store = created(false);
+    change(&store, 7, 10, 1).commit(Durability::Sync).unwrap();
+    let image = store.mapping().published();
+    let open = |image: &[u8]| {
+        let mapping = Double::new(image, CAPACITY, PAGE, false);
+        Store::open_proven(mapping, words(), &options(), &mut Last, &mut []).unwrap()
+    };
+    let again: TestStore = open(&image);
+    let stats = again.stats();
+    assert_eq!((stats.replayed_blocks, stats.epoch), (1, store.stats().epoch + 1));
+    let before = barriers(&again);
+    drop(again.begin_write().unwrap());
+    assert_eq!((barriers(&again), again.stats().epoch), (before, stats.epoch));
+    again.close().unwrap();
+    let closed = again.mapping().published();
+    // Flags of a meta: 1 is the clean mark.
+    assert!([0, PAGE].iter().any(|meta| closed[meta + 54] & 1 == 1), "not marked");
+    let after = open(&closed);
+    change(&after, 8, 10, 1).commit(Durability::Sync).unwrap();
+    assert_eq!((after.stats().replayed_blocks, after.stats().epoch), (0, stats.epoch + 1));
 }

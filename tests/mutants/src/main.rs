@@ -4,7 +4,8 @@
 //! tests that it takes to catch it, and no build. `docs/mutants.md` has what was found.
 //!
 //! ```sh
-//! cargo xtask mutants [--sample N] [--seed S] [--file NAME...] [--only ID,..] [--heavy] [--list]
+//! cargo xtask mutants [--sample N] [--seed S] [--file NAME...] [--only ID,..] [--test NAME] [--heavy]
+//!     [--list]
 //! ```
 //! Results go to `mutants.tsv` in the target directory; a run goes on where one was stopped.
 
@@ -54,6 +55,8 @@ pub(crate) struct Wanted {
     seed: u64,
     files: Vec<String>,
     only: Vec<usize>,
+    /// Of the tests those with these names; all, where there are none.
+    tests: Vec<String>,
     heavy: bool,
     list: bool,
 }
@@ -64,6 +67,7 @@ fn wanted() -> Result<Wanted> {
         seed: 1,
         files: vec![],
         only: vec![],
+        tests: vec![],
         heavy: false,
         list: false,
     };
@@ -77,6 +81,7 @@ fn wanted() -> Result<Wanted> {
             "--only" => {
                 wanted.only = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?;
             }
+            "--test" => wanted.tests.push(value()?),
             "--heavy" => wanted.heavy = true,
             "--list" => wanted.list = true,
             _ => return Err(format!("what is {word}?").into()),
@@ -132,7 +137,10 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let tests = build::tests(&tree, &target, wanted.heavy)?;
+    let mut tests = build::tests(&tree, &target, wanted.heavy)?;
+    tests.retain(|test| {
+        wanted.tests.is_empty() || wanted.tests.iter().any(|name| name == test.name)
+    });
     run::run(
         !wanted.only.is_empty(),
         &chosen,
