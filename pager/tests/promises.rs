@@ -224,3 +224,26 @@ fn a_recovery_is_the_first_change_of_its_opening() {
     change(&after, 8, 10, 1).commit(Durability::Sync).unwrap();
     assert_eq!((after.stats().replayed_blocks, after.stats().epoch), (0, stats.epoch + 1));
 }
+
+/// Else a store that was large once would keep its ring, at the end of a file that is mostly that.
+#[test]
+fn closing_an_emptied_store_gives_back_its_ring_too() {
+    let options = Options::default().page_size(PAGE as u32).log_bytes(4096, 1 << 20);
+    let store = Store::create(Double::new(&[], CAPACITY, PAGE, true), words(), &options).unwrap();
+    let ring = store.stats().log_pages;
+    let mut txn = store.begin_write().unwrap();
+    let many: Vec<PageId> = (0..3000).map(|_| txn.claim().unwrap()).collect();
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    change(&store, 2, 0, 1).commit(Durability::Sync).unwrap();
+    assert!(store.stats().log_pages >= 8 * ring, "{:?}", store.stats());
+    let mut txn = store.begin_write().unwrap();
+    many.iter().for_each(|page| txn.free(*page).unwrap());
+    txn.set_root(&[3; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    store.close().unwrap();
+    let stats = store.stats();
+    assert_eq!(stats.log_pages, ring, "{stats:?}");
+    assert!(stats.page_count < 60 && store.mapping().len() < 60 * PAGE as u64, "{stats:?}");
+    assert_eq!(after_power_loss(&store), 3);
+}
