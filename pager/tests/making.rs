@@ -6,8 +6,8 @@ mod double;
 
 use double::Double;
 use mapleaf_pager::{
-    Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Replay, Result, Store,
-    Unsupported, WriteTxn, is_unmade, words_for,
+    Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Repair, Replay, Result,
+    Store, Unsupported, WriteTxn, is_unmade, words_for,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -182,5 +182,65 @@ fn opening_without_blocks_to_replay_changes_nothing() {
         assert_eq!((&store.begin_read(0).unwrap()).root()[0], 7);
         assert_eq!(store.mapping().barriers.load(Ordering::Relaxed), 0);
         assert_eq!(store.mapping().published(), image);
+    }
+}
+
+/// Sets a byte of both metas, and makes their checksums right again.
+fn forged(image: &[u8], bytes: &[(usize, u8)]) -> Vec<u8> {
+    let mut image = image.to_vec();
+    for (slot, meta) in image[..2 * PAGE].chunks_mut(PAGE).enumerate() {
+        bytes.iter().for_each(|(at, value)| meta[*at] = *value);
+        let mixed = (slot as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let sum = xxhash_rust::xxh3::xxh3_64(&meta[8..]) ^ mixed;
+        meta[..8].copy_from_slice(&sum.to_le_bytes());
+    }
+    image
+}
+
+/// Else a file of a later version would be taken for one of this, and written to.
+#[test]
+fn what_a_later_version_may_have_changed_is_refused() {
+    let image = image();
+    let refusal = |bytes: &[(usize, u8)], read_only: bool| {
+        let mut options = options();
+        options.read_only = read_only;
+        let mapping = over(&forged(&image, bytes));
+        let mut tree = Nothing(true);
+        Store::open_proven(mapping, words(), &options, &mut tree, &mut []).err()
+    };
+    let layout = Some(Error::Unsupported(Unsupported::Layout));
+    assert_eq!(refusal(&[], false), None);
+    // Checksum kind, width of page numbers, reserved bytes at the end of a page.
+    for changed in [&[(48, 9)][..], &[(49, 8)], &[(52, 1)], &[(53, 1)], &[(52, 3), (53, 3)]] {
+        assert_eq!(refusal(changed, true), layout, "{changed:?}");
+    }
+    let unknown = |unknown| Some(Error::Unsupported(Unsupported::Features { unknown }));
+    assert_eq!(refusal(&[(24, 2)], true), unknown(2));
+    let unknown = Some(Error::Unsupported(Unsupported::WriteFeatures { unknown: 4 }));
+    assert_eq!(refusal(&[(32, 4)], false), unknown);
+    assert_eq!(refusal(&[(32, 4)], true), None, "may be read");
+    assert_eq!(refusal(&[(40, 8)], false), None, "compatible");
+    // Nor is it repaired.
+    let repair = |bytes: &[(usize, u8)]| {
+        Repair::open(over(&forged(&image, bytes)), words(), &options()).err()
+    };
+    assert_eq!((repair(&[]), repair(&[(32, 4)])), (None, unknown));
+}
+
+/// Else an older program would take away what a newer one has noted.
+#[test]
+fn compatible_features_that_are_not_known_are_kept() {
+    let image = forged(&image(), &[(40, 8), (47, 1)]);
+    let mut tree = Nothing(true);
+    let store = Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []).unwrap();
+    for value in [1, 2] {
+        let mut txn = store.begin_write().unwrap();
+        txn.set_root(&[value; 64]);
+        txn.commit(Durability::Sync).unwrap();
+    }
+    store.close().unwrap();
+    let image = store.mapping().durable();
+    for slot in [0, 1] {
+        assert_eq!(image[slot * PAGE + 40..slot * PAGE + 48], [8, 0, 0, 0, 0, 0, 0, 1]);
     }
 }
