@@ -244,3 +244,32 @@ fn compatible_features_that_are_not_known_are_kept() {
         assert_eq!(image[slot * PAGE + 40..slot * PAGE + 48], [8, 0, 0, 0, 0, 0, 0, 1]);
     }
 }
+
+/// Else blocks of a future that was lost could match those of the one that came instead.
+#[test]
+fn each_opening_that_changes_something_has_a_salt_of_its_own() {
+    let made = |entropy: u64| {
+        let mut options = options();
+        options.entropy = entropy;
+        Store::create(over(&[]), words(), &options).unwrap().mapping().durable()
+    };
+    let salts = |image: &[u8]| [0, PAGE].map(|meta| image[meta + 96..meta + 104].to_vec());
+    let mut seen = vec![salts(&made(1))[0].clone(), salts(&made(2))[0].clone()];
+    let mut image = image();
+    for round in 0..3 {
+        seen.push(salts(&image)[0].clone());
+        let mut tree = Nothing(true);
+        let store =
+            Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []).unwrap();
+        for value in [round, round + 1] {
+            let mut txn = store.begin_write().unwrap();
+            txn.set_root(&[value; 64]);
+            txn.commit(Durability::Sync).unwrap();
+        }
+        store.close().unwrap();
+        image = store.mapping().durable();
+        assert_eq!(salts(&image)[0], salts(&image)[1], "one salt an opening");
+    }
+    let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!(distinct.len(), seen.len(), "{seen:?}");
+}

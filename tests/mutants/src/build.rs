@@ -149,11 +149,12 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 12] = [
+const RUNS: [(&str, &str, &[&str]); 13] = [
     ("held", "held", &[]),
     ("refusals", "refusals", &[]),
     ("making", "making", &[]),
     ("promises", "promises", &[]),
+    ("savepoints", "savepoints", &[]),
     ("verify", "verify", &[]),
     ("lent", "lent", &[]),
     ("review", "review", &[]),
@@ -203,7 +204,7 @@ pub(crate) fn tests(tree: &Path, target: &Path, heavy: bool) -> Result<Vec<Test>
     let test = |&(name, binary, arguments): &(&'static str, &str, &'static [&'static str])| {
         let program = found.get(binary).ok_or_else(|| format!("no test {binary}"))?.clone();
         let folder = match binary.split_once(' ') {
-            Some((folder, _)) if folder == "tests" => "tests",
+            Some(("tests", _)) => "tests",
             Some(_) => "btree",
             None => "pager",
         };
