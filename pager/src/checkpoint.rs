@@ -284,6 +284,7 @@ impl Latest {
             space: self.state.space.stats(),
             waiting: self.waiting(),
             old_readers: self.old_readers,
+            grown: false,
         }
     }
 

@@ -110,13 +110,17 @@ impl<'s> WriteTxn<'s> {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
         let overdue = || {
-            let waiting = self.parts.core.latest.lock().waiting();
+            let (waiting, pages_before) = {
+                let latest = self.parts.core.latest.lock();
+                (latest.waiting(), latest.state.space.page_count)
+            };
             let freed = run.freed_durable.saturating_add(run.freed_between);
             let room = Room {
                 page_count: state.space.page_count,
                 space: state.space.stats(),
                 waiting: waiting.saturating_add(freed),
                 old_readers: run.old_readers(),
+                grown: state.space.page_count > pages_before,
             };
             room.overdue(pages) || self.parts.view.mapping().overladen()
         };

@@ -214,3 +214,136 @@ impl<'r> Iterator for RedoLog<'r> {
         Some(Ok(Redo::Record(record)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const SALT: u64 = 0x5A17;
+
+    fn block(txn: u64, follows: u64, previous: u64, durable: (u64, u64)) -> Block {
+        let (durable_txn, durable_checkpoint) = (TxnId(durable.0), TxnId(durable.1));
+        let (txn, follows) = (TxnId(txn), TxnId(follows));
+        Block { previous, txn, follows, durable_txn, durable_checkpoint, ..Block::default() }
+    }
+
+    /// Closes a block over whatever stands there; its checksum.
+    fn put(ring: &mut [u8], at: usize, records: &[u8], block: &Block, salt: u64) -> u64 {
+        let bytes = &mut ring[at..at + BLOCK_HEADER as usize + records.len()];
+        bytes[BLOCK_HEADER as usize..].copy_from_slice(records);
+        close(bytes, block, salt)
+    }
+
+    fn read(ring: &[u8], at: u64) -> Option<Block> {
+        block_at(ring, at, SALT, &mut hashing_budget(ring))
+    }
+
+    #[test]
+    fn a_block_is_what_was_closed_and_whole_or_none() {
+        let mut ring = vec![0xFF; 256];
+        let closed = block(9, 8, 77, (6, 5));
+        let checksum = put(&mut ring, 8, &[1; 40], &closed, SALT);
+        assert_eq!(read(&ring, 8), Some(Block { checksum, length: 104, ..closed }));
+        assert_eq!(ring[8 + 52..8 + 56], [0; 4], "reserved");
+        for len in 0..112 {
+            assert_eq!(read(&ring[..len], 8), None, "cut at {len}");
+        }
+        assert!(read(&ring[..112], 8).is_some());
+        for at in 8..112 {
+            let mut spoilt = ring.clone();
+            spoilt[at] ^= 0x10;
+            assert_eq!(read(&spoilt, 8), None, "byte {at}");
+        }
+        let mut other = ring.clone();
+        put(&mut other, 8, &[1; 40], &closed, SALT + 1);
+        assert_eq!(read(&other, 8), None, "another salt");
+        // A block without records is a header and no more; a shorter one is none.
+        put(&mut ring, 0, &[], &closed, SALT);
+        assert_eq!(read(&ring[..64], 0).map(|block| block.length), Some(64));
+        put_u32(&mut ring, 48, 63);
+        assert_eq!(read(&ring, 0), None);
+        assert_eq!(block_at(&other, 8, SALT + 1, &mut 104), None, "no more may be hashed");
+        assert!(block_at(&other, 8, SALT + 1, &mut 105).is_some());
+    }
+
+    /// Blocks of a chain at 0 (transaction 2), 8-aligned behind it (4), at the next 64 (5).
+    fn chained() -> Vec<u8> {
+        let mut ring = vec![0; 1024];
+        let first = put(&mut ring, 0, &[0; 7], &block(2, 1, 0, (1, 1)), SALT);
+        let second = put(&mut ring, 72, &[0; 9], &block(4, 2, first, (1, 1)), SALT);
+        put(&mut ring, 192, &[0; 4], &block(5, 4, second, (4, 1)), SALT);
+        ring
+    }
+
+    fn walked(ring: &[u8]) -> (Vec<u64>, Result<()>) {
+        let mut chain = Chain::new(ring, SALT, 0, 0, TxnId(1));
+        let mut txns = Vec::new();
+        while let Some((block, records)) = chain.next() {
+            assert_eq!(records.len() as u64 + BLOCK_HEADER, block.length);
+            txns.push(block.txn.0);
+        }
+        assert_eq!(chain.txn().0, txns.last().copied().unwrap_or(1));
+        (txns, chain.nothing_durable_behind())
+    }
+
+    #[test]
+    fn a_chain_ends_where_a_block_does_not_follow() {
+        let ring = chained();
+        assert_eq!(walked(&ring), (vec![2, 4, 5], Ok(())));
+        let last = block_at(&ring, 192, SALT, &mut u64::MAX.clone()).unwrap();
+        for (wrong, why) in [
+            (Block { previous: last.previous + 1, ..last }, "another predecessor"),
+            (Block { follows: TxnId(3), ..last }, "another state"),
+            (Block { txn: TxnId(4), ..last }, "no later"),
+        ] {
+            let mut ring = ring.clone();
+            put(&mut ring, 192, &[0; 4], &wrong, SALT);
+            assert_eq!(walked(&ring), (vec![2, 4], Ok(())), "{why}");
+        }
+    }
+
+    /// What a later block knows to be durable is missing, or not.
+    #[test]
+    fn a_gap_is_what_a_later_block_says_was_durable() {
+        for (durable, gap) in [((2, 1), false), ((3, 1), true), ((1, 2), false), ((1, 3), true)] {
+            for at in [64, 104, 192, 960] {
+                let mut ring = vec![0; 1024];
+                if at >= 72 {
+                    put(&mut ring, 0, &[0; 7], &block(2, 1, 0, (1, 1)), SALT);
+                }
+                put(&mut ring, at, &[], &block(9, 8, 1234, durable), SALT);
+                let end = if at >= 72 { 2 } else { 1 };
+                let missing = durable.0.max(durable.1) > end;
+                assert!(missing == gap || end == 1);
+                let (_, found) = walked(&ring);
+                let wanted = Err(Error::corrupt(PageId::NONE, Damage::LogGap));
+                assert_eq!(found, if missing { wanted } else { Ok(()) }, "{durable:?} at {at}");
+            }
+        }
+    }
+
+    fn log(ring: &[u8]) -> RedoLog<'_> {
+        RedoLog { chain: Chain::new(ring, SALT, 0, 0, TxnId(1)), records: &[], blocks: 0 }
+    }
+
+    #[test]
+    fn records_end_with_their_block_and_one_that_does_not_is_damage() {
+        let mut ring = vec![0; 256];
+        let records = [2, 0, 0, 0, 8, 9, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+        put(&mut ring, 0, &records, &block(2, 1, 0, (1, 1)), SALT);
+        let found: Vec<_> = log(&ring).map(Result::unwrap).collect();
+        let wanted =
+            [Redo::Begin(TxnId(2)), Redo::Record(&[8, 9]), Redo::Record(&[]), Redo::Record(&[7])];
+        assert_eq!(found, wanted);
+        for records in [&[3, 0, 0, 0, 8, 9][..], &[1, 0, 0], &[255; 4]] {
+            let mut ring = vec![0; 256];
+            put(&mut ring, 0, records, &block(2, 1, 0, (1, 1)), SALT);
+            let mut log = log(&ring);
+            assert_eq!(log.next(), Some(Ok(Redo::Begin(TxnId(2)))));
+            assert_eq!(log.next(), Some(Err(Error::corrupt(PageId::NONE, Damage::Redo))));
+            assert_eq!((log.next(), log.blocks), (None, 1));
+        }
+    }
+}

@@ -24,6 +24,8 @@ pub(crate) struct Room {
     pub(crate) waiting: u32,
     /// Somebody reads a state older than the durable checkpoint.
     pub(crate) old_readers: bool,
+    /// The transaction has made the file grow.
+    pub(crate) grown: bool,
 }
 
 impl Room {
@@ -58,9 +60,17 @@ impl Room {
             // How much they hold back is not known, so what waits is bounded by itself.
             return self.waiting > slack && available < pages.max(slack / 4);
         }
-        let grown = self.page_count.saturating_add(pages.saturating_sub(available));
+        // Pages that the space itself has freed wait too, and are not counted as such: where there seem to be
+        // pages enough, but the file grew all the same, what waits must be worth a checkpoint by itself.
+        let seems_enough = available >= pages;
+        let (available, worth) = if seems_enough && self.grown {
+            (self.space.free_pages, slack / 2)
+        } else {
+            (available, (pages / 2).min(slack / 2))
+        };
+        let length = self.page_count.saturating_add(pages.saturating_sub(available));
         let allowed = if pages >= LARGE_PAGES { 0 } else { slack };
-        let past_slack = grown > self.in_use().saturating_add(allowed);
-        available < pages && past_slack && self.waiting > (pages / 2).min(slack / 2)
+        let past_slack = length > self.in_use().saturating_add(allowed);
+        available < pages && past_slack && self.waiting > worth
     }
 }

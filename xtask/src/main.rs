@@ -10,6 +10,7 @@
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
 //! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
+//! cargo xtask mutants [--sample N] [--seed S]   # changes of the pager that no test notices
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
 //! cargo xtask write-order [--images N] [--seed S]  # power loss below a real ext4
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
@@ -29,6 +30,7 @@ mod history;
 mod kills;
 mod loom;
 mod model;
+mod mutants;
 mod names;
 mod process;
 mod readers;
@@ -54,6 +56,8 @@ usage: cargo xtask COMMAND
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
+  mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--heavy] [--list]
+                                             changes of the pager's code that no test notices
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
   write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
@@ -75,6 +79,7 @@ fn run(words: &[String]) -> Result<bool> {
         "readers" => readers::run(rest),
         "kills" => kills::run(rest),
         "loom" => loom::run(rest),
+        "mutants" => mutants::run(rest),
         "sanitize" => sanitize::run(rest),
         "write-order" => write_order::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
