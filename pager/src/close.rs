@@ -65,7 +65,7 @@ impl<'s> Parts<'s> {
         trees: &mut dyn PackTrees,
     ) -> Result<MutexGuard<'s, Writer>> {
         let mut writer = Some(writer);
-        let mut end = None;
+        let mut end = u32::MAX;
         for _ in 0..TRIMS_MAX {
             let Some(guard) = writer.take().or_else(|| self.writer_soon()) else {
                 return Err(Error::WriterBusy);
@@ -89,7 +89,7 @@ impl<'s> Parts<'s> {
     fn trim_once(
         &self,
         writer: MutexGuard<'s, Writer>,
-        end: &mut Option<u32>,
+        end: &mut u32,
         trees: &mut dyn PackTrees,
     ) -> Result<bool> {
         // What the newest state has freed is free once it is the durable one.
@@ -98,7 +98,9 @@ impl<'s> Parts<'s> {
         let mut txn = WriteTxn::begin_here(*self, writer)?;
         let (mut host, space) = txn.split();
         let mut gained = space.drain(&mut host, DRAINED_MAX)?;
-        let end = *end.get_or_insert_with(|| space.packed_end());
+        // What was moved, a smaller ring above all, may have made room for less: but never for more again.
+        *end = space.packed_end().min(*end);
+        let end = *end;
         if !gained && end < space.page_count {
             gained = space.pack(&mut host, end)?;
             if !gained {
