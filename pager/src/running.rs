@@ -168,6 +168,35 @@ impl<'s> Host<'_, 's> {
         unsafe { self.view.build(self.view.offset(id), self.view.page_size()) }
     }
 
+    /// Copies a page behind its header into one that was just claimed. A sealed one is compared with its
+    /// checksum: else the copy's own would vouch for what the medium has made of the page. That is done in the
+    /// copy, which is in the processor's caches: the page itself often is not, and a copy waits less for it than
+    /// a hash does.
+    ///
+    /// # Errors
+    /// [`Checksum`](Damage::Checksum): the copy is free again.
+    #[inline(never)]
+    pub(crate) fn copy_page(&mut self, id: PageId, copy: PageId, sealed: bool) -> Result<()> {
+        let old = self.whole(id)?;
+        let new = self.build(copy)?;
+        let Some(header) = new.first_chunk::<OWNED_BYTES>().copied() else {
+            return Err(Error::corrupt(copy, Damage::Layout));
+        };
+        if new.len() != old.len() {
+            return Err(Error::corrupt(id, Damage::Layout));
+        }
+        new.copy_from_slice(old);
+        let compared = if sealed { verify_bytes(id, new) } else { Ok(()) };
+        if let Some(place) = new.first_chunk_mut() {
+            *place = header;
+        }
+        if compared.is_err() {
+            self.view.touched().remove(id, 1);
+            self.push_freed(copy)?;
+        }
+        compared
+    }
+
     fn link(&mut self, page: &mut [u8], id: PageId) {
         put_u64(page, 0, u64::from(self.run.chain.0));
         self.run.chain = id;

@@ -5,7 +5,7 @@
 use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
 use crate::planted::{self, Bug};
-use crate::reading::{verify_sealed, whole};
+use crate::reading::{unsealed, verify_sealed, whole};
 use crate::running::Host;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer};
@@ -193,39 +193,29 @@ impl<'s> WriteTxn<'s> {
     /// # Errors
     /// As [`claim`](WriteTxn::claim) and [`Pages::page`].
     pub fn own(&mut self, id: PageId) -> Result<PageId> {
-        if self.owned_or_right(id)? {
-            return Ok(id);
-        }
+        let Some(sealed) = self.to_be_copied(id)? else { return Ok(id) };
         let copy = self.claim()?;
         if copy == id {
             return Err(Error::corrupt(id, Damage::Shared));
         }
         let (mut host, _) = self.split();
-        let old = host.whole(id)?;
-        if kind_of(old) == kind::RUN {
-            return Err(Error::corrupt(id, Damage::Kind));
-        }
-        let new = host.build(copy)?;
-        if let (Some(to), Some(from)) = (new.get_mut(OWNED_BYTES..), old.get(OWNED_BYTES..)) {
-            to.copy_from_slice(from);
-        }
+        host.copy_page(id, copy, sealed)?;
         self.free(id)?;
         Ok(copy)
     }
 
-    /// Whether the page was born since the last savepoint. If not, its checksum is right: else the copy's own
-    /// would vouch for what the medium has made of the page.
+    /// `None` where the page was born since the last savepoint; else whether it is sealed.
     // Apart: what it needs of the stack is free again when a page is claimed.
     #[inline(never)]
-    fn owned_or_right(&self, id: PageId) -> Result<bool> {
-        let (view, run) = (self.parts.view, &self.writer.run);
-        let page_count = self.writer.state.space.page_count;
-        let page = whole::<true>(view, run, id, page_count)?;
-        if birth_of(page) == run.birth {
-            return Ok(true);
+    fn to_be_copied(&self, id: PageId) -> Result<Option<bool>> {
+        let page = self.whole(id)?;
+        if birth_of(page) == self.writer.run.birth {
+            return Ok(None);
         }
-        verify_sealed(view, run, id, page, page_count)?;
-        Ok(false)
+        if kind_of(page) == kind::RUN {
+            return Err(Error::corrupt(id, Damage::Kind));
+        }
+        Ok(Some(!unsealed(self.parts.view, &self.writer.run, id, page)))
     }
 
     /// Whether the page was born in this transaction since the last savepoint, so that
