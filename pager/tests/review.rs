@@ -307,24 +307,30 @@ unsafe impl mapleaf_pager::Mapping for Shared {
         self.0.claimed(offset)
     }
     unsafe fn claim(&self, range: mapleaf_pager::Bytes, keep: bool) -> Result<()> {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.claim(range, keep) }
     }
     unsafe fn discard(&self, range: Bytes) {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.discard(range) }
     }
     unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()> {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.publish(ranges) }
     }
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.flush(ranges) }
     }
     unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.publish_and_flush(range) }
     }
     fn grow(&self, len: u64) -> Result<()> {
         self.0.grow(len)
     }
     unsafe fn shrink(&self, len: u64) -> Result<()> {
+        // SAFETY: the caller's promise, passed on.
         unsafe { self.0.shrink(len) }
     }
 }
