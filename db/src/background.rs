@@ -81,6 +81,8 @@ fn run(store: &Store, bell: &Bell) {
         }
         wishes.due = false;
         drop(wishes);
+        // What was freed till now can be claimed once the checkpoint is made.
+        store.tend();
         let result = if store.checkpoint_due() { store.checkpoint().map(drop) } else { Ok(()) };
         wishes = bell.lock();
         wishes.error = match result {

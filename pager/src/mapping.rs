@@ -30,6 +30,9 @@ pub enum Advice {
     /// To be read from the medium the next time, not from a copy in memory. Copies that are newer than
     /// the medium stay.
     Evict,
+    /// Of the write view: likely to be claimed before long, though not now. What that costs may be paid by
+    /// [`tend`](Mapping::tend), beside the writer.
+    WillClaim,
 }
 
 /// Bytes of a store: a file mapped by an operating system, RAM, flash, or a simulation of them.
@@ -269,6 +272,11 @@ pub unsafe trait Mapping: Send + Sync {
     fn health(&self) -> Result<()> {
         Ok(())
     }
+
+    /// Work that makes later claims cheaper, as far as `advise` has announced them: for a thread beside the
+    /// writer, after a checkpoint. Doing nothing is correct. Cost: system calls, in proportion to what was
+    /// announced.
+    fn tend(&self) {}
 
     /// Called in a loop by a thread that waits for another's checkpoint: lets others run.
     fn relax(&self) {

@@ -133,6 +133,9 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn health(&self) -> Result<()> {
         (**self).health()
     }
+    fn tend(&self) {
+        (**self).tend();
+    }
     fn relax(&self) {
         (**self).relax();
     }

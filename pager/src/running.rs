@@ -23,6 +23,10 @@ const NEXT_FREED: usize = 28;
 /// Where the first page of a freed run of this transaction holds the first page of the next one.
 const NEXT_FREED_RUN: usize = 32;
 
+/// Cache lines of a page that are asked for while the one before it is sealed: 4 KiB. Behind them the
+/// processor has seen where this goes.
+const SEAL_LINES: usize = 64;
+
 /// A list of freed pages that runs through the pages themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct OwnList {
@@ -351,6 +355,8 @@ impl<'s> Host<'_, 's> {
         for _ in 0..self.run.chained {
             let first = self.build(id)?;
             let before = PageId(u64_at(first, 0) as u32);
+            // A large transaction's pages have left the caches: the next one comes while this one is hashed.
+            self.view.prefetch_built(before, SEAL_LINES);
             let (is_run, pages) = (kind_of(first) == kind::RUN, run_pages_of(first));
             let len = if is_run {
                 run_bytes(id, first, page_size, self.view.mapped_pages())?

@@ -351,6 +351,12 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         self.mapping.advise(0..self.mapping.len(), crate::Advice::Evict);
     }
 
+    /// Lets the mapping do what makes the next transactions cheaper, beside readers and the writer: worth it
+    /// after a checkpoint. See [`Mapping::tend`].
+    pub fn tend(&self) {
+        self.mapping.tend();
+    }
+
     /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
     ///
     /// # Errors

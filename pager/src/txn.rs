@@ -11,7 +11,7 @@ use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer};
 use crate::tail::Tail;
 use crate::view::{birth_of, kind_of, run_bytes, run_pages_of};
-use crate::{Damage, Error, PageId, Result, Snapshot, TxnId};
+use crate::{Advice, Damage, Error, PageId, Result, Snapshot, TxnId};
 use spin::MutexGuard;
 
 /// What a commit promises when it returns.
@@ -146,6 +146,10 @@ impl<'s> WriteTxn<'s> {
         }
         let id = space.claim(&mut host)?;
         host.start(id)?;
+        if let Some(next) = space.next_ready() {
+            // Its memory was used long ago: the next claim's first store would wait for it.
+            host.view.prefetch_built(next, 1);
+        }
         Ok(id)
     }
 
@@ -277,6 +281,11 @@ impl<'s> WriteTxn<'s> {
         let now = run.birth;
         if planted::is(Bug::PageLeaked) {
             return Ok(());
+        }
+        let view = self.parts.view;
+        if view.two_views() {
+            // Claimed again once nobody can see it any more.
+            view.mapping().advise(view.range(id, pages), Advice::WillClaim);
         }
         let (mut host, space) = self.split();
         space.free(&mut host, id, pages, birth, now)

@@ -254,14 +254,29 @@ impl<'s> View<'s> {
             return;
         }
         let base = self.shown_base(self.offset(id));
+        self.prefetch_at(base, id, from, lines);
+    }
+
+    /// As [`prefetch`](View::prefetch), in the write view: of a page that is, or will be, claimed.
+    #[inline]
+    pub(crate) fn prefetch_built(&self, id: PageId, lines: usize) {
+        if id.0 < self.mapped_pages() {
+            self.prefetch_at(self.mapping.write_base(), id, 0, lines);
+        }
+    }
+
+    #[inline]
+    fn prefetch_at(&self, base: NonNull<u8>, id: PageId, from: usize, lines: usize) {
         let offset = self.offset(id) as usize;
-        let most = self.page_size().saturating_sub(from).div_ceil(64);
+        let most = self.page_size().saturating_sub(from).div_ceil(LINE);
         for line in 0..lines.min(most) {
-            let at = base.as_ptr().wrapping_add(offset + from + line * 64);
-            prefetch_line(at);
+            prefetch_line(base.as_ptr().wrapping_add(offset + from + line * LINE));
         }
     }
 }
+
+/// Bytes of a cache line of today's processors.
+const LINE: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
 #[inline]

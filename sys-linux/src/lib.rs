@@ -28,6 +28,7 @@ mod mapping;
 mod memory;
 mod open;
 mod options;
+mod pool;
 mod span;
 mod turn;
 mod twin;

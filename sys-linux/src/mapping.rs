@@ -392,8 +392,10 @@ unsafe impl Mapping for FileMapping {
     /// `Sequential` on a small range reads it ahead; `Random` and `Huge` there do nothing.
     fn advise(&self, range: Bytes, advice: Advice) {
         let range = self.clip(&range);
-        if advice == Advice::Evict {
-            return self.evict(&range);
+        match (advice, &self.twin) {
+            (Advice::Evict, _) => return self.evict(&range),
+            (Advice::WillClaim, Some(twin)) => return twin.expect(&range),
+            _ => {}
         }
         let small = (range.end - range.start).saturating_mul(ADVISED_PART) < self.len();
         let advice = match advice {
@@ -428,6 +430,12 @@ unsafe impl Mapping for FileMapping {
     #[inline]
     fn health(&self) -> Result<()> {
         self.guard.as_ref().map_or(Ok(()), Guard::health)
+    }
+
+    fn tend(&self) {
+        if let Some(twin) = &self.twin {
+            twin.tend();
+        }
     }
 
     fn relax(&self) {

@@ -13,6 +13,7 @@
 
 use crate::bits::Bits;
 use crate::file::write_all;
+use crate::pool::pool_units;
 use crate::span::Span;
 use crate::turn::{Turn, Yield};
 use core::ops::Range;
@@ -40,19 +41,10 @@ const BLOCK_UNITS: usize = mapleaf_pager::PAGE_SIZE_MAX / UNIT;
 const HOLD_UNITS_MAX: usize = (256 << 10) / UNIT;
 
 /// Units looked at under the lock at a time, where all are walked.
-const WALK_UNITS: usize = 32;
+pub(crate) const WALK_UNITS: usize = 32;
 
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
-const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
-
-/// Stretches from here on are given back as soon as they are published, once the pool is full: one
-/// call for many pages.
-const RELEASE_UNITS: usize = (256 << 10) / UNIT;
-
-/// What the pool may hold: a quarter of the budget within these bounds. Random updates come back to
-/// the same units from checkpoint to checkpoint; a page fault each time was 40 % of what a random put
-/// cost, and giving scattered units back takes 12 us a call where other processors must be told.
-const POOL_UNITS: (usize, usize) = ((16 << 20) / UNIT, (192 << 20) / UNIT);
+pub(crate) const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 
 /// A checkpoint is wanted from so much on that is held, or a quarter of the budget; from twice as much on
 /// commits wait for it.
@@ -66,41 +58,49 @@ const AHEAD_UNITS: usize = (128 << 10) / UNIT;
 const ALLOW_STEP: usize = 64 << 20;
 
 /// Counts that change together with the sets.
-struct Counts {
-    idle: usize,
+pub(crate) struct Counts {
+    pub(crate) idle: usize,
     retired: usize,
     /// Bytes of the twin that may be stored to.
-    allowed: usize,
+    pub(crate) allowed: usize,
     /// The unit behind the last claim.
     next: usize,
     /// Where the pool is trimmed next.
-    sweep: usize,
+    pub(crate) sweep: usize,
     /// Held units that are being written to the file: they must not be claimed meanwhile.
     writing: Range<usize>,
-    /// Units whose memory is being given back: the same.
-    leaving: Range<usize>,
+    /// Units whose memory is being backed or given back: one thread at a time does so.
+    pub(crate) moving: Range<usize>,
+    /// It is being given back: they must not be claimed meanwhile.
+    pub(crate) leaving: bool,
 }
 
 impl Counts {
     /// Whether something is being done to none of the units.
     fn at_rest(&self, units: &Range<usize>) -> bool {
-        let apart = |other: &Range<usize>| units.end <= other.start || other.end <= units.start;
-        apart(&self.writing) && apart(&self.leaving)
+        apart(units, &self.writing) && (!self.leaving || apart(units, &self.moving))
+    }
+
+    /// Whether the memory of none of the units is being backed or given back.
+    pub(crate) fn apart_from_moving(&self, units: &Range<usize>) -> bool {
+        apart(units, &self.moving)
     }
 }
 
 /// The twin and its sets.
 pub(crate) struct Twin {
-    span: Span,
+    pub(crate) span: Span,
     claimed: Bits,
     held: Bits,
     retired: Bits,
-    idle: Bits,
-    counts: Turn<Counts>,
+    pub(crate) idle: Bits,
+    /// Likely to be claimed before long; whatever else they are.
+    pub(crate) expected: Bits,
+    pub(crate) counts: Turn<Counts>,
     claimed_units: AtomicUsize,
     held_units: AtomicUsize,
     budget_units: usize,
-    pool_units: usize,
+    pub(crate) pool_units: usize,
 }
 
 impl Twin {
@@ -115,6 +115,7 @@ impl Twin {
             held: Bits::new(units)?,
             retired: Bits::new(units)?,
             idle: Bits::new(units)?,
+            expected: Bits::new(units)?,
             counts: Turn::new(Counts {
                 idle: 0,
                 retired: 0,
@@ -122,12 +123,13 @@ impl Twin {
                 next: 0,
                 sweep: 0,
                 writing: 0..0,
-                leaving: 0..0,
+                moving: 0..0,
+                leaving: false,
             }),
             claimed_units: AtomicUsize::new(0),
             held_units: AtomicUsize::new(0),
             budget_units,
-            pool_units: (budget_units / 4).clamp(POOL_UNITS.0, POOL_UNITS.1).min(budget_units),
+            pool_units: pool_units(budget_units),
         })
     }
 
@@ -247,6 +249,7 @@ impl Twin {
         counts.retired -= retired;
         let idle = self.idle.remove(units.clone());
         counts.idle -= idle;
+        self.expected.remove(units.clone());
         if was_held + retired + idle < units.len() && units.start == counts.next {
             self.back_ahead(&mut counts, units.clone());
         }
@@ -256,9 +259,18 @@ impl Twin {
 
     /// The lock, at a moment when none of the units is being written to the file or given back.
     fn lock_apart(&self, units: &Range<usize>) -> SpinMutexGuard<'_, Counts, Yield> {
+        self.lock_when(|counts| counts.at_rest(units))
+    }
+
+    /// As [`lock_apart`](Twin::lock_apart), and none is being backed.
+    fn lock_still(&self, units: &Range<usize>) -> SpinMutexGuard<'_, Counts, Yield> {
+        self.lock_when(|counts| counts.at_rest(units) && counts.apart_from_moving(units))
+    }
+
+    fn lock_when(&self, ready: impl Fn(&Counts) -> bool) -> SpinMutexGuard<'_, Counts, Yield> {
         loop {
             let counts = self.counts.lock();
-            if counts.at_rest(units) {
+            if ready(&counts) {
                 return counts;
             }
             drop(counts);
@@ -277,7 +289,7 @@ impl Twin {
     }
 
     /// The first unit from `from` on that is claimed, held or retired, or `limit`.
-    fn next_in_use(&self, from: usize, limit: usize) -> usize {
+    pub(crate) fn next_in_use(&self, from: usize, limit: usize) -> usize {
         [&self.claimed, &self.held, &self.retired]
             .iter()
             .fold(limit, |limit, set| set.next(from, limit).unwrap_or(limit))
@@ -473,66 +485,27 @@ impl Twin {
             let end = self.claimed.next_absent(start, units.end);
             let ended = self.claimed.remove(start..end);
             self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
-            counts.idle += self.idle.insert(start..end);
-            if ended >= RELEASE_UNITS && counts.idle > self.pool_units {
-                self.release(&mut counts, start..end);
-            }
+            self.put_idle(&mut counts, start..end);
             at = end;
-        }
-    }
-
-    /// Gives the memory of units back, none of which is in use. The lock is held: nobody claims one now.
-    fn release(&self, counts: &mut Counts, units: Range<usize>) {
-        // SAFETY: neither claimed nor held nor retired, so nobody refers to these bytes or counts on them.
-        unsafe { self.span.release(units.start * UNIT..units.end.saturating_mul(UNIT)) };
-        // Where host pages are larger, the edges stay: the count is then a little low.
-        counts.idle -= self.idle.remove(units);
-    }
-
-    /// Gives back a quarter of the pool, once it is full: from where the last trim ended, so that what was
-    /// used lately stays.
-    fn trim(&self) {
-        if self.counts.lock().idle <= self.pool_units {
-            return;
-        }
-        let limit = self.span.len().div_ceil(UNIT);
-        // Once over all units at the most; a call into the system each time, so the lock is let go between.
-        let mut wraps = 0;
-        while wraps < 2 {
-            let mut counts = self.counts.lock();
-            if counts.idle <= self.pool_units / 4 * 3 {
-                return;
-            }
-            let Some(start) = self.idle.next(counts.sweep, limit) else {
-                counts.sweep = 0;
-                wraps += 1;
-                continue;
-            };
-            let end = self.next_in_use(start, (start + STRETCH_UNITS_MAX).min(limit));
-            if !counts.leaving.is_empty() {
-                return; // Another thread trims.
-            }
-            counts.sweep = end;
-            counts.idle -= self.idle.remove(start..end);
-            counts.leaving = start..end;
-            drop(counts);
-            // SAFETY: in nobody's use, and not to be claimed before `leaving` ends.
-            unsafe { self.span.release(start * UNIT..end * UNIT) };
-            self.counts.lock().leaving = 0..0;
         }
     }
 
     /// Forgets all units from `len` bytes on, which nobody refers to.
     pub(crate) fn cut(&self, len: usize) {
         let units = len.div_ceil(UNIT)..self.span.len().div_ceil(UNIT);
-        let mut counts = self.lock_apart(&units);
+        let mut counts = self.lock_still(&units);
         let ended = self.claimed.remove(units.clone());
         self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
+        self.expected.remove(units.clone());
         let held = self.held.remove(units.clone());
         self.held_units.fetch_sub(held, Ordering::Relaxed);
         counts.retired -= self.retired.remove(units.clone());
         self.release(&mut counts, units);
     }
+}
+
+fn apart(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.end <= other.start || other.end <= one.start
 }
 
 /// Units that a range touches. The range lies in the mapping, so its ends fit a `usize`.
@@ -544,7 +517,7 @@ fn units_of(range: &Bytes) -> Range<usize> {
 }
 
 /// Units that a range covers whole; where there is none, an empty range between those it touches.
-fn whole_units_of(range: &Bytes) -> Range<usize> {
+pub(crate) fn whole_units_of(range: &Bytes) -> Range<usize> {
     let (start, end) = ((range.start as usize).div_ceil(UNIT), range.end as usize / UNIT);
     start..end.max(start)
 }

@@ -30,6 +30,12 @@ impl Space {
         self.grow(host, 1)
     }
 
+    /// The page that the next claim is likely to give.
+    pub(crate) fn next_ready(&self) -> Option<PageId> {
+        let at = self.claimable.checked_sub(1)?;
+        self.ready.get(at).map(PageId)
+    }
+
     /// Makes sure that the next `pages` claims of single pages do not fail for want of space.
     ///
     /// # Errors
