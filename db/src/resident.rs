@@ -2,7 +2,8 @@
 
 use crate::database::Database;
 use crate::error::Result;
-use mapleaf_pager::{Advice, Mapping, Residency};
+use mapleaf_btree::Error as TreeError;
+use mapleaf_pager::{Advice, Error as StoreError, Mapping, Residency};
 use std::ops::{Bound, Range, RangeBounds};
 
 impl Database {
@@ -33,6 +34,49 @@ impl Database {
     pub fn prefault(&self, range: impl RangeBounds<u64>) -> Result<()> {
         let read = self.mapping().prefault(bytes(&range));
         read.map_err(|error| self.inner().name.error(error))
+    }
+
+    /// The bytes of the file that an operation [without waiting](crate::Tree::without_waiting) has found
+    /// missing; `None` for any other error. For [`prefetch`](Database::prefetch) of several at once.
+    #[must_use]
+    pub fn missing(&self, error: TreeError) -> Option<Range<u64>> {
+        let TreeError::Pager(StoreError::WouldBlock { page, pages }) = error else { return None };
+        let page_bytes = u64::from(self.inner().store.stats().page_size);
+        let start = u64::from(page.0) * page_bytes;
+        Some(start..start + u64::from(pages) * page_bytes)
+    }
+
+    /// Reads what an operation [without waiting](crate::Tree::without_waiting) has found missing, and waits
+    /// for it; false for any other error. To be called by whoever may wait: another thread than the one
+    /// that serves.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.leaf");
+    /// // SAFETY: mapleaf wrote the file, and nothing else changes it while it is open.
+    /// let db = unsafe { mapleaf::Database::open(&path) }?;
+    /// # let mut txn = db.write()?;
+    /// # txn.tree("users")?.insert(b"ada", b"1815")?;
+    /// # txn.commit()?;
+    /// let snap = db.read()?;
+    /// let value = loop {
+    ///     match snap.try_tree("users").and_then(|users| users.get(b"ada")) {
+    ///         // Here a service would let another thread call `fetch`, and serve somebody else.
+    ///         Err(error) if db.fetch(error)? => continue,
+    ///         found => break found?,
+    ///     }
+    /// };
+    /// assert_eq!(value, Some(&b"1815"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`prefault`](Database::prefault).
+    pub fn fetch(&self, error: TreeError) -> Result<bool> {
+        match self.missing(error) {
+            Some(range) => self.prefault(range).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Begins to read ranges of the file, and does not wait: a hint.

@@ -46,6 +46,7 @@ mod tail;
 mod txn;
 mod verify;
 mod view;
+mod waitless;
 
 pub use close::PackTrees;
 pub use error::{Damage, Error, Result, Unsupported};
@@ -70,3 +71,4 @@ pub use stats::Stats;
 pub use store::Store;
 pub use txn::{Durability, Part, Savepoint, WriteTxn};
 pub use verify::{Verify, first_touch_words_for};
+pub use waitless::Waitless;

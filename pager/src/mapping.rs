@@ -261,6 +261,21 @@ pub unsafe trait Mapping: Send + Sync {
         None
     }
 
+    /// Whether all of `range` (of the read view) can be read without waiting for the medium, as far as the
+    /// system says; it may be dropped the next moment. Where it says yes it may touch the range, and
+    /// remember the answer for a fraction of a second. One system call at most for what it does not
+    /// remember. Ends where the mapping ends.
+    fn resident(&self, range: Bytes) -> bool {
+        let _ = range;
+        true
+    }
+
+    /// Whether the mapping is expected to be larger than memory: then reading pages together, by
+    /// [`prefetch`](Mapping::prefetch), is worth a system call before they are touched. No system call.
+    fn sparse(&self) -> bool {
+        false
+    }
+
     /// Keeps `range` (of the read view) in memory until it is [unlocked](Mapping::unlock), the mapping is
     /// dropped or the process ends: reads what is missing, and waits for it. Nothing to do where it is
     /// always there. Ends where the mapping ends: what grows later is not locked.

@@ -130,6 +130,12 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn residency(&self, range: Bytes) -> Option<Residency> {
         (**self).residency(range)
     }
+    fn resident(&self, range: Bytes) -> bool {
+        (**self).resident(range)
+    }
+    fn sparse(&self) -> bool {
+        (**self).sparse()
+    }
     fn lock(&self, range: Bytes) -> Result<()> {
         (**self).lock(range)
     }

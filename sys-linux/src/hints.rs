@@ -92,7 +92,11 @@ impl FileMapping {
     pub fn hint(&self, range: Bytes, hint: Hint) -> Result<()> {
         let range = addresses(&self.clip(&range));
         if hint != Hint::DontNeed {
-            return self.view().advised(range, hint.advice()).map_err(io);
+            let advised = self.view().advised(range.clone(), hint.advice());
+            if matches!(hint, Hint::PageOut | Hint::Cold) {
+                self.seen().remove(range);
+            }
+            return advised.map_err(io);
         }
         if self.may_hold_orphans() {
             return Err(io(Errno::PERM));
@@ -148,10 +152,13 @@ impl FileMapping {
             let advice = rustix::fs::Advice::DontNeed;
             let _ = rustix::fs::fadvise(self.barriers().file(), range.start, Some(len), advice);
         }
+        // Behind the dropping: whoever looked before it has touched pages that are gone.
+        self.seen().remove(addresses(range));
     }
 
     #[allow(unsafe_code)] // Unmaps, where nothing is lost by it.
     fn unmap(&self, range: &core::ops::Range<usize>) {
+        self.seen().remove(range.clone());
         // SAFETY: the view is a shared map of the file; where zeros stand in for a lost page, nobody
         // stores into them (whoever calls has asked `may_hold_orphans`).
         unsafe { self.view().unmap_file(range.clone()) };

@@ -11,7 +11,8 @@
 //! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
 //! | `guard` | mmap(MAP_FIXED) over a page that is lost |
 //! | `hints` | madvise, process_madvise, posix_fadvise, mlock, pread |
-//! | `residency`, `write_back` | cachestat, mincore; msync, sync_file_range |
+//! | `residency`, `seen` | cachestat, mincore; clock_gettime (in user space) |
+//! | `write_back` | msync, sync_file_range |
 //! | `faults`, `smaps` | getrusage; `/proc/self/smaps`, `/proc/self/pagemap`, `/proc/kpageflags` |
 //! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
@@ -36,6 +37,7 @@ mod memory;
 mod open;
 mod options;
 mod residency;
+mod seen;
 mod smaps;
 mod span;
 mod turn;

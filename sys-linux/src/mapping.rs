@@ -12,6 +12,7 @@ use crate::guard::Guard;
 use crate::host_page;
 use crate::lock::{Ticket, unlock};
 use crate::options::{Access, WriteMode};
+use crate::seen::Seen;
 use crate::span::Span;
 use crate::turn::Turn;
 use crate::twin::{Twin, UNIT};
@@ -51,6 +52,7 @@ pub struct FileMapping {
     sparse: AtomicBool,
     sparse_from: u64,
     grain: u64,
+    seen: Seen,
 }
 
 /// What opening has put together.
@@ -72,7 +74,9 @@ pub(crate) struct Parts {
 
 impl FileMapping {
     pub(crate) fn from_parts(parts: Parts) -> FileMapping {
+        let seen = Seen::new(parts.view.len());
         let mapping = FileMapping {
+            seen,
             guard: parts.guard,
             view: parts.view,
             twin: parts.twin,
@@ -154,6 +158,10 @@ impl FileMapping {
 
     pub(crate) fn view(&self) -> &Span {
         &self.view
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     pub(crate) fn barriers(&self) -> &Barriers {
@@ -396,6 +404,14 @@ unsafe impl Mapping for FileMapping {
 
     fn residency(&self, range: Bytes) -> Option<Residency> {
         self.resident_part(&self.clip(&range))
+    }
+
+    fn resident(&self, range: Bytes) -> bool {
+        self.is_resident(&self.clip(&range))
+    }
+
+    fn sparse(&self) -> bool {
+        self.sparse.load(Ordering::Relaxed)
     }
 
     fn lock(&self, range: Bytes) -> Result<()> {

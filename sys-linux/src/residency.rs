@@ -1,5 +1,7 @@
 //! What of the file is in memory, and what of it is on its way to the medium.
 
+#![allow(unsafe_code)] // Touches pages of the map.
+
 use crate::FileMapping;
 use crate::host_page;
 use crate::kernel::{Stretch, cachestat, mincore};
@@ -53,6 +55,38 @@ impl FileMapping {
         let count = |_, resident| found.resident_bytes += u64::from(resident) * page;
         self.look(addresses(range), count).ok()?;
         Some(found)
+    }
+
+    /// `mincore(2)`, for pages not seen lately—whether a range can be read without waiting for the medium.
+    /// What can is touched: the kernel maps it, and drops it later than what nobody touches. Where the
+    /// kernel cannot be asked everything is taken for resident.
+    pub(crate) fn is_resident(&self, range: &Bytes) -> bool {
+        let range = addresses(range);
+        if self.seen().contains(range.clone()) {
+            return true;
+        }
+        let mut whole = true;
+        if self.look(range.clone(), |_, resident| whole &= resident).is_err() {
+            return true;
+        }
+        if whole {
+            self.touch(range.clone());
+            self.seen().insert(range);
+        }
+        whole
+    }
+
+    /// Reads a byte of each host page of a range, which is inside the mapping.
+    fn touch(&self, range: Range<usize>) {
+        let page = host_page();
+        let mut at = range.start;
+        while at < range.end {
+            let byte = self.view().base().as_ptr().wrapping_add(at).cast_const();
+            // SAFETY: inside the mapping, which is readable; volatile, and nothing is concluded from the
+            // byte, which the writer may be changing.
+            let _ = unsafe { byte.read_volatile() };
+            at = (at / page + 1) * page;
+        }
     }
 
     /// Calls `each` with the index of each host page of a range, from its first on, and whether it is
