@@ -187,7 +187,7 @@ impl Path {
                 }
                 let last = |page: &InnerView<'a>| {
                     if sparse {
-                        fetch(pages, page, (page.count() + 1).saturating_sub(AHEAD), usize::MAX)?;
+                        fetch(pages, page, page.count() / AHEAD * AHEAD, usize::MAX)?;
                     }
                     Ok(page.count())
                 };

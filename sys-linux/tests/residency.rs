@@ -257,3 +257,41 @@ fn a_reader_asks_too() {
     reader.prefault(0..LEN).expect("prefault");
     assert_eq!(resident(&reader, 0..LEN), LEN);
 }
+
+#[test]
+fn a_probe_says_what_would_wait_and_forgets_what_is_dropped() {
+    let page = host_page() as u64;
+    for mode in MODES {
+        let (_directory, path, mapping) = on_disk(mode);
+        mapping.hint(0..LEN, Hint::Random).expect("hint");
+        mapping.advise(0..LEN, Advice::Evict);
+        let hard = Faults::of_thread();
+        assert!(!mapping.resident(5 * page..6 * page));
+        mapping.prefault(5 * page..7 * page).expect("prefault");
+        let read_by_prefault = Faults::of_thread();
+        assert!(
+            mapping.resident(5 * page..7 * page) && mapping.resident(6 * page + 1..6 * page + 2)
+        );
+        assert!(!mapping.resident(5 * page..8 * page) && !mapping.resident(4 * page..6 * page));
+        // Nothing to wait for: nothing there.
+        assert!(mapping.resident(5..5) && mapping.resident(u64::MAX - 1..u64::MAX));
+        // Each of these drops what was seen a moment ago.
+        let drops: [fn(&FileMapping, Bytes); 2] = [
+            |mapping, range| mapping.advise(range, Advice::Evict),
+            |mapping, range| mapping.hint(range, Hint::PageOut).expect("hint"),
+        ];
+        for drop in drops {
+            mapping.prefault(5 * page..7 * page).expect("prefault");
+            assert!(mapping.resident(5 * page..7 * page));
+            drop(&mapping, 6 * page..7 * page);
+            assert!(mapping.resident(5 * page..6 * page) && !mapping.resident(6 * page..7 * page));
+        }
+        // Neither the probes nor the dropping have read anything.
+        let probing = Faults::of_thread().since(read_by_prefault).major;
+        assert!(probing <= 2 && Faults::of_thread().since(hard).major <= 6, "{probing}");
+        assert_eq!(mapping.sparse(), mapping.access() == mapleaf_sys_linux::Access::Sparse);
+        drop(mapping);
+        let sparse = OpenOptions { access: mapleaf_sys_linux::Access::Sparse, ..options(mode) };
+        assert!(open(&path, &sparse).sparse());
+    }
+}
