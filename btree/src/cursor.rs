@@ -1,6 +1,6 @@
 //! A place in a tree that can move both ways.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::node::LeafView;
 use crate::place::{At, Place};
@@ -14,7 +14,8 @@ use mapleaf_pager::Pages;
 ///
 /// A move within a leaf touches that leaf only; one to the next leaf costs O(1) pages on average, a
 /// seek the tree's height. Nothing allocates. The errors are those of damage, as for [`Tree`];
-/// after an error the cursor is as new.
+/// after an error the cursor is as new. One of a tree that is read [without
+/// waiting](Tree::without_waiting) stays where it was when `next` or `prev` would block.
 #[derive(Clone)]
 pub struct Cursor<'a, P: Pages<'a>> {
     tree: Tree<'a, P>,
@@ -36,6 +37,19 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
         self.leaf = None;
         self.leaf = step(&mut self.place)?;
         Ok(())
+    }
+
+    /// Makes a step that is taken back where it would have to wait, so that it can be repeated.
+    fn unless_blocked<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if P::WAITS {
+            return step(self);
+        }
+        let before = self.clone();
+        let done = step(self);
+        if done.as_ref().is_err_and(Error::would_block) {
+            *self = before;
+        }
+        done
     }
 
     /// Whether both are at the same entry of the same tree.
@@ -102,13 +116,16 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     #[allow(clippy::should_implement_trait)] // Both ways, with errors: not an iterator.
     #[inline]
     pub fn next(&mut self) -> Result<Option<Entry<'a>>> {
-        self.advance()?;
-        self.current()
+        self.unless_blocked(|cursor| {
+            cursor.advance()?;
+            cursor.current()
+        })
     }
 
     /// Goes to the next entry, without reading it.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
+        self.leaf_present()?;
         if let (Some(step), Some(leaf)) = (self.place.entry(), &self.leaf)
             && step.index() + 1 < leaf.count()
         {
@@ -116,7 +133,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
             return Ok(());
         }
         let tree = self.tree;
-        self.moved(|place| place.next(tree.pages, &tree.record))
+        self.unless_blocked(|c| c.moved(|place| place.next(tree.pages, &tree.record)))
     }
 
     /// Goes to the entry before.
@@ -125,8 +142,10 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     /// Damage.
     #[inline]
     pub fn prev(&mut self) -> Result<Option<Entry<'a>>> {
-        self.retreat()?;
-        self.current()
+        self.unless_blocked(|cursor| {
+            cursor.retreat()?;
+            cursor.current()
+        })
     }
 
     /// Goes to the entry before, without reading it.
@@ -139,7 +158,22 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
             return Ok(());
         }
         let tree = self.tree;
-        self.moved(|place| place.prev(tree.pages, &tree.record))
+        self.unless_blocked(|c| c.moved(|place| place.prev(tree.pages, &tree.record)))
+    }
+
+    /// The leaf here may have been dropped from memory since the cursor came to it. Nothing to ask where
+    /// that may be waited for.
+    ///
+    /// # Errors
+    /// `WouldBlock`.
+    #[inline]
+    fn leaf_present(&self) -> Result<()> {
+        if !P::WAITS
+            && let Some(step) = self.place.entry()
+        {
+            self.tree.pages.page(step.page)?;
+        }
+        Ok(())
     }
 
     /// The leaf here, and the entry's index in it.
@@ -155,6 +189,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     /// Damage.
     #[inline]
     pub fn current(&self) -> Result<Option<Entry<'a>>> {
+        self.leaf_present()?;
         self.here().map(|(leaf, i)| entry_of(self.tree.pages, leaf, i)).transpose()
     }
 
@@ -163,6 +198,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     /// # Errors
     /// Damage.
     pub fn key(&self) -> Result<Option<Key<'a>>> {
+        self.leaf_present()?;
         self.here().map(|(leaf, i)| leaf.key(i)).transpose()
     }
 
@@ -171,6 +207,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     /// # Errors
     /// Damage.
     pub fn value(&self) -> Result<Option<&'a [u8]>> {
+        self.leaf_present()?;
         let value = self.here().map(|(leaf, i)| leaf.value(i)).transpose()?;
         value.map(|value| bytes_of(self.tree.pages, value)).transpose()
     }

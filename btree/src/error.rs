@@ -42,6 +42,12 @@ impl Error {
     pub const fn corrupt(page: PageId, damage: Damage) -> Error {
         Error::Pager(mapleaf_pager::Error::corrupt(page, damage))
     }
+
+    /// Whether this is [`WouldBlock`](mapleaf_pager::Error::WouldBlock).
+    #[must_use]
+    pub const fn would_block(&self) -> bool {
+        matches!(self, Error::Pager(mapleaf_pager::Error::WouldBlock { .. }))
+    }
 }
 
 impl From<mapleaf_pager::Error> for Error {

@@ -55,6 +55,8 @@ mod record;
 mod redo;
 mod tree;
 mod tree_mut;
+mod waitless;
+mod warm;
 mod writer;
 
 pub use bounds::{KeyBound, KeyRange};
@@ -74,4 +76,5 @@ pub use record::{HEIGHT_MAX, RECORD_BYTES, TreeRecord};
 pub use redo::{Replayer, apply, apply_to_remains};
 pub use tree::{Entry, Tree};
 pub use tree_mut::TreeMut;
+pub use warm::Warmed;
 pub use writer::{NAME_BYTES_MAX, Savepoint, TREES_MAX, TreeHandle, TreeOptions, Writer};

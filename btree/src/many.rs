@@ -18,7 +18,8 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
     ///
     /// Groups of 32 keys go down level by level: on each level all pages are searched, and all children
     /// asked for, before the first of them is looked at; in the leaves, all cells. Keys may come in any
-    /// order and more than once. Nothing is allocated; no system call.
+    /// order and more than once. Nothing is allocated. No system call, unless the store is expected to be
+    /// larger than memory: then one or two for each group, which have its leaves read together.
     ///
     /// ```
     /// use core::sync::atomic::AtomicU32;
@@ -69,6 +70,10 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
                 *id = page.child(page.search(key.as_ref())?)?;
                 self.pages.prefetch(*id, 0, PREFETCH_LINES);
             }
+        }
+        if self.pages.sparse() {
+            // On the medium, at worst: what one of them waits for, the others wait for with it.
+            self.pages.fetch(ids.get(..keys.len()).unwrap_or(&[]));
         }
         for (id, key) in ids.iter().zip(keys) {
             if let Some(at) = leaf(self.pages, *id)?.place_of(key.as_ref()) {

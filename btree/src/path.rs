@@ -8,6 +8,10 @@ use mapleaf_pager::{Damage, PageId, Pages, kind};
 /// Cache lines of a child asked for before it is looked at: header, prefix and the first heads.
 pub(crate) const PREFETCH_LINES: usize = 4;
 
+/// Pages read together where the store is larger than memory: enough to keep a disk's queue busy, few
+/// enough that little is read in vain when a scan ends.
+pub(crate) const AHEAD: usize = if cfg!(feature = "large") { 32 } else { 4 };
+
 /// A page on the way, and the child taken there (in a leaf: the entry).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Step {
@@ -154,7 +158,14 @@ impl Path {
                 if index < page.count() {
                     pages.prefetch(page.child(index + 1)?, 0, PREFETCH_LINES);
                 }
-                return self.down(pages, page.child(index)?, height, |_| Ok(0)).map(Some);
+                if !pages.sparse() {
+                    return self.down(pages, page.child(index)?, height, |_| Ok(0)).map(Some);
+                }
+                if index % AHEAD == 0 {
+                    fetch(pages, &page, index, index + AHEAD)?;
+                }
+                let first = |page: &InnerView<'a>| fetch(pages, page, 0, AHEAD).map(|()| 0);
+                return self.down(pages, page.child(index)?, height, first).map(Some);
             }
         }
         Ok(None)
@@ -170,7 +181,17 @@ impl Path {
                 let page = inner(pages, step.page)?;
                 self.truncate(level);
                 self.push(step.page, index)?;
-                let leaf = self.down(pages, page.child(index)?, height, |p| Ok(p.count()))?;
+                let sparse = pages.sparse();
+                if sparse && (index + 1) % AHEAD == 0 {
+                    fetch(pages, &page, index + 1 - AHEAD, index + 1)?;
+                }
+                let last = |page: &InnerView<'a>| {
+                    if sparse {
+                        fetch(pages, page, page.count() / AHEAD * AHEAD, usize::MAX)?;
+                    }
+                    Ok(page.count())
+                };
+                let leaf = self.down(pages, page.child(index)?, height, last)?;
                 self.set_entry(leaf.count() - 1);
                 return Ok(Some(leaf));
             }
@@ -188,6 +209,16 @@ impl Path {
         }
         Ok(true)
     }
+}
+
+/// Begins to read children of a page from one on, up to another or the last: at most [`AHEAD`].
+fn fetch<'a, P: Pages<'a>>(pages: P, page: &InnerView<'a>, from: usize, to: usize) -> Result<()> {
+    let mut ids: heapless::Vec<PageId, AHEAD> = heapless::Vec::new();
+    for index in from..to.min(page.count() + 1) {
+        let _ = ids.push(page.child(index)?);
+    }
+    pages.fetch(&ids);
+    Ok(())
 }
 
 /// The inner page `id`.

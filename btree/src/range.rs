@@ -7,18 +7,40 @@ use crate::{Cursor, Entry, Tree};
 use core::cmp::Ordering;
 use mapleaf_pager::Pages;
 
+/// An end of a range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Front,
+    Back,
+}
+
+/// What is still to come.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Nothing,
+    Entries,
+    /// This error, once; what would block, as often as it is asked for.
+    Error(Error),
+    /// Entries, once this end has moved past one that was given out.
+    Blocked(End),
+}
+
 /// The entries of a range of keys, in key order; [`DoubleEndedIterator`]. Ends after an error.
 ///
 /// Making one costs two lookups; after that each entry touches its own leaf, and O(1) other pages
-/// on average. Nothing allocates.
+/// on average. Nothing allocates. Where the store is expected to be larger than memory, 32 leaves are read
+/// together as a scan comes to them, for one or two system calls.
+///
+/// One of a tree that is read [without waiting](Tree::without_waiting) does not end where it would block:
+/// the same call can be repeated. Only where making it would have blocked it says so for ever: see
+/// [`try_range`](Tree::try_range).
 #[derive(Clone)]
 pub struct Range<'a, P: Pages<'a>> {
-    /// At the first entry still to come, while `left` is `Some(Ok)`.
+    /// At the first entry still to come, while there are any.
     front: Cursor<'a, P>,
     /// At the last entry still to come.
     back: Cursor<'a, P>,
-    /// Whether entries are still to come, or an error.
-    left: Option<Result<(), Error>>,
+    left: Left,
 }
 
 impl<'a, P: Pages<'a>> Range<'a, P> {
@@ -28,12 +50,19 @@ impl<'a, P: Pages<'a>> Range<'a, P> {
         front: impl FnOnce(&mut Place) -> Result<Option<LeafView<'a>>>,
         back: impl FnOnce(&mut Place) -> Result<Option<LeafView<'a>>>,
     ) -> Range<'a, P> {
-        let mut range = Range { front: Cursor::new(tree), back: Cursor::new(tree), left: None };
+        let (front_end, back_end) = (Cursor::new(tree), Cursor::new(tree));
+        let mut range = Range { front: front_end, back: back_end, left: Left::Nothing };
         range.left = match range.front.moved(front).and_then(|()| range.back.moved(back)) {
-            Ok(()) if range.is_empty() => None,
-            other => Some(other),
+            Ok(()) if range.is_empty() => Left::Nothing,
+            Ok(()) => Left::Entries,
+            Err(error) => Left::Error(error),
         };
         range
+    }
+
+    /// The range, or the error that making it has met.
+    pub(crate) fn made(self) -> Result<Range<'a, P>> {
+        if let Left::Error(error) = self.left { Err(error) } else { Ok(self) }
     }
 
     /// Whether either end is at no entry, or the front is behind the back.
@@ -55,21 +84,66 @@ impl<'a, P: Pages<'a>> Range<'a, P> {
         false
     }
 
+    /// The next entry; `None` at the end. As the iterator's `next`, in the shape that `?` likes.
+    ///
+    /// # Errors
+    /// Damage; [`WouldBlock`](mapleaf_pager::Error::WouldBlock) where it is of a tree that is read without
+    /// waiting: nothing has moved, and the call can be repeated.
+    #[inline]
+    pub fn try_next(&mut self) -> Result<Option<Entry<'a>>> {
+        self.next().transpose()
+    }
+
     /// The entry at one end, which then moves towards the other.
-    fn take(
-        &mut self,
-        read: impl FnOnce(&Self) -> Result<Option<Entry<'a>>>,
-        step: impl FnOnce(&mut Self) -> Result<()>,
-    ) -> Option<Result<Entry<'a>>> {
-        if let Err(error) = self.left? {
-            self.left = None;
-            return Some(Err(error));
+    #[inline]
+    fn take(&mut self, end: End) -> Option<Result<Entry<'a>>> {
+        match self.left {
+            Left::Nothing => return None,
+            Left::Entries => {}
+            Left::Error(error) => {
+                if !error.would_block() {
+                    self.left = Left::Nothing;
+                }
+                return Some(Err(error));
+            }
+            Left::Blocked(end) => {
+                if let Err(error) = self.step(end) {
+                    return Some(Err(error));
+                }
+            }
         }
-        let entry = read(self).transpose();
-        let more = matches!(entry, Some(Ok(_))) && !self.front.is_at(&self.back);
-        // An error in moving on is the next item.
-        self.left = more.then(|| step(self));
-        entry
+        let entry = match end {
+            End::Front => self.front.current(),
+            End::Back => self.back.current(),
+        };
+        if !P::WAITS && entry.as_ref().is_err_and(Error::would_block) {
+            return entry.transpose();
+        }
+        self.left = Left::Nothing;
+        if matches!(entry, Ok(Some(_))) && !self.front.is_at(&self.back) {
+            // An error in moving on is the next item.
+            if let Err(error) = self.step(end)
+                && !error.would_block()
+            {
+                self.left = Left::Error(error);
+            }
+        }
+        entry.transpose()
+    }
+
+    /// Moves an end on.
+    #[inline]
+    fn step(&mut self, end: End) -> Result<()> {
+        let moved = match end {
+            End::Front => self.front.advance(),
+            End::Back => self.back.retreat(),
+        };
+        self.left = match moved {
+            Ok(()) => Left::Entries,
+            Err(error) if error.would_block() => Left::Blocked(end),
+            Err(_) => Left::Nothing,
+        };
+        moved
     }
 }
 
@@ -78,14 +152,14 @@ impl<'a, P: Pages<'a>> Iterator for Range<'a, P> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.take(|range| range.front.current(), |range| range.front.advance())
+        self.take(End::Front)
     }
 }
 
 impl<'a, P: Pages<'a>> DoubleEndedIterator for Range<'a, P> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.take(|range| range.back.current(), |range| range.back.retreat())
+        self.take(End::Back)
     }
 }
 

@@ -76,6 +76,7 @@ mod positioned;
 mod read;
 mod repair;
 mod reserve;
+mod resident;
 mod salvage;
 mod scrub;
 mod store;
@@ -87,7 +88,7 @@ pub use builder::{Builder, Create};
 pub use check::{CheckReport, Found, PageUses};
 pub use database::{Database, Stats};
 pub use error::{Error, Result};
-pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn};
+pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn, WaitlessTree};
 pub use repair::{RepairOutcome, RepairReport};
 pub use salvage::{Loss, Origin, Salvage, SalvageReport, SalvagedTree, Trouble, What};
 pub use scrub::{Scar, ScrubReport};
@@ -95,11 +96,11 @@ pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{
     Cursor, CursorMut, Entry, Error as TreeError, Key, KeyBound, KeyRange, NAME_BYTES_MAX, Range,
-    Savepoint, TREES_MAX, Tree, TreeHandle, TreeMut, TreeOptions, TreeRecord,
+    Savepoint, TREES_MAX, Tree, TreeHandle, TreeMut, TreeOptions, TreeRecord, Warmed,
 };
 pub use mapleaf_pager::{
-    Damage, Durability, Error as StoreError, PageId, Stats as StoreStats, TxnId, Unsupported,
-    Verify,
+    Damage, Durability, Error as StoreError, PageId, PageStates, Residency, Stats as StoreStats,
+    TxnId, Unsupported, Verify, Waitless,
 };
 #[cfg(target_os = "linux")]
-pub use mapleaf_sys_linux::{Access, WriteMode};
+pub use mapleaf_sys_linux::{Access, Faults, WriteMode};

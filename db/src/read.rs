@@ -2,11 +2,14 @@
 
 use crate::store::OwnedSnapshot;
 use mapleaf_btree::{Catalog, Result, Tree, TreeNames};
-use mapleaf_pager::{Snapshot, TxnId};
+use mapleaf_pager::{Snapshot, TxnId, Waitless};
 use std::fmt;
 
 /// A tree of a snapshot.
 pub type ReadTree<'a> = Tree<'a, &'a Snapshot<'a>>;
+
+/// A tree of a snapshot that is read without waiting for the medium; see [`Tree::without_waiting`].
+pub type WaitlessTree<'a> = Tree<'a, Waitless<&'a Snapshot<'a>>>;
 
 /// The names and records of a snapshot's trees.
 pub type ReadTrees<'a> = TreeNames<'a, &'a Snapshot<'a>>;
@@ -30,6 +33,16 @@ impl<'db> ReadTxn<'db> {
     /// [`NoSuchTree`](crate::TreeError::NoSuchTree); damage.
     pub fn tree(&self, name: &str) -> Result<ReadTree<'_>> {
         Catalog::new(&self.snapshot)?.open(name)
+    }
+
+    /// As [`tree`](ReadTxn::tree), without waiting for the medium: neither this call nor any operation of
+    /// the tree does. Where one would, it says what is missing, which
+    /// [`Database::fetch`](crate::Database::fetch) reads.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](crate::StoreError::WouldBlock), and as [`tree`](ReadTxn::tree).
+    pub fn try_tree(&self, name: &str) -> Result<WaitlessTree<'_>> {
+        Catalog::new(Waitless::new(&self.snapshot))?.open(name)
     }
 
     /// The trees' names and records, in the names' order.
@@ -83,6 +96,14 @@ impl OwnedReadTxn {
     /// As [`ReadTxn::tree`].
     pub fn tree(&self, name: &str) -> Result<ReadTree<'_>> {
         Catalog::new(self.snapshot.snapshot())?.open(name)
+    }
+
+    /// As [`ReadTxn::try_tree`].
+    ///
+    /// # Errors
+    /// As [`ReadTxn::try_tree`].
+    pub fn try_tree(&self, name: &str) -> Result<WaitlessTree<'_>> {
+        Catalog::new(Waitless::new(self.snapshot.snapshot()))?.open(name)
     }
 
     /// As [`ReadTxn::trees`].

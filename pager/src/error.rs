@@ -154,6 +154,15 @@ pub enum Error {
     InvalidArgument,
     /// A savepoint or the transaction ended before: the handle is stale.
     Stale,
+    /// Asked [without waiting](crate::Waitless): these pages are not in memory, and reading them would wait
+    /// for the medium. Nothing has changed; once they were read, by whoever likes to wait, the same
+    /// call gets further.
+    WouldBlock {
+        /// The first page.
+        page: PageId,
+        /// Pages that follow each other: one, or a large value's.
+        pages: u32,
+    },
     /// The transaction met an error half-way through a change, and can only be rolled back.
     TxnFailed {
         /// The transaction.
@@ -191,6 +200,9 @@ impl fmt::Display for Error {
             Error::ValueTooLong => f.write_str("the value is too long"),
             Error::InvalidArgument => f.write_str("an argument is out of range"),
             Error::Stale => f.write_str("the handle belongs to something that has ended"),
+            Error::WouldBlock { page, pages } => {
+                write!(f, "not in memory: {page} and {} after it", pages.saturating_sub(1))
+            }
             Error::TxnFailed { txn } => {
                 write!(f, "{txn} failed half-way and can only be rolled back")
             }

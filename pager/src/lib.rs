@@ -31,6 +31,7 @@ pub mod planted;
 mod reading;
 mod rebuild;
 mod recover;
+mod residency;
 mod room;
 mod running;
 mod savepoint;
@@ -45,6 +46,7 @@ mod tail;
 mod txn;
 mod verify;
 mod view;
+mod waitless;
 
 pub use close::PackTrees;
 pub use error::{Damage, Error, Result, Unsupported};
@@ -60,6 +62,7 @@ pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE
 pub use pages::{Pages, ROOT_BYTES, Root};
 pub use rebuild::{Rebuild, Repair};
 pub use recover::{Replay, is_unmade};
+pub use residency::{PageStates, Residency};
 pub use scrub::Scrub;
 pub use shared::words_for;
 pub use slice::SliceMapping;
@@ -68,3 +71,4 @@ pub use stats::Stats;
 pub use store::Store;
 pub use txn::{Durability, Part, Savepoint, WriteTxn};
 pub use verify::{Verify, first_touch_words_for};
+pub use waitless::Waitless;

@@ -12,14 +12,20 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for &crate::Snapshot<'_> {}
     impl Sealed for &crate::WriteTxn<'_> {}
+    impl<P: Sealed> Sealed for crate::Waitless<P> {}
 }
 #[allow(unreachable_pub)]
 pub(crate) use sealed::Sealed;
 
-/// Read access to the pages of one state; implemented by `&Snapshot` and `&WriteTxn` only.
+/// Read access to the pages of one state; implemented by `&Snapshot`, `&WriteTxn` and [`Waitless`](crate::Waitless) ones
+/// only.
 ///
 /// Slices live as long as the borrow `'a` of the transaction: a value cannot outlive it.
 pub trait Pages<'a>: Copy + Sealed {
+    /// Whether reading a page waits for the medium where it must; otherwise it is
+    /// [`WouldBlock`](crate::Error::WouldBlock), and whoever gets that stays where they were.
+    const WAITS: bool = true;
+
     /// Page size in bytes, a power of two from 512 to 65,536.
     fn page_size(self) -> usize;
 
@@ -45,6 +51,25 @@ pub trait Pages<'a>: Copy + Sealed {
     /// Asks the processor to load `lines` cache lines (64 bytes) of a page, from the byte `from` of it on. No
     /// check is needed before: what is out of range is ignored. Never faults, never fails.
     fn prefetch(self, id: PageId, from: usize, lines: usize);
+
+    /// Whether `pages` pages from `id` on can be read without waiting for the medium, as far as the
+    /// mapping says; see [`Mapping::resident`](crate::Mapping::resident). What is out of range is: reading
+    /// it is an error at once.
+    fn resident(self, id: PageId, pages: u32) -> bool;
+
+    /// Whether it is worth a system call to have pages read together before they are touched: whether
+    /// the store is expected to be larger than memory. No system call.
+    fn sparse(self) -> bool;
+
+    /// Begins to read pages, many at a time, and does not wait. A hint: nothing is said about those that
+    /// are out of range, or cannot be read.
+    fn fetch(self, ids: &[PageId]);
+
+    /// Reads a page that is not in memory, and waits for it. Out of range: nothing.
+    ///
+    /// # Errors
+    /// [`Io`](crate::Error::Io): it cannot be read.
+    fn read_in(self, id: PageId) -> Result<()>;
 
     /// Root data of this state.
     fn root(self) -> &'a Root;

@@ -138,6 +138,22 @@ impl<'a> Pages<'a> for &'a Snapshot<'_> {
         self.view.prefetch(id, from, lines, self.record.page_count);
     }
 
+    fn resident(self, id: PageId, pages: u32) -> bool {
+        self.view.resident(id, pages, self.record.page_count)
+    }
+
+    fn sparse(self) -> bool {
+        self.view.mapping().sparse()
+    }
+
+    fn fetch(self, ids: &[PageId]) {
+        self.view.fetch(ids, self.record.page_count);
+    }
+
+    fn read_in(self, id: PageId) -> Result<()> {
+        self.view.read_in(id, self.record.page_count)
+    }
+
     fn root(self) -> &'a Root {
         &self.record.root
     }

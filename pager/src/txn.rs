@@ -497,6 +497,22 @@ impl<'a> Pages<'a> for &'a WriteTxn<'_> {
         self.parts.view.prefetch(id, from, lines, self.writer.state.space.page_count);
     }
 
+    fn resident(self, id: PageId, pages: u32) -> bool {
+        self.parts.view.resident(id, pages, self.writer.state.space.page_count)
+    }
+
+    fn sparse(self) -> bool {
+        self.parts.view.mapping().sparse()
+    }
+
+    fn fetch(self, ids: &[PageId]) {
+        self.parts.view.fetch(ids, self.writer.state.space.page_count);
+    }
+
+    fn read_in(self, id: PageId) -> Result<()> {
+        self.parts.view.read_in(id, self.writer.state.space.page_count)
+    }
+
     fn root(self) -> &'a Root {
         &self.writer.state.root
     }

@@ -174,6 +174,38 @@ impl<'s> View<'s> {
         Ok(run)
     }
 
+    /// Whether pages can be read without waiting for the medium. Those in the write view can, and there
+    /// are none behind `page_count`.
+    pub(crate) fn resident(&self, id: PageId, pages: u32, page_count: u32) -> bool {
+        let pages = pages.min(page_count.saturating_sub(id.0));
+        pages == 0 || self.in_write_view(id) || self.mapping.resident(self.range(id, pages))
+    }
+
+    /// Begins to read pages of the read view.
+    pub(crate) fn fetch(&self, ids: &[PageId], page_count: u32) {
+        /// Ranges handed over at a time; they lie on the stack.
+        const AT_ONCE: usize = if cfg!(feature = "large") { 32 } else { 4 };
+        for ids in ids.chunks(AT_ONCE) {
+            let mut ranges: heapless::Vec<Bytes, AT_ONCE> = heapless::Vec::new();
+            for id in ids.iter().filter(|id| id.0 < page_count && !self.in_write_view(**id)) {
+                // There is room for all.
+                let _ = ranges.push(self.range(*id, 1));
+            }
+            self.mapping.prefetch(&ranges);
+        }
+    }
+
+    /// Reads a page of the read view, and waits for it.
+    ///
+    /// # Errors
+    /// [`Io`](Error::Io).
+    pub(crate) fn read_in(&self, id: PageId, page_count: u32) -> Result<()> {
+        if id.0 >= page_count || self.in_write_view(id) {
+            return Ok(());
+        }
+        self.mapping.prefault(self.range(id, 1))
+    }
+
     fn in_mapping(&self, offset: u64, len: u64) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.mapping.len() => Ok(()),

@@ -1,0 +1,163 @@
+//! Host pages that were seen resident lately: a bit each, so that most are not asked about again.
+//!
+//! A bit says that the page was in memory, and was touched, at most [`REMEMBERED_MS`] ago. The kernel drops
+//! what was touched least lately, so that it is there still, unless memory is desperately short. Bits are
+//! forgotten all at once when the time is over, and by range where this process itself drops pages.
+
+#![allow(unsafe_code)] // Slices of atomics over a span of zeroed memory.
+
+use crate::host_page;
+use crate::span::Span;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+use rustix::time::{ClockId, clock_gettime};
+use spin::Once;
+
+/// How long a page that was seen is taken for resident.
+const REMEMBERED_MS: u64 = 100;
+
+const BITS: usize = u64::BITS as usize;
+
+/// The set of pages seen lately; empty, and without memory, until a page is first remembered.
+pub(crate) struct Seen {
+    /// `None` where there is no memory for it: nothing is remembered then.
+    words: Once<Option<Span>>,
+    /// Pages that it has bits for.
+    pages: usize,
+    /// The stretch of time that the bits are of.
+    epoch: AtomicU64,
+}
+
+impl Seen {
+    /// The empty set of the pages of a mapping of `bytes`.
+    pub(crate) fn new(bytes: usize) -> Seen {
+        Seen { words: Once::new(), pages: bytes.div_ceil(host_page()), epoch: AtomicU64::new(0) }
+    }
+
+    /// Whether all host pages around a range of bytes were seen lately.
+    pub(crate) fn contains(&self, range: Range<usize>) -> bool {
+        // The kernel's coarse clock: read from memory that it shares, a tick of some milliseconds.
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        let (seconds, millis) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() / 1_000_000);
+        self.contains_at(range, seconds.wrapping_mul(1000).wrapping_add(millis))
+    }
+
+    fn contains_at(&self, range: Range<usize>, now_ms: u64) -> bool {
+        let Some(words) = self.words() else { return false };
+        self.turn(now_ms / REMEMBERED_MS);
+        masks(range).all(|(word, mask)| {
+            words.get(word).is_some_and(|word| word.load(Ordering::Relaxed) & mask == mask)
+        })
+    }
+
+    /// The host pages around a range of bytes were seen just now.
+    pub(crate) fn insert(&self, range: Range<usize>) {
+        let len = self.pages.div_ceil(BITS) * size_of::<AtomicU64>();
+        self.words.call_once(|| Span::zeroed(len).ok());
+        let Some(words) = self.words() else { return };
+        for (word, mask) in masks(range) {
+            if let Some(word) = words.get(word)
+                && word.load(Ordering::Relaxed) & mask != mask
+            {
+                word.fetch_or(mask, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The host pages around a range of bytes are dropped.
+    pub(crate) fn remove(&self, range: Range<usize>) {
+        let Some(words) = self.words() else { return };
+        for (word, mask) in masks(range) {
+            if let Some(word) = words.get(word)
+                && word.load(Ordering::Relaxed) & mask != 0
+            {
+                word.fetch_and(!mask, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn words(&self) -> Option<&[AtomicU64]> {
+        let span = self.words.get()?.as_ref()?;
+        let start = span.base().cast::<AtomicU64>();
+        // SAFETY: the span's own memory, whole words of it: aligned (the span is, to a page), initialised
+        // (zeroed), alive as long as `self`, and only ever used as atomics.
+        Some(unsafe {
+            core::slice::from_raw_parts(start.as_ptr(), span.len() / size_of::<AtomicU64>())
+        })
+    }
+
+    /// Forgets everything when the time is over. Who comes meanwhile may see bits that are a moment older.
+    fn turn(&self, epoch: u64) {
+        if self.epoch.load(Ordering::Relaxed) != epoch
+            && self.epoch.swap(epoch, Ordering::Relaxed) != epoch
+        {
+            self.clear();
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(Some(span)) = self.words.get() {
+            // SAFETY: whoever looks into it takes zeros for what they are: pages not seen.
+            unsafe { span.release(0..span.len()) };
+        }
+    }
+}
+
+/// Words, and bits in them, of the host pages around a range of bytes.
+fn masks(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+    let page = host_page();
+    let mut at = range.start / page;
+    let end = if range.is_empty() { at } else { range.end.div_ceil(page) };
+    core::iter::from_fn(move || {
+        let left = end.checked_sub(at).filter(|left| *left > 0)?;
+        let (word, bit) = (at / BITS, at % BITS);
+        let count = left.min(BITS - bit);
+        at += count;
+        Some((word, (u64::MAX >> (BITS - count)) << bit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REMEMBERED_MS, Seen, masks};
+    use crate::host_page;
+    use std::vec::Vec;
+
+    #[test]
+    fn masks_cover_the_pages_around_a_range_once() {
+        let page = host_page();
+        for (start, end) in
+            [(0, 0), (5, 5), (0, 1), (1, page + 1), (63 * page, 66 * page), (0, 200 * page)]
+        {
+            let covered: Vec<usize> = masks(start..end)
+                .flat_map(|(word, mask)| {
+                    (0..64).filter(move |bit| mask >> bit & 1 != 0).map(move |bit| word * 64 + bit)
+                })
+                .collect();
+            let wanted: Vec<usize> =
+                if start < end { (start / page..end.div_ceil(page)).collect() } else { Vec::new() };
+            assert_eq!(covered, wanted, "{start}..{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_or_old_is_not_remembered() {
+        let page = host_page();
+        let seen = Seen::new(1000 * page);
+        let all = |now: u64| {
+            let each = (0..100).filter(|at| seen.contains_at(at * page..(at + 1) * page, now));
+            (each.count(), seen.contains_at(0..100 * page, now))
+        };
+        assert_eq!(all(0), (0, false));
+        seen.insert(0..100 * page);
+        assert_eq!(all(0), (100, true));
+        assert_eq!(all(REMEMBERED_MS - 1), (100, true));
+        seen.remove(10 * page..10 * page + 1);
+        assert_eq!(all(REMEMBERED_MS - 1), (99, false));
+        assert_eq!(all(REMEMBERED_MS), (0, false));
+        // Behind the end nothing is remembered.
+        seen.insert(1 << 40..(1 << 40) + page);
+        assert!(!seen.contains_at(1 << 40..(1 << 40) + page, REMEMBERED_MS));
+        assert!(!seen.contains(0..page));
+    }
+}
