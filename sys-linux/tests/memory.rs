@@ -6,8 +6,8 @@
 
 mod support;
 
-use mapleaf_pager::Mapping;
-use mapleaf_sys_linux::{FileMapping, OpenOptions, WriteMode, host_page};
+use mapleaf_pager::{Advice, Mapping};
+use mapleaf_sys_linux::{Faults, FileMapping, OpenOptions, WriteMode, host_page};
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::*;
 
@@ -120,4 +120,63 @@ fn a_checkpoint_beside_a_writer_loses_no_claim() {
         });
         assert_eq!(mapping.claimed_bytes(), 0);
     }
+}
+
+/// Minor faults of this thread while it claims every eighth unit of the first `len` bytes.
+fn faults_of_claims(mapping: &FileMapping, len: u64) -> u64 {
+    let before = Faults::of_thread();
+    for start in (0..len).step_by(8 * UNIT as usize) {
+        store(mapping, start..start + UNIT, 5);
+    }
+    Faults::of_thread().since(before).minor
+}
+
+#[test]
+fn what_is_expected_is_backed_before_it_is_claimed() {
+    const LEN: u64 = 32 << 20;
+    let scattered = || (0..LEN).step_by(8 * UNIT as usize).map(|start| start..start + UNIT);
+    let (_directory, _path, mapping) = scratch(WriteMode::Shadow, LEN);
+    scattered().for_each(|range| mapping.advise(range, Advice::WillClaim));
+    assert_eq!(mapping.twin_bytes(), 0, "a hint alone takes no memory");
+    mapping.tend();
+    assert_eq!(mapping.twin_bytes(), LEN / 8);
+    mapping.tend();
+    assert_eq!(mapping.twin_bytes(), LEN / 8, "once");
+    // The sets' own pages are there too: they were touched by the hints.
+    let few = LEN / UNIT / 8 / 16;
+    let faults = faults_of_claims(&mapping, LEN);
+    assert!(faults < few, "{faults} faults");
+    publish(&mapping, &[0..LEN]).expect("publish");
+    for range in scattered() {
+        assert!(read(&mapping, range).iter().all(|&byte| byte == 5));
+    }
+}
+
+#[test]
+fn what_is_expected_takes_no_more_than_the_pool_and_nothing_that_is_in_use() {
+    const BUDGET: u64 = 4 << 20;
+    const LEN: u64 = 64 << 20;
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let options = OpenOptions { shadow_budget_bytes: BUDGET, ..options(WriteMode::Shadow) };
+    let mapping = open(&directory.path().join("t.leaf"), &options);
+    mapping.grow(LEN).expect("room");
+    store(&mapping, 0..UNIT, 7);
+    for start in (0..LEN).step_by(2 * UNIT as usize) {
+        mapping.advise(start..start + UNIT, Advice::WillClaim);
+    }
+    mapping.tend();
+    assert!(mapping.twin_bytes() <= BUDGET + UNIT, "{}", mapping.twin_bytes());
+    assert!(mapping.twin_bytes() >= BUDGET / 2, "{}", mapping.twin_bytes());
+    assert!(built(&mapping, 0..UNIT).iter().all(|&byte| byte == 7), "claimed bytes stay");
+    if host_page() as u64 == UNIT {
+        assert_eq!(write_view_bytes(&mapping), mapping.twin_bytes());
+    }
+    // Behind a new end nothing is expected any more.
+    discard(&mapping, 0..LEN);
+    // SAFETY: nobody holds a reference into the mapping.
+    unsafe { mapping.shrink(UNIT) }.expect("shrink");
+    mapping.grow(LEN).expect("room");
+    let before = mapping.twin_bytes();
+    mapping.tend();
+    assert!(mapping.twin_bytes() <= before.max(UNIT), "{before}, {}", mapping.twin_bytes());
 }
