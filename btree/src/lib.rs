@@ -38,6 +38,8 @@ extern crate std;
 mod bounds;
 mod catalog;
 mod check;
+#[cfg(mapleaf_codegen)]
+pub mod codegen;
 mod cursor;
 mod cursor_mut;
 mod edit;
