@@ -45,6 +45,7 @@ mod cursor_mut;
 mod edit;
 mod error;
 mod key;
+mod loader;
 mod loose;
 mod many;
 mod node;
@@ -67,8 +68,10 @@ pub use check::{
 };
 pub use cursor::Cursor;
 pub use cursor_mut::CursorMut;
+pub use edit::Pending;
 pub use error::{Error, Result};
 pub use key::Key;
+pub use loader::Loader;
 pub use loose::{LooseInner, LooseLeaf, LooseValue};
 pub use pack::PackTrees;
 pub use range::Range;
