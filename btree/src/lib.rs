@@ -38,11 +38,14 @@ extern crate std;
 mod bounds;
 mod catalog;
 mod check;
+#[cfg(mapleaf_codegen)]
+pub mod codegen;
 mod cursor;
 mod cursor_mut;
 mod edit;
 mod error;
 mod key;
+mod loader;
 mod loose;
 mod many;
 mod node;
@@ -67,8 +70,10 @@ pub use check::{
 };
 pub use cursor::Cursor;
 pub use cursor_mut::CursorMut;
+pub use edit::Pending;
 pub use error::{Error, Result};
 pub use key::Key;
+pub use loader::Loader;
 pub use loose::{LooseInner, LooseLeaf, LooseValue};
 pub use pack::PackTrees;
 pub use range::Range;

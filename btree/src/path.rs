@@ -12,6 +12,12 @@ pub(crate) const PREFETCH_LINES: usize = 4;
 /// enough that little is read in vain when a scan ends.
 pub(crate) const AHEAD: usize = if cfg!(feature = "large") { 32 } else { 4 };
 
+#[cfg(test)]
+std::thread_local! {
+    /// How often this thread went down a tree, or a part of one.
+    pub(crate) static DESCENTS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
 /// A page on the way, and the child taken there (in a leaf: the entry).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Step {
@@ -131,6 +137,10 @@ impl Path {
         height: usize,
         pick: impl Fn(&InnerView<'a>) -> Result<usize>,
     ) -> Result<LeafView<'a>> {
+        #[cfg(test)]
+        DESCENTS.with(|descents| {
+            descents.set(descents.get() + usize::from(self.steps.len() + 1 < height));
+        });
         let mut id = id;
         while self.steps.len() + 1 < height {
             let page = inner(pages, id)?;
@@ -197,6 +207,24 @@ impl Path {
             }
         }
         Ok(None)
+    }
+
+    /// The lowest level whose page holds `key`, which is not below the keys of the path's leaf.
+    pub(crate) fn level_of<'a, P: Pages<'a>>(&self, pages: P, key: &[u8]) -> Result<usize> {
+        let mut lowest = self.leaf_level();
+        for level in (0..self.leaf_level()).rev() {
+            let step = self.step(level)?;
+            let page = inner(pages, step.page)?;
+            // Behind a last child the bound is one of those above.
+            if step.index() == page.count() {
+                continue;
+            }
+            if page.separator(step.index())?.key().cmp_bytes(key).is_gt() {
+                break;
+            }
+            lowest = level;
+        }
+        Ok(lowest)
     }
 
     /// Whether every inner step takes the last child.

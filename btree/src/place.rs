@@ -111,10 +111,42 @@ impl Place {
         let Some(leaf) = self.go(pages, record, |page| page.search(key))? else {
             return Ok(None);
         };
+        self.enter(&leaf, key).map(|found| found.then_some(leaf))
+    }
+
+    /// As [`seek`](Place::seek), for a key at or above the one the place was last sought for, or stored at:
+    /// goes up only as far as the key is not below what is here.
+    pub(crate) fn seek_on<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        record: &TreeRecord,
+        key: &[u8],
+    ) -> Result<Option<LeafView<'a>>> {
+        if self.at == At::Nowhere || self.path.is_empty() {
+            return self.seek(pages, record, key);
+        }
+        let sought = self.try_seek_on(pages, key);
+        self.settled(sought)
+    }
+
+    fn try_seek_on<'a, P: Pages<'a>>(
+        &mut self,
+        pages: P,
+        key: &[u8],
+    ) -> Result<Option<LeafView<'a>>> {
+        let (height, level) = (self.path.len(), self.path.level_of(pages, key)?);
+        let top = self.path.step(level)?.page;
+        self.path.truncate(level);
+        let leaf = self.path.down(pages, top, height, |page| page.search(key))?;
+        self.enter(&leaf, key).map(|found| found.then_some(leaf))
+    }
+
+    /// Goes to `key` in the leaf that the path leads to; whether it is there.
+    fn enter(&mut self, leaf: &LeafView<'_>, key: &[u8]) -> Result<bool> {
         let (index, found) = leaf.lower_bound(key)?;
         self.path.set_entry(index);
         self.at = if found { At::Entry } else { At::Gap };
-        Ok(found.then_some(leaf))
+        Ok(found)
     }
 
     /// Goes to the next entry, or behind the last.

@@ -1,11 +1,11 @@
 //! Changing one tree.
 
-use crate::edit::{Editor, Source};
+use crate::edit::{Editor, Fill, Pending, Source};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::place::{At, Place};
 use crate::tree::entry_of;
-use crate::{CursorMut, KeyRange, Tree};
+use crate::{CursorMut, KeyRange, Loader, Tree};
 use mapleaf_pager::WriteTxn;
 
 /// One tree inside the write transaction. Made by [`Writer::tree`](crate::Writer::tree).
@@ -117,6 +117,91 @@ impl<'t, 's> TreeMut<'t, 's> {
         self.editor.put(&mut place, key, Source::Bytes(value))?;
         self.editor.log_put(&place, Some(key), Some(value))?;
         self.editor.keep_hint(&mut place)
+    }
+
+    /// Appends the entries, whose keys ascend and are above every key of the tree, making its leaves
+    /// `fill_percent` full (40 to 100: 100 for a tree that only grows at its end, 70 for one that will get
+    /// more in between); how many. Builds page after page, without going down the tree. Values of any
+    /// length. Does not allocate.
+    ///
+    /// ```
+    /// # use core::sync::atomic::AtomicU32;
+    /// # use mapleaf_btree::{Error, TreeOptions, Writer};
+    /// # use mapleaf_pager::{Options, SliceMapping, Store, words_for};
+    /// # let mut ram = vec![0u8; 1 << 20];
+    /// # let words: [AtomicU32; words_for(4)] = [const { AtomicU32::new(0) }; words_for(4)];
+    /// # let store = Store::create(SliceMapping::empty(&mut ram), words, &Options::default().log_bytes(0, 0))?;
+    /// let mut writer = Writer::new(store.begin_write()?)?;
+    /// let squares = writer.create("squares", TreeOptions::default())?;
+    /// let mut tree = writer.tree(squares)?;
+    /// tree.load((0..1000u64).map(|n| (n.to_be_bytes(), (n * n).to_le_bytes())), 100)?;
+    /// // What follows can be appended. What does not is an error, and what came before it stays.
+    /// let more = [1000u64, 1001, 7].map(|n| (n.to_be_bytes(), (n * n).to_le_bytes()));
+    /// assert_eq!(tree.load(more, 100), Err(Error::NotSorted));
+    /// assert_eq!(tree.len(), 1002);
+    /// # Ok::<(), mapleaf_btree::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotSorted`](Error::NotSorted), and as [`insert`](TreeMut::insert): what came before the entry
+    /// stays, unless the transaction failed. (A [`loader`](TreeMut::loader) takes entries one by one, so that
+    /// none is lost.) [`InvalidArgument`](mapleaf_pager::Error::InvalidArgument): no such fill.
+    pub fn load<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, V)>,
+        fill_percent: u8,
+    ) -> Result<u64> {
+        let mut loader = self.loader(fill_percent)?;
+        let mut loaded = 0;
+        for (key, value) in entries {
+            loader.push(key.as_ref(), value.as_ref())?;
+            loaded += 1;
+        }
+        Ok(loaded)
+    }
+
+    /// Starts appending entries one by one, as [`load`](TreeMut::load) does. Costs the tree's height in
+    /// pages.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](mapleaf_pager::Error::InvalidArgument): no such fill; damage.
+    pub fn loader(&mut self, fill_percent: u8) -> Result<Loader<'_, 's>> {
+        let fill = Fill::new(fill_percent)?;
+        Loader::new(self.editor.reborrow(), fill)
+    }
+
+    /// Stores the entries in the order of their keys, which they need not come in: sorted in `work`, as many
+    /// at a time as it holds, so that a batch goes to each page once, however many of its keys lie there. Of
+    /// two with the same key the later one counts. How many keys were new. Does not allocate.
+    ///
+    /// Costs a sort, and for each key the levels in which it is away from the one before.
+    ///
+    /// ```
+    /// # use core::sync::atomic::AtomicU32;
+    /// # use mapleaf_btree::{Pending, TreeOptions, Writer};
+    /// # use mapleaf_pager::{Options, SliceMapping, Store, words_for};
+    /// # let mut ram = vec![0u8; 1 << 20];
+    /// # let words: [AtomicU32; words_for(4)] = [const { AtomicU32::new(0) }; words_for(4)];
+    /// # let store = Store::create(SliceMapping::empty(&mut ram), words, &Options::default().log_bytes(0, 0))?;
+    /// let mut writer = Writer::new(store.begin_write()?)?;
+    /// let users = writer.create("users", TreeOptions::default())?;
+    /// let entries = [("alan", "1912"), ("ada", "1816"), ("ada", "1815")];
+    /// let entries = entries.iter().map(|(name, born)| (name.as_bytes(), born.as_bytes()));
+    /// let mut tree = writer.tree(users)?;
+    /// assert_eq!(tree.extend(entries, &mut [Pending::default(); 16])?, 2);
+    /// assert_eq!(tree.get(b"ada")?, Some(&b"1815"[..]));
+    /// # Ok::<(), mapleaf_btree::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`WorkAreaTooSmall`](Error::WorkAreaTooSmall): `work` is empty; and as
+    /// [`insert`](TreeMut::insert): entries stored before it stay.
+    pub fn extend<'e>(
+        &mut self,
+        entries: impl IntoIterator<Item = (&'e [u8], &'e [u8])>,
+        work: &mut [Pending<'e>],
+    ) -> Result<u64> {
+        self.editor.extend(entries, work)
     }
 
     /// Removes `key`; whether it was there.

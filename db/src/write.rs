@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::read::ReadTxn;
 use crate::turns::Turn;
 use mapleaf_btree::{
-    Result as TreeResult, Savepoint, Tree, TreeHandle, TreeMut, TreeNames, TreeOptions, TreeRecord,
-    Writer,
+    Pending, Result as TreeResult, Savepoint, Tree, TreeHandle, TreeMut, TreeNames, TreeOptions,
+    TreeRecord, Writer,
 };
 use mapleaf_pager::{Durability, TxnId};
 use std::fmt;
@@ -125,6 +125,37 @@ impl<'db> WriteTxn<'db> {
     pub fn tree(&mut self, tree: impl TreeRef) -> TreeResult<TreeMut<'_, 'db>> {
         let handle = tree.resolve(&mut self.writer)?;
         self.writer.tree(handle)
+    }
+
+    /// Stores the entries in the order of their keys, which they need not come in, so that each page is gone
+    /// to once; of two with the same key the later one counts. How many keys were new. Allocates a list of
+    /// all entries. Where the keys ascend anyway, and are above all of the tree,
+    /// [`TreeMut::load`](crate::TreeMut::load) is faster.
+    ///
+    /// ```
+    /// # let db = mapleaf::Database::in_memory()?;
+    /// let mut txn = db.write()?;
+    /// let words = "one writer and any number of readers and no waiting";
+    /// let new = txn.extend("lengths", words.split(' ').map(|word| (word, [word.len() as u8])))?;
+    /// assert_eq!(new, 9);
+    /// txn.tree("squares")?.load((0..100u32).map(|n| (n.to_be_bytes(), (n * n).to_le_bytes())), 100)?;
+    /// txn.commit()?;
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`tree`](WriteTxn::tree) and [`TreeMut::insert`](crate::TreeMut::insert): entries stored before it
+    /// stay in the transaction.
+    pub fn extend<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        tree: impl TreeRef,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> TreeResult<u64> {
+        let entries: Vec<(K, V)> = entries.into_iter().collect();
+        // One too many where there are none.
+        let mut work = vec![Pending::default(); entries.len().max(1)];
+        let lent = entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
+        self.tree(tree)?.extend(lent, &mut work)
     }
 
     /// The tree, to read; several can be at a time.

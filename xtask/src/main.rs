@@ -4,6 +4,7 @@
 //! cargo xtask demo [DIR]                        # the README's main job
 //! cargo xtask acceptance [--quick] [--dir DIR] [NAME...]
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
+//! cargo xtask codegen                       # what the searches of a page compile to
 //! cargo xtask coverage [--missed]              # lines of the core that its tests run; fails below 95 %
 //! cargo xtask golden                            # writes golden files that are not there yet
 //! cargo xtask model [--cases N]               # random programs against an oracle
@@ -20,6 +21,7 @@
 
 mod acceptance;
 mod big_endian;
+mod codegen;
 mod coverage;
 mod crash;
 mod data;
@@ -50,6 +52,7 @@ usage: cargo xtask COMMAND
   demo [DIR]                                 load the paths of a file tree, reopen, look up, scan, check
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
+  codegen                                    what the searches of a page compile to: moves, not branches
   coverage [--missed] [--branches] [--again] lines of the core that its tests run; fails below 95 %
   golden                                     write golden files of format v1 that are not there yet
   model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
@@ -73,6 +76,7 @@ fn run(words: &[String]) -> Result<bool> {
         "demo" => demo::run(rest.first().map_or_else(std::env::temp_dir, PathBuf::from)),
         "acceptance" => acceptance::run(rest),
         "big-endian" => big_endian::run(),
+        "codegen" => codegen::run(),
         "coverage" => coverage::run(rest),
         "golden" => golden::run(),
         "model" => model::run(rest),

@@ -15,14 +15,20 @@
 //! failed. Merging is optional: where there is no page for it, a removal succeeds without it.
 
 mod balance;
+mod extend;
 mod free;
 mod hint;
+mod load;
 mod put;
 mod range;
 mod remove;
 mod split;
+#[cfg(test)]
+mod tests;
 
+pub use extend::Pending;
 pub(crate) use hint::Hint;
+pub(crate) use load::Fill;
 pub(crate) use put::Source;
 
 use crate::TreeRecord;

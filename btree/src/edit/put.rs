@@ -41,7 +41,7 @@ impl<'v> Change<'v> {
         }
     }
 
-    fn apply(&self, leaf: &mut LeafMut<'_>, i: usize) -> Result<Fit> {
+    pub(super) fn apply(&self, leaf: &mut LeafMut<'_>, i: usize) -> Result<Fit> {
         match self.key {
             Some(key) => leaf.insert_at(i, key, self.value),
             None => leaf.replace_at(i, self.value),
@@ -192,7 +192,7 @@ impl Editor<'_, '_> {
     }
 
     /// Makes the value one that a leaf can hold: long ones go to a run.
-    fn store<'v>(&mut self, key_len: usize, source: Source<'v>) -> Result<NewValue<'v>> {
+    pub(super) fn store<'v>(&mut self, key_len: usize, source: Source<'v>) -> Result<NewValue<'v>> {
         let len = source.len();
         if len <= max_inline_value((&*self.txn).page_size(), key_len) {
             return Ok(match source {
@@ -216,7 +216,7 @@ impl Editor<'_, '_> {
     }
 
     /// Counts a new value's run, or frees it where the value was not stored.
-    fn keep_or_free(&mut self, value: NewValue<'_>, put: Result<()>) -> Result<()> {
+    pub(super) fn keep_or_free(&mut self, value: NewValue<'_>, put: Result<()>) -> Result<()> {
         if let NewValue::Run { page, len_bytes } = value {
             if put.is_ok() {
                 let pages = self.run_pages(len_bytes);
@@ -250,9 +250,9 @@ impl Editor<'_, '_> {
     }
 
     /// The first entry of an empty tree.
-    fn plant(&mut self, place: &mut Place, change: Change<'_>) -> Result<()> {
+    pub(super) fn plant(&mut self, place: &mut Place, change: Change<'_>) -> Result<()> {
         let page = self.txn.claim()?;
-        let planted = self.fill_single(page, change);
+        let planted = self.fill_single(page, change, &[]);
         self.whole(planted)?;
         place.path.clear();
         place.path.push(page, 0)?;
@@ -263,17 +263,22 @@ impl Editor<'_, '_> {
         Ok(())
     }
 
-    /// Makes a fresh page a leaf of the inserted entry alone.
-    pub(super) fn fill_single(&mut self, page: PageId, change: Change<'_>) -> Result<()> {
+    /// Makes a fresh page a leaf of the inserted entry alone; its key starts with `prefix`.
+    pub(super) fn fill_single(
+        &mut self,
+        page: PageId,
+        change: Change<'_>,
+        prefix: &[u8],
+    ) -> Result<()> {
         let ([], [body]) = self.txn.edit([], [page])?;
-        match change.apply(&mut LeafMut::init(body, page, &[])?, 0)? {
+        match change.apply(&mut LeafMut::init(body, page, prefix)?, 0)? {
             Fit::Done => Ok(()),
             Fit::Rebuild | Fit::Split => Err(Error::corrupt(page, Damage::Layout)),
         }
     }
 
     /// Lays the leaf out in a fresh page, with the change.
-    fn rebuild_leaf(&mut self, place: &mut Place, change: Change<'_>) -> Result<()> {
+    pub(super) fn rebuild_leaf(&mut self, place: &mut Place, change: Change<'_>) -> Result<()> {
         let step = place.path.leaf_step()?;
         let fresh = self.txn.claim()?;
         let level = place.path.leaf_level();

@@ -59,21 +59,29 @@ impl Editor<'_, '_> {
     /// Splits the leaf of the path, which is owned, and makes the change in the half it belongs to.
     /// The path then leads to the entry.
     pub(super) fn split_leaf(&mut self, path: &mut Path, change: Change<'_>) -> Result<()> {
+        let appends = self.appends(path, &change)?;
+        self.split(path, change, appends)
+    }
+
+    /// Starts a leaf behind that of the path, which is owned and leads to the tree's last entry, with the
+    /// inserted entry. The path then leads to it.
+    pub(super) fn start_leaf(&mut self, path: &mut Path, change: Change<'_>) -> Result<()> {
+        self.split(path, change, true)
+    }
+
+    fn split(&mut self, path: &mut Path, change: Change<'_>, appends: bool) -> Result<()> {
         if path.len() >= HEIGHT_MAX {
             return Err(astray(self.record.root));
         }
         // Two pages a level, and a root.
         self.txn.reserve(2 * path.len() as u32 + 1)?;
-        let split = self.split_leaf_now(path, change);
+        let split = self.split_now(path, change, appends);
         self.whole(split)
     }
 
-    fn split_leaf_now(&mut self, path: &mut Path, change: Change<'_>) -> Result<()> {
-        let halves = if self.appends(path, &change)? {
-            self.append_leaf(path, change)?
-        } else {
-            self.halve_leaf(path, change)?
-        };
+    fn split_now(&mut self, path: &mut Path, change: Change<'_>, appends: bool) -> Result<()> {
+        let halves =
+            if appends { self.append_leaf(path, change)? } else { self.halve_leaf(path, change)? };
         self.record.leaf_pages = self.record.leaf_pages.saturating_add(1);
         let mut retired = Retired::new();
         self.grow(path, halves, &mut retired)?;
@@ -94,7 +102,8 @@ impl Editor<'_, '_> {
     fn append_leaf(&mut self, path: &mut Path, change: Change<'_>) -> Result<Halves> {
         let left = path.leaf_step()?.page;
         let right = self.txn.claim()?;
-        self.fill_single(right, change)?;
+        let prefix = self.prefix_behind(left, &change)?;
+        self.fill_single(right, change, prefix)?;
         path.set(path.leaf_level(), right, 0);
         Ok(Halves { left, right, cut: Cut::Leaves { left, right }, go_right: true })
     }

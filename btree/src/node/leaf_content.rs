@@ -65,6 +65,19 @@ impl<'a> LeafContent<'a> {
         Ok(LeafContent { change: Some(change), ..self })
     }
 
+    /// Bytes that an entry takes on a page without a prefix.
+    pub(crate) const fn entry_bytes(key_len: usize, value: NewValue<'_>) -> usize {
+        ENTRY_OVERHEAD + key_len + value.stored_bytes()
+    }
+
+    /// Bytes of a page that all entries take when laid out in it, as far as the page counts right.
+    ///
+    /// # Errors
+    /// As [`LeafView::key`].
+    pub(crate) fn total_bytes(&self) -> Result<usize> {
+        PageItems::total_bytes(self)
+    }
+
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         let inserted = self.change.is_some_and(|change| !change.replaces);

@@ -32,7 +32,7 @@ mod layout;
 mod leaf;
 mod leaf_content;
 mod leaf_mut;
-mod search;
+pub(crate) mod search;
 mod slots;
 mod split;
 #[cfg(test)]

@@ -10,18 +10,20 @@
 //! ```text
 //! for each block of 16 heads: bits = OR over j of (head[j] == needle ? 1 << j : 0)
 //! ```
+//!
+//! `cargo xtask codegen` looks at what both compile to.
 
 use core::hint::select_unpredictable;
 
 /// A head as it lies in the page: little-endian.
-pub(super) type Head = [u8; 4];
+pub(crate) type Head = [u8; 4];
 
 /// Heads compared at a time: 64 bytes, a cache line.
-pub(super) const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 
 /// Index of the first head at or above `needle`; the number of heads where there is none.
 #[inline]
-pub(super) fn lower_bound(heads: &[Head], needle: u32) -> usize {
+pub(crate) fn lower_bound(heads: &[Head], needle: u32) -> usize {
     partition_point(heads, |head| head < needle)
 }
 
@@ -29,7 +31,7 @@ pub(super) fn lower_bound(heads: &[Head], needle: u32) -> usize {
 ///
 /// By `<=`, not as the lower bound of `needle + 1`: the needle may be the largest number.
 #[inline]
-pub(super) fn upper_bound(heads: &[Head], needle: u32) -> usize {
+pub(crate) fn upper_bound(heads: &[Head], needle: u32) -> usize {
     partition_point(heads, |head| head <= needle)
 }
 
@@ -50,7 +52,7 @@ fn partition_point(heads: &[Head], below: impl Fn(u32) -> bool) -> usize {
 
 /// Bit `j` is set where head `j` of the block is `needle`.
 #[inline]
-pub(super) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {
+pub(crate) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {
     let mut bits = 0;
     for (j, head) in block.iter().enumerate() {
         bits |= if u32::from_le_bytes(*head) == needle { 1 << j } else { 0 };
@@ -64,7 +66,7 @@ pub(super) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {
 /// `words` may go on behind the heads (in a page: with whatever follows the array); so whole blocks
 /// can be compared up to the page's end, and what lies behind `count` is masked out.
 #[inline]
-pub(super) fn find_equal<T>(
+pub(crate) fn find_equal<T>(
     words: &[Head],
     count: usize,
     needle: u32,

@@ -12,6 +12,8 @@ pub(crate) enum Op {
     Reserve(u16, u16),
     Append(u16),
     Fill(u16, u8),
+    Load(u16, u8, u8),
+    Extend(u16, u8, u8),
     Remove(u16),
     PopFirst(u8),
     PopLast(u8),
@@ -47,7 +49,9 @@ impl Arbitrary for Op {
             11..=12 => Op::InsertIfAbsent(a, b),
             13..=14 => Op::Reserve(a, b),
             15 => Op::Append(b),
-            16..=22 => Op::Fill(a, n),
+            16..=20 => Op::Fill(a, n),
+            21 => Op::Load(a, n, b as u8),
+            22 => Op::Extend(a, n, b as u8),
             23..=29 => Op::Remove(a),
             30 => Op::PopFirst(n % 30),
             31 => Op::PopLast(n % 30),
@@ -79,6 +83,12 @@ impl Arbitrary for Op {
         match self.clone() {
             Op::Fill(a, n) if n > 0 => {
                 Box::new([0, n / 2, n - 1].into_iter().map(move |n| Op::Fill(a, n)))
+            }
+            Op::Load(a, n, fill) if n > 0 => {
+                Box::new([0, n / 2, n - 1].into_iter().map(move |n| Op::Load(a, n, fill)))
+            }
+            Op::Extend(a, n, work) if n > 0 => {
+                Box::new([0, n / 2, n - 1].into_iter().map(move |n| Op::Extend(a, n, work)))
             }
             Op::Walk(a, moves) => Box::new(moves.shrink().map(move |moves| Op::Walk(a, moves))),
             Op::WalkMut(a, moves) => {

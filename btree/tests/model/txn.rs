@@ -4,7 +4,7 @@ use crate::NAMES;
 use crate::ops::Op;
 use crate::oracle::{Where, bound, in_range, take_both_ways};
 use crate::support::*;
-use mapleaf_btree::{Error, Savepoint, TreeHandle, TreeOptions, Writer};
+use mapleaf_btree::{Error, Pending, Savepoint, TreeHandle, TreeOptions, Writer};
 
 /// The oracle of one transaction.
 pub(crate) struct Txn<'s> {
@@ -134,8 +134,44 @@ impl<'s> Txn<'s> {
                 self.entries().clear();
             }
             Op::WalkMut(key, moves) => self.walk_mut(*key, moves),
+            Op::Load(seed, count, fill) => self.load(*seed, *count, 40 + fill % 61),
+            Op::Extend(seed, count, work) => self.extend(*seed, *count, 1 + usize::from(work % 90)),
             _ => unreachable!("{op:?}"),
         }
+    }
+
+    /// Entries of `count` keys in no order, some of them twice.
+    fn some_entries(&mut self, seed: u16, count: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let seeds = (0..u16::from(count)).map(|i| seed.wrapping_add(i * 16).rotate_left(4));
+        seeds.map(|seed| (key_of(seed), self.value(seed))).collect()
+    }
+
+    /// Loads what stands behind the last key; then once what does not.
+    fn load(&mut self, seed: u16, count: u8, fill: u8) {
+        let mut entries: Entries = self.some_entries(seed, count).into_iter().collect();
+        let last = self.entries().last_key_value().map(|(key, _)| key.clone());
+        if let Some(last) = &last {
+            entries = entries.split_off(last);
+            entries.remove(last);
+        }
+        let mut tree = self.writer.tree(self.handle).unwrap();
+        assert_eq!(tree.load(&entries, fill), Ok(entries.len() as u64));
+        self.entries().extend(entries);
+        if let Some(last) = self.entries().last_key_value().map(|(key, _)| key.clone()) {
+            let mut tree = self.writer.tree(self.handle).unwrap();
+            assert_eq!(tree.loader(fill).unwrap().push(&last, b"x"), Err(Error::NotSorted));
+        }
+    }
+
+    fn extend(&mut self, seed: u16, count: u8, work: usize) {
+        let entries = self.some_entries(seed, count);
+        let before = self.entries().len();
+        self.entries().extend(entries.iter().cloned());
+        let added = self.entries().len() - before;
+        let entries = entries.iter().map(|(key, value)| (&key[..], &value[..]));
+        let mut work = vec![Pending::default(); work];
+        let mut tree = self.writer.tree(self.handle).unwrap();
+        assert_eq!(tree.extend(entries, &mut work), Ok(added as u64));
     }
 
     pub(crate) fn read(&mut self, op: &Op) {

@@ -1,0 +1,46 @@
+//! The searches as functions of their own, for `cargo xtask codegen` to look at what they compile to, and
+//! two that it must object to. Only in a build with `--cfg mapleaf_codegen`.
+
+use crate::node::search;
+
+/// Lower bound among heads: conditional moves, no branch on a head.
+#[inline(never)]
+#[must_use]
+pub fn codegen_lower_bound(heads: &[[u8; 4]], needle: u32) -> usize {
+    search::lower_bound(heads, needle)
+}
+
+/// Upper bound among heads: the same.
+#[inline(never)]
+#[must_use]
+pub fn codegen_upper_bound(heads: &[[u8; 4]], needle: u32) -> usize {
+    search::upper_bound(heads, needle)
+}
+
+/// Which heads of a block are equal: vector compares, no branch at all.
+#[inline(never)]
+#[must_use]
+pub fn codegen_equal_bits(block: &[[u8; 4]; 16], needle: u32) -> u32 {
+    search::equal_bits(block, needle)
+}
+
+/// The first equal head: vector compares, and a branch a block.
+#[inline(never)]
+#[must_use]
+pub fn codegen_find_equal(words: &[[u8; 4]], count: usize, needle: u32) -> Option<usize> {
+    search::find_equal(words, count, needle, Some)
+}
+
+/// A lower bound that branches on heads.
+#[inline(never)]
+#[must_use]
+pub fn codegen_canary_bound(heads: &[[u8; 4]], needle: u32) -> usize {
+    heads.iter().take_while(|head| u32::from_le_bytes(**head) < needle).count()
+}
+
+/// A scan that compares one head after the other.
+#[inline(never)]
+#[must_use]
+pub fn codegen_canary_scan(words: &[[u8; 4]], count: usize, needle: u32) -> Option<usize> {
+    words.iter().take(count).position(|head| u32::from_le_bytes(*head) == needle)
+}
