@@ -7,9 +7,13 @@ use mapleaf_pager::{PageId, Pages};
 
 /// Keys that go down the tree together: enough to hide a load behind the others, few enough that what
 /// was asked for is still in the first cache when it is looked at.
-const GROUP: usize = if cfg!(feature = "large") { 32 } else { 4 };
+pub(crate) const GROUP: usize = if cfg!(feature = "large") { 32 } else { 4 };
 /// Cache lines of a cell asked for before it is compared.
 const CELL_LINES: usize = 3;
+/// Bytes of a cache line of today's processors.
+const LINE: usize = 64;
+/// Cache lines of a page that is to be copied: 4 KiB. Behind them the processor has seen where this goes.
+const COPY_LINES: usize = 64;
 
 impl<'a, P: Pages<'a>> Tree<'a, P> {
     /// The values of `keys`, each in its place in `values`; `None` where there is no such key. The same
@@ -63,18 +67,7 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
             values.fill(None);
             return Ok(());
         }
-        let mut ids: [PageId; GROUP] = [self.record.root; GROUP];
-        for _ in 1..self.record.height {
-            for (id, key) in ids.iter_mut().zip(keys) {
-                let page = inner(self.pages, *id)?;
-                *id = page.child(page.search(key.as_ref())?)?;
-                self.pages.prefetch(*id, 0, PREFETCH_LINES);
-            }
-        }
-        if self.pages.sparse() {
-            // On the medium, at worst: what one of them waits for, the others wait for with it.
-            self.pages.fetch(ids.get(..keys.len()).unwrap_or(&[]));
-        }
+        let ids = self.leaves_of(keys.iter().map(AsRef::as_ref))?;
         for (id, key) in ids.iter().zip(keys) {
             if let Some(at) = leaf(self.pages, *id)?.place_of(key.as_ref()) {
                 self.pages.prefetch(*id, at, CELL_LINES);
@@ -83,6 +76,40 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         for ((id, key), value) in ids.iter().zip(keys).zip(values) {
             let found = leaf(self.pages, *id)?.get(key.as_ref())?;
             *value = found.map(|value| bytes_of(self.pages, value)).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// The leaves where up to [`GROUP`] keys belong, on their way to the processor. The tree has leaves.
+    fn leaves_of<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+    ) -> Result<[PageId; GROUP]> {
+        let mut ids: [PageId; GROUP] = [self.record.root; GROUP];
+        for _ in 1..self.record.height {
+            for (id, key) in ids.iter_mut().zip(keys.clone()) {
+                let page = inner(self.pages, *id)?;
+                *id = page.child(page.search(key)?)?;
+                self.pages.prefetch(*id, 0, PREFETCH_LINES);
+            }
+        }
+        if self.pages.sparse() {
+            // On the medium, at worst: what one of them waits for, the others wait for with it.
+            self.pages.fetch(ids.get(..keys.count()).unwrap_or(&[]));
+        }
+        Ok(ids)
+    }
+
+    /// Asks for all of the leaves that up to [`GROUP`] keys belong to: they are about to be copied.
+    pub(crate) fn prefetch_leaves<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+    ) -> Result<()> {
+        if self.record.height > 0 {
+            let ids = self.leaves_of(keys.clone())?;
+            for (id, _) in ids.iter().zip(keys) {
+                self.pages.prefetch(*id, PREFETCH_LINES * LINE, COPY_LINES - PREFETCH_LINES);
+            }
         }
         Ok(())
     }

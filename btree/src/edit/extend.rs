@@ -2,7 +2,9 @@
 
 use super::{Editor, Source};
 use crate::error::{Error, Result};
+use crate::many::GROUP;
 use crate::place::Place;
+use crate::tree::Tree;
 
 /// An entry waiting to be stored: what [`TreeMut::extend`](crate::TreeMut::extend) sorts. Made by
 /// `default`.
@@ -61,6 +63,10 @@ impl Editor<'_, '_> {
         let mut place = Place::new();
         let mut added = 0;
         for (i, entry) in batch.iter().enumerate() {
+            if i % GROUP == 0 {
+                let group = batch.iter().skip(i).take(GROUP).map(|entry| entry.key);
+                Tree::open(&*self.txn, *self.record).prefetch_leaves(group)?;
+            }
             if batch.get(i + 1).is_some_and(|next| next.key == entry.key) {
                 continue;
             }

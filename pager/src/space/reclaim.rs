@@ -1,12 +1,12 @@
 //! Making freed pages reusable: when a transaction begins, and when it runs out of ready pages.
 
-use super::bitmap::HEIGHT_MAX;
+use super::bitmap::{HEIGHT_MAX, Shape};
 use super::claim::SHORT_RUN;
 use super::entry::Entry;
-use super::freed::Batch;
+use super::freed::{BATCH, Batch};
 use super::record::Limits;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
-use crate::Result;
+use crate::{Damage, Error, PageId, Result};
 
 /// Entries of ended chains that a transaction looks at when it begins.
 const WALK_BEGIN: usize = 64;
@@ -14,6 +14,10 @@ const WALK_BEGIN: usize = 64;
 const WALK_CLAIM: usize = 256;
 /// Bitmap leaves that a search takes pages from, where the first have but a few for the reserve.
 const DRAWS: usize = 4;
+/// Entries of ended chains that a search moves to the bitmap where they are many.
+const GATHER: usize = 512;
+/// They are many from so many for each leaf of the bitmap on.
+const ENTRIES_A_LEAF: u32 = 64;
 /// Claims that grow the file at once after a search that found nothing: the search's cost is spread
 /// over them.
 pub(super) const DRY_CLAIMS: u32 = 32;
@@ -85,7 +89,9 @@ impl Space {
         let limits = Limits::new(host.page_size());
         let half = limits.ready / 2;
         self.unpin(host, &limits, Unpin::Some)?;
-        if self.claimable == 0 {
+        if self.claimable == 0 && self.worth_gathering(host.page_size()) {
+            self.gather(host)?;
+        } else if self.claimable == 0 {
             self.walk(host, &limits, WALK_CLAIM, half)?;
         }
         for _ in 0..DRAWS {
@@ -173,6 +179,49 @@ impl Space {
             for entry in batch.as_slice() {
                 self.settle(host, limits, entry)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether ended chains hold so many entries that putting them in the bitmap, and so in the order of
+    /// their numbers, copies few bitmap pages for each. Pages that follow each other share what the processor
+    /// must look up to find them: on small pages most of what a store to a page not used lately costs.
+    fn worth_gathering(&self, page_size: usize) -> bool {
+        let leaves = self.page_count / Shape::new(page_size).bits + 1;
+        let entries = self.walking.entries.saturating_add(self.ended.entries);
+        cfg!(feature = "large") && entries / ENTRIES_A_LEAF >= leaves
+    }
+
+    /// Moves entries of ended chains to the bitmap, as many as a search may.
+    #[inline(never)] // Its arrays stay off the stack of others.
+    fn gather(&mut self, host: &mut dyn SpaceHost) -> Result<()> {
+        let limits = Limits::new(host.page_size());
+        let mut left = GATHER;
+        while left > 0 {
+            let mut batch = Batch::new(Entry::default());
+            self.take_ended(host, left, &mut batch)?;
+            if batch.is_empty() {
+                break;
+            }
+            left -= batch.len();
+            let mut pages = [0; BATCH];
+            let mut count = 0;
+            for entry in batch.as_slice() {
+                match pages.get_mut(count) {
+                    Some(place) if entry.pages == 1 && self.reusable(host.pins(), entry) => {
+                        *place = entry.page.0;
+                        count += 1;
+                    }
+                    _ => self.settle(host, &limits, entry)?,
+                }
+            }
+            let pages = pages.get_mut(..count).unwrap_or(&mut []);
+            pages.sort_unstable();
+            self.count_pinned_less(count as u32)?;
+            let free_pages = self.stats.free_pages.checked_add(count as u32);
+            let damaged = Error::corrupt(PageId::NONE, Damage::Count);
+            self.stats.free_pages = free_pages.ok_or(damaged)?;
+            self.mark_pages(host, pages, true)?;
         }
         Ok(())
     }
