@@ -13,7 +13,7 @@
 
 use crate::bits::Bits;
 use crate::file::write_all;
-use crate::pool::pool_units;
+use crate::pool::{LARGE_UNITS, large_units, pool_units};
 use crate::span::Span;
 use crate::turn::{Turn, Yield};
 use core::ops::Range;
@@ -22,6 +22,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use mapleaf_pager::Bytes;
 use rustix::fd::BorrowedFd;
 use rustix::io::Result;
+use rustix::mm::Advice;
 use spin::mutex::SpinMutexGuard;
 
 /// Bytes of a unit: the block size of page caches and of most file systems, so that a positioned
@@ -59,7 +60,10 @@ const ALLOW_STEP: usize = 64 << 20;
 
 /// Counts that change together with the sets.
 pub(crate) struct Counts {
+    /// Idle units that the pool has: those behind the part with large pages.
     pub(crate) idle: usize,
+    /// The unit behind the last one that was used in the part with large pages.
+    pub(crate) large_used: usize,
     retired: usize,
     /// Bytes of the twin that may be stored to.
     pub(crate) allowed: usize,
@@ -101,6 +105,8 @@ pub(crate) struct Twin {
     held_units: AtomicUsize,
     budget_units: usize,
     pub(crate) pool_units: usize,
+    /// The first so many units are backed by large pages: they stay.
+    pub(crate) large_units: usize,
 }
 
 impl Twin {
@@ -109,8 +115,12 @@ impl Twin {
     pub(crate) fn new(reserve: usize, budget: u64) -> Result<Twin> {
         let units = reserve.div_ceil(UNIT);
         let budget_units = usize::try_from(budget / UNIT as u64).unwrap_or(usize::MAX).max(1);
+        let large_units = large_units(budget_units).min(units);
+        let span = Span::reserve(reserve)?;
+        span.advise(0..large_units * UNIT, Advice::LinuxHugepage);
+        span.advise(large_units * UNIT..reserve, Advice::LinuxNoHugepage);
         Ok(Twin {
-            span: Span::reserve_small(reserve)?,
+            span,
             claimed: Bits::new(units)?,
             held: Bits::new(units)?,
             retired: Bits::new(units)?,
@@ -118,6 +128,7 @@ impl Twin {
             expected: Bits::new(units)?,
             counts: Turn::new(Counts {
                 idle: 0,
+                large_used: 0,
                 retired: 0,
                 allowed: 0,
                 next: 0,
@@ -130,6 +141,7 @@ impl Twin {
             held_units: AtomicUsize::new(0),
             budget_units,
             pool_units: pool_units(budget_units),
+            large_units,
         })
     }
 
@@ -174,12 +186,14 @@ impl Twin {
         self.claimed_units.load(Ordering::Relaxed) as u64 * UNIT as u64
     }
 
-    /// Bytes of the twin that may be backed by memory.
+    /// Bytes of the twin that may be backed by memory. At the most: all of the part with large pages that has
+    /// been used counts, and what is in use there once more.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let counts = self.counts.lock();
         let live =
             self.claimed_units.load(Ordering::Relaxed) + self.held_units.load(Ordering::Relaxed);
-        (counts.idle + counts.retired + live) as u64 * UNIT as u64
+        let large = counts.large_used.next_multiple_of(LARGE_UNITS);
+        (counts.idle + counts.retired + live + large) as u64 * UNIT as u64
     }
 
     /// Whether more is claimed and held than the budget allows.
@@ -247,13 +261,15 @@ impl Twin {
         self.held_units.fetch_sub(was_held, Ordering::Relaxed);
         let retired = self.retired.remove(units.clone());
         counts.retired -= retired;
-        let idle = self.idle.remove(units.clone());
-        counts.idle -= idle;
+        let idle = self.take_idle(&mut counts, units.clone());
         self.expected.remove(units.clone());
         if was_held + retired + idle < units.len() && units.start == counts.next {
             self.back_ahead(&mut counts, units.clone());
         }
         counts.next = end;
+        if units.start < self.large_units {
+            counts.large_used = counts.large_used.max(end.min(self.large_units));
+        }
         (end, held)
     }
 
@@ -284,7 +300,7 @@ impl Twin {
         let ahead = self.next_in_use(units.end, ahead);
         if units.start < ahead {
             self.span.back(units.start * UNIT..ahead * UNIT);
-            counts.idle += self.idle.insert(units.end.min(ahead)..ahead);
+            self.add_idle(counts, units.end.min(ahead)..ahead);
         }
     }
 
@@ -462,7 +478,7 @@ impl Twin {
                 };
                 if unseen(unit as u64 * UNIT as u64) {
                     counts.retired -= self.retired.remove(unit..unit + 1);
-                    counts.idle += self.idle.insert(unit..unit + 1);
+                    self.add_idle(&mut counts, unit..unit + 1);
                 }
                 at = unit + 1;
             }

@@ -106,6 +106,7 @@ fn released_memory_is_bounded() {
         unsafe { mapping.release_held(&mut |_| true) };
         most = most.max(mapping.twin_bytes());
     }
+    // The part with large pages, the pool, and what is held at a time.
     assert!(most <= 270 << 20, "{most} bytes in the twin");
     for chunk in 0..60 {
         assert!(shown(&mapping, chunk * (units / 60)).iter().all(|byte| *byte == chunk as u8 + 1));

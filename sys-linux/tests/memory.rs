@@ -134,21 +134,29 @@ fn faults_of_claims(mapping: &FileMapping, len: u64) -> u64 {
 #[test]
 fn what_is_expected_is_backed_before_it_is_claimed() {
     const LEN: u64 = 32 << 20;
-    let scattered = || (0..LEN).step_by(8 * UNIT as usize).map(|start| start..start + UNIT);
-    let (_directory, _path, mapping) = scratch(WriteMode::Shadow, LEN);
-    scattered().for_each(|range| mapping.advise(range, Advice::WillClaim));
-    assert_eq!(mapping.twin_bytes(), 0, "a hint alone takes no memory");
-    mapping.tend();
-    assert_eq!(mapping.twin_bytes(), LEN / 8);
-    mapping.tend();
-    assert_eq!(mapping.twin_bytes(), LEN / 8, "once");
-    // The sets' own pages are there too: they were touched by the hints.
-    let few = LEN / UNIT / 8 / 16;
-    let faults = faults_of_claims(&mapping, LEN);
-    assert!(faults < few, "{faults} faults");
-    publish(&mapping, &[0..LEN]).expect("publish");
-    for range in scattered() {
-        assert!(read(&mapping, range).iter().all(|&byte| byte == 5));
+    // With a budget so small no part of the twin has large pages.
+    for (budget, large) in [(7 << 20, false), (0, true)] {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let options = OpenOptions { shadow_budget_bytes: budget, ..options(WriteMode::Shadow) };
+        let mapping = open(&directory.path().join("t.leaf"), &options);
+        mapping.grow(LEN).expect("room");
+        let scattered = || (0..LEN).step_by(8 * UNIT as usize).map(|start| start..start + UNIT);
+        scattered().for_each(|range| mapping.advise(range, Advice::WillClaim));
+        assert_eq!(mapping.twin_bytes(), 0, "a hint alone takes no memory");
+        mapping.tend();
+        let backed = if large { LEN } else { LEN / 8 };
+        assert!((backed - UNIT..=backed + UNIT).contains(&mapping.twin_bytes()));
+        let before = write_view_bytes(&mapping);
+        mapping.tend();
+        assert_eq!(write_view_bytes(&mapping), before, "once");
+        // The sets' own pages are there too: they were touched by the hints.
+        let few = LEN / UNIT / 8 / 16;
+        let faults = faults_of_claims(&mapping, LEN);
+        assert!(faults < few, "{faults} faults");
+        publish(&mapping, &[0..LEN]).expect("publish");
+        for range in scattered() {
+            assert!(read(&mapping, range).iter().all(|&byte| byte == 5));
+        }
     }
 }
 
