@@ -58,8 +58,8 @@ fn what_is_free_is_cut_off() {
     }
     db.close().unwrap();
     let emptied = std::fs::metadata(&path).unwrap().len();
-    // 60 entries are left, and the smallest log.
-    assert!(emptied < 2 << 20, "{emptied} bytes of {full}");
+    // 60 entries are left, and the smallest log, before which there is what was free when it was moved.
+    assert!(emptied < 4 << 20, "{emptied} bytes of {full}");
 
     let db = open(&path);
     assert!(db.check().unwrap().is_sound());
