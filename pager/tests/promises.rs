@@ -4,10 +4,9 @@
 
 mod double;
 
-use double::{Call, Double};
+use double::{Call, Double, Last, words};
 use mapleaf_pager::{
-    Bytes, Durability, Error, Inspection, Mapping, Options, PageId, Pages, Part, Redo, RedoLog,
-    Replay, Result, Store, WriteTxn, words_for,
+    Bytes, Durability, Error, Mapping, Options, PageId, Pages, Part, Store, WriteTxn,
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,28 +17,6 @@ const CAPACITY: usize = 4096 * PAGE;
 const RING: u64 = 16 * 1024;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-/// A tree layer of one byte.
-struct Last;
-
-impl Replay for Last {
-    fn replay<'s>(&mut self, mut txn: WriteTxn<'s>, log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        for step in log {
-            if let Redo::Record(record) = step? {
-                txn.set_root(&[record[0]; 64]);
-            }
-        }
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
-}
 
 fn options() -> Options {
     Options::default().page_size(PAGE as u32).log_bytes(RING, RING)

@@ -4,10 +4,10 @@
 
 mod double;
 
-use double::{Call, Double};
+use double::{Call, Double, words};
 use mapleaf_pager::{
     Bytes, Damage, Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog,
-    Replay, Result, Store, WriteTxn, words_for,
+    Replay, Result, Store, WriteTxn,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -82,10 +82,6 @@ fn value(store: &TestStore) -> u8 {
         assert!(pages.page(page).unwrap()[16..].iter().all(|byte| *byte == value));
     }
     value
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn options() -> Options {

@@ -1,7 +1,10 @@
 //! A mapping that forgets everything a flush did not promise: the worst medium in one respect.
 
-#![allow(dead_code)] // Not every test uses all of it.
+#![allow(dead_code, unused_imports)] // Not every test uses all of it.
 
+mod layer;
+
+pub(crate) use layer::{Last, Nothing, words};
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
