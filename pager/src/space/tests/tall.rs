@@ -1,7 +1,9 @@
 //! Bitmaps of three levels, which a file needs from 75 MB on at the smallest page size.
 
 use super::Store;
-use crate::space::bitmap::Shape;
+use crate::page::{OWNED_BYTES, kind};
+use crate::space::bitmap::{Child, Shape};
+use crate::{Damage, Error, PageId};
 use std::vec::Vec;
 
 const PAGE: usize = 512;
@@ -109,4 +111,33 @@ fn a_bitmap_grows_from_one_level_to_three() {
     assert_eq!(heights, [1, 2, 3]);
     let free_pages = store.latest.space.stats().free_pages;
     assert!(free_pages > 2 * RUN, "{free_pages}");
+}
+
+/// Else a page of another level, or of another kind, would be read as one of the bitmap; and a program that knows
+/// the format would not know these pages.
+#[test]
+fn a_page_of_the_bitmap_is_one_by_its_kind_and_by_its_level() {
+    let (mut store, starts) = long(6);
+    free(&mut store, &[starts[0], starts[5]]);
+    let space = store.latest.space;
+    let mut id = space.bitmap;
+    for level in (1..=3).rev() {
+        let wanted = if level == 1 { kind::BITMAP } else { kind::BITMAP_INNER };
+        let body = store.mock.bodies[&id.0].clone();
+        assert_eq!((body[0], body[18 - OWNED_BYTES]), (wanted, level));
+        let below = Child::read(&body, 0);
+        for at in [0, 18 - OWNED_BYTES] {
+            let mut spoilt = body.clone();
+            spoilt[at] ^= 4;
+            let _ = store.mock.bodies.insert(id.0, spoilt);
+            let found = space.bitmap_page(&store.mock, id, level).map(|_| ());
+            assert_eq!(found, Err(Error::corrupt(id, Damage::Kind)), "level {level}, byte {at}");
+        }
+        let _ = store.mock.bodies.insert(id.0, body);
+        for outside in [0, 1, space.page_count] {
+            let found = space.bitmap_page(&store.mock, PageId(outside), level).map(|_| ());
+            assert_eq!(found, Err(Error::corrupt(PageId(outside), Damage::OutOfRange)));
+        }
+        id = below.page;
+    }
 }
