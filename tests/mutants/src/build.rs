@@ -149,11 +149,12 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 13] = [
+const RUNS: [(&str, &str, &[&str]); 14] = [
     ("held", "held", &[]),
     ("refusals", "refusals", &[]),
     ("making", "making", &[]),
     ("promises", "promises", &[]),
+    ("checkpoints", "checkpoints", &[]),
     ("savepoints", "savepoints", &[]),
     ("verify", "verify", &[]),
     ("lent", "lent", &[]),

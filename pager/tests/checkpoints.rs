@@ -1,0 +1,147 @@
+//! When a checkpoint is due, what it costs, and what waits for the next one.
+//!
+//! Each test is there since a change of the code could go unnoticed without it: `docs/mutants.md`.
+
+mod double;
+
+use double::{Call, Double, Last, words};
+use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Part, Store, WriteTxn};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+const PAGE: usize = 512;
+const CAPACITY: usize = 8192 * PAGE;
+const RING: u64 = 16 * 1024;
+/// Bytes of a block beside its one record: it is rounded up to 8 only where the next one starts.
+const BLOCK: usize = 68;
+
+type TestStore = Store<Double, Box<[AtomicU32]>>;
+
+fn options() -> Options {
+    Options::default().page_size(PAGE as u32).log_bytes(RING, RING)
+}
+
+fn created(two_views: bool) -> TestStore {
+    Store::create(Double::new(&[], CAPACITY, PAGE, two_views), words(), &options()).unwrap()
+}
+
+/// Sets the root; its block is so many bytes long.
+fn logged(store: &TestStore, value: u8, bytes: usize) {
+    let mut txn = store.begin_write().unwrap();
+    txn.set_root(&[value; 64]);
+    txn.redo(&[Part::Bytes(&vec![value; bytes - BLOCK])]);
+    txn.commit(Durability::Eventual).unwrap();
+}
+
+fn barriers(store: &TestStore) -> u64 {
+    store.mapping().barriers.load(Ordering::Relaxed)
+}
+
+fn pages(txn: &mut WriteTxn<'_>, count: usize) -> Vec<PageId> {
+    (0..count).map(|_| txn.claim().unwrap()).collect()
+}
+
+/// Else the thread that makes checkpoints would make them all the time, or so late that commits wait for it.
+#[test]
+fn a_checkpoint_is_due_when_half_of_the_ring_is_used() {
+    let store = created(true);
+    assert!(!store.checkpoint_due(), "nothing was committed");
+    logged(&store, 1, 5000);
+    assert!(!store.checkpoint_due(), "5,000 bytes of 16,384");
+    logged(&store, 2, 3192);
+    assert!(!store.checkpoint_due(), "half of it");
+    logged(&store, 3, 80);
+    assert!(store.checkpoint_due(), "80 bytes more");
+    store.checkpoint().unwrap();
+    assert!(!store.checkpoint_due(), "just made");
+    // From 8,272 on; what has no room behind that goes to the ring's start.
+    logged(&store, 4, 4000);
+    logged(&store, 5, 4000);
+    assert!(!store.checkpoint_due(), "8,000");
+    store.checkpoint().unwrap();
+    logged(&store, 6, 8000);
+    assert!(!store.checkpoint_due(), "112 at the ring's end that were left, and 8,000");
+    logged(&store, 7, 104);
+    assert!(store.checkpoint_due(), "104 more");
+    let used = store.stats().log_used_bytes;
+    assert_eq!(used, RING - 16_272 + 8_104);
+    store.checkpoint().unwrap();
+    assert_eq!(store.stats().log_used_bytes, 0);
+}
+
+/// Else a program that asks often, to be sure, would pay for barriers each time.
+#[test]
+fn a_checkpoint_of_what_is_durable_costs_nothing() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        logged(&store, 1, 100);
+        let txn = store.checkpoint().unwrap();
+        let before = (barriers(&store), store.stats().checkpoints);
+        assert_eq!((store.checkpoint(), store.sync()), (Ok(txn), Ok(txn)));
+        assert_eq!((barriers(&store), store.stats().checkpoints), before);
+        assert_eq!(store.stats().checkpoint, txn);
+    }
+}
+
+/// Frees some of `live`, in a commit of its own.
+fn free(store: &TestStore, live: &[PageId]) {
+    let mut txn = store.begin_write().unwrap();
+    live.iter().for_each(|page| txn.free(*page).unwrap());
+    txn.set_root(&[2; 64]);
+    txn.redo(&[Part::Bytes(&[2; 8])]);
+    txn.commit(Durability::Eventual).unwrap();
+}
+
+/// Else pages that the checkpoint reaches would be reused before the next one, or never.
+#[test]
+fn what_is_freed_beside_a_checkpoint_waits_for_the_next_one() {
+    // For as long as the hook, which their mapping has.
+    static STORES: [OnceLock<TestStore>; 2] = [OnceLock::new(), OnceLock::new()];
+    for two_views in [false, true] {
+        let store = STORES[usize::from(two_views)].get_or_init(|| created(two_views));
+        let mut txn = store.begin_write().unwrap();
+        let live = pages(&mut txn, 100);
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        store.checkpoint().unwrap();
+        free(store, &live[..20]);
+        assert_eq!(store.stats().waiting_pages, 20);
+        // Ten more are freed while the checkpoint is on its way.
+        let (beside, freed) = (AtomicBool::new(true), live[20..30].to_vec());
+        let hook = move |call: Call, _: &_| {
+            if call == Call::Flush && beside.swap(false, Ordering::Relaxed) {
+                free(store, &freed);
+            }
+        };
+        assert!(store.mapping().hook.set(Box::new(hook)).is_ok());
+        store.checkpoint().unwrap();
+        assert_eq!(store.stats().waiting_pages, 10, "freed beside it");
+        free(store, &live[30..35]);
+        assert_eq!(store.stats().waiting_pages, 15);
+        store.checkpoint().unwrap();
+        assert_eq!(store.stats().waiting_pages, 0);
+    }
+}
+
+/// Else a full disk would end the store, or pages wait for a checkpoint that was never made.
+#[test]
+fn a_checkpoint_that_finds_no_room_is_made_later() {
+    let store = created(true);
+    let mut txn = store.begin_write().unwrap();
+    let live = pages(&mut txn, 60);
+    txn.set_root(&[1; 64]);
+    txn.redo(&[Part::Bytes(&[1; 8])]);
+    txn.commit(Durability::Eventual).unwrap();
+    let before = store.stats().checkpoint;
+    store.mapping().fail_publish.store(true, Ordering::Relaxed);
+    assert_eq!(store.checkpoint(), Err(Error::Full));
+    assert_eq!(store.stats().checkpoint, before);
+    store.mapping().fail_publish.store(false, Ordering::Relaxed);
+    free(&store, &live);
+    // No durable state reaches them, and none is on its way to be one.
+    assert_eq!(store.stats().waiting_pages, 0, "{:?}", store.stats());
+    store.checkpoint().unwrap();
+    let mapping = Double::new(&store.mapping().durable(), CAPACITY, PAGE, false);
+    let again = Store::open_proven(mapping, words(), &options(), &mut Last, &mut []).unwrap();
+    assert_eq!((&again.begin_read(0).unwrap()).root()[0], 2);
+}
