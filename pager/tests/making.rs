@@ -265,3 +265,63 @@ fn each_opening_that_changes_something_has_a_salt_of_its_own() {
     let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "{seen:?}");
 }
+
+/// Else pages that the file does not have, or a log outside of it, would be read and written.
+#[test]
+fn a_state_that_does_not_lie_in_its_file_is_refused() {
+    let image = image();
+    assert_eq!(image.len(), MADE, "the ring is the file's end");
+    let refusal = |bytes: &[(usize, u8)]| {
+        let mapping = over(&forged(&image, bytes));
+        let error = Store::open_proven(mapping, words(), &options(), &mut Nothing, &mut []).err();
+        let repaired = Repair::open(over(&forged(&image, bytes)), words(), &options()).err();
+        (error, repaired)
+    };
+    let outside = |page: u32| Some(Error::corrupt(PageId(page), Damage::OutOfRange));
+    assert_eq!(refusal(&[]), (None, None));
+    // The log: its first page, its pages, its tail.
+    let first = |page: u32| {
+        let bytes = page.to_le_bytes();
+        [(88, bytes[0]), (89, bytes[1]), (90, bytes[2]), (91, bytes[3])]
+    };
+    for (page, pages) in [(0, 4), (1, 4), (3, 32), (33, 2), (u32::MAX, 1), (u32::MAX - 3, 32)] {
+        let mut bytes = first(page).to_vec();
+        bytes.push((92, pages));
+        assert_eq!(refusal(&bytes), (outside(page), outside(page)), "{page}, {pages} pages");
+    }
+    for (page, pages) in [(2, 4), (3, 31), (33, 1)] {
+        let mut bytes = first(page).to_vec();
+        bytes.extend([(92, pages), (104, 0), (105, 0)]);
+        assert_eq!(refusal(&bytes), (None, None), "{page}, {pages} pages");
+    }
+    assert_eq!(refusal(&[(104, 0), (105, 0x40)]), (None, None), "a full ring");
+    assert_eq!(refusal(&[(104, 1), (105, 0x40)]), (outside(2), outside(2)));
+    // The file: one page less than the state has. A repair takes it for cut off, and the log for lost.
+    assert_eq!(refusal(&[(256, 35)]).0, outside(35));
+    // None for the metas themselves.
+    assert!(refusal(&[(256, 1)]).0.is_some());
+}
+
+/// Else whoever has a damaged store would hear that it is none, and not think of `salvage`.
+#[test]
+fn a_store_without_a_whole_meta_is_still_one() {
+    let whole = image();
+    let opened = |image: &[u8]| {
+        Store::open_proven(over(image), words(), &options(), &mut Nothing, &mut []).err()
+    };
+    let (lost, foreign) = (Some(Error::NoMeta), Some(Error::Unsupported(Unsupported::NotMapleaf)));
+    let mut image = whole.clone();
+    image[300] ^= 1;
+    image[PAGE + 300] ^= 1;
+    assert_eq!(opened(&image), lost, "both are damaged");
+    image[..PAGE].fill(0);
+    assert_eq!(opened(&image), lost, "one is damaged, of the other nothing is left");
+    // Something of ours in a file of another kind: the first meta in the second one's place.
+    let mut image = vec![7; whole.len()];
+    image[PAGE..2 * PAGE].copy_from_slice(&whole[..PAGE]);
+    assert_eq!(opened(&image), foreign);
+    image[PAGE..2 * PAGE].copy_from_slice(&whole[PAGE..2 * PAGE]);
+    assert_eq!(opened(&image), None, "the second alone is enough");
+    image[PAGE + 300] ^= 1;
+    assert_eq!(opened(&image), lost);
+}
