@@ -145,3 +145,70 @@ fn a_checkpoint_that_finds_no_room_is_made_later() {
     let again = Store::open_proven(mapping, words(), &options(), &mut Last, &mut []).unwrap();
     assert_eq!((&again.begin_read(0).unwrap()).root()[0], 2);
 }
+
+fn opened(image: &[u8], options: &Options) -> TestStore {
+    let mapping = Double::new(image, CAPACITY, PAGE, false);
+    Store::open_proven(mapping, words(), options, &mut Last, &mut []).unwrap()
+}
+
+/// Else a power loss while a meta is stored would cost the store, or all since a checkpoint long ago.
+#[test]
+fn a_torn_meta_leaves_the_one_before_it() {
+    let store = created(false);
+    for value in 1..6 {
+        // By turns with a checkpoint of its own, and one of a commit's.
+        logged(&store, value, 100);
+        store.checkpoint().unwrap();
+        let before = store.mapping().durable();
+        if value % 2 == 0 {
+            logged(&store, value + 1, 100);
+            store.checkpoint().unwrap();
+        } else {
+            let mut txn = store.begin_write().unwrap();
+            txn.set_root(&[value + 1; 64]);
+            txn.commit(Durability::Sync).unwrap();
+        }
+        let after = store.mapping().durable();
+        let stored: Vec<usize> = [0, 1]
+            .into_iter()
+            .filter(|slot| before[slot * PAGE..][..PAGE] != after[slot * PAGE..][..PAGE])
+            .collect();
+        let [stored] = stored[..] else { panic!("not one meta: {stored:?}") };
+        let mut torn = after.clone();
+        torn[stored * PAGE + 256..(stored + 1) * PAGE].fill(0xA5);
+        let found = opened(&torn, &options());
+        let root = (&found.begin_read(0).unwrap()).root()[0];
+        assert!(root == value || root == value + 1 && value % 2 == 0, "{root} after {value}");
+    }
+}
+
+/// Else a program that may only read a file would change it.
+#[test]
+fn a_store_that_is_opened_for_reading_is_never_written_to() {
+    let store = created(false);
+    logged(&store, 7, 100);
+    store.checkpoint().unwrap();
+    let image = store.mapping().durable();
+    let mut reading = options();
+    reading.read_only = true;
+    let store = opened(&image, &reading);
+    assert!(store.checkpoint().is_err() && store.sync().is_err());
+    assert!(store.begin_write().is_err() && !store.checkpoint_due());
+    store.close().unwrap();
+    assert_eq!(barriers(&store), 0);
+    assert_eq!(store.mapping().published(), image);
+}
+
+/// Else each `sync` of a program that has nothing to sync would be a barrier.
+#[test]
+fn what_was_there_is_made_sure_of_once() {
+    let store = created(false);
+    logged(&store, 7, 100);
+    store.checkpoint().unwrap();
+    let store = opened(&store.mapping().durable(), &options());
+    store.sync().unwrap();
+    assert_eq!(barriers(&store), 1, "what was read may have been in the page cache only");
+    store.sync().unwrap();
+    store.checkpoint().unwrap();
+    assert_eq!(barriers(&store), 1);
+}

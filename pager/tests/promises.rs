@@ -277,6 +277,12 @@ fn pages_in_memory_are_let_go_of_when_the_last_reader_that_could_see_them_ends()
     drop(reader);
     store.checkpoint().unwrap();
     assert_eq!(store.mapping().retired(), 0, "nobody can see it any more");
+    // Who reads an older state cannot see them.
+    let old = store.begin_read(0).unwrap();
+    change(&store, 3, 10, 1).commit(Durability::Eventual).unwrap();
+    store.checkpoint().unwrap();
+    assert_eq!(store.mapping().retired(), 0, "a reader that cannot see it keeps it");
+    drop(old);
     // Nobody reads: at once, whoever makes the checkpoint.
     change(&store, 3, 10, 1).commit(Durability::Eventual).unwrap();
     store.checkpoint().unwrap();
