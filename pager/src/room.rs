@@ -145,6 +145,8 @@ mod tests {
         assert!(Room { grown: true, waiting: 1251, ..little }.overdue(100));
         let free = Room { grown: true, ..room(100, 3000, 2000) };
         assert!(!free.overdue(100), "they are there");
+        // As many as it needs seem to be there, but half of them.
+        assert!(Room { grown: true, ..room(50, 3000, 2950) }.overdue(100));
     }
 
     /// Else old readers would let the file grow without bound, or make every commit a checkpoint.
