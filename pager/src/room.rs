@@ -74,3 +74,91 @@ impl Room {
         available < pages && past_slack && self.waiting > worth
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10,000 pages in use, so that 2,500 may wait, and 416 beside readers.
+    fn room(free_pages: u32, pinned_pages: u32, waiting: u32) -> Room {
+        let page_count = 10_000 + free_pages + pinned_pages;
+        let space = SpaceStats { free_pages, pinned_pages, space_pages: 10 };
+        Room { page_count, space, waiting, old_readers: false, grown: false }
+    }
+
+    fn beside_readers(room: Room) -> Room {
+        Room { old_readers: true, ..room }
+    }
+
+    /// Else a store would make checkpoints for nothing, or its file grow while freed pages wait.
+    #[test]
+    fn a_checkpoint_is_due_when_half_of_the_room_waits_for_it() {
+        assert_eq!((room(7, 9, 0).in_use(), room(7, 9, 0).slack()), (10_000, 2_500));
+        assert!(!room(0, 1250, 1250).due());
+        assert!(room(0, 1251, 1251).due());
+        // As many others can be claimed: those that wait are not missed yet.
+        assert!(room(1251, 1251, 1251).due());
+        assert!(!room(1252, 1251, 1251).due());
+        // Freed and not looked at since: they may be free.
+        assert!(room(0, 2502, 1251).due());
+        assert!(!room(0, 2503, 1251).due());
+        // What older readers hold back is not known: nothing of it counts.
+        assert!(beside_readers(room(0, 2503, 1251)).due());
+        assert_eq!(beside_readers(room(0, 0, 0)).slack(), 416);
+        assert!(!beside_readers(room(0, 208, 208)).due());
+        assert!(beside_readers(room(0, 209, 209)).due());
+        // A small store has a slack that is worth two barriers.
+        let small = Room { page_count: 100, ..room(0, 0, 129) };
+        assert_eq!((small.slack(), small.due()), (256, true));
+        assert!(!Room { waiting: 128, ..small }.due());
+    }
+
+    /// Else each commit of a store that grows would be a checkpoint, or none of one that need not.
+    #[test]
+    fn a_commit_is_a_checkpoint_where_the_file_would_grow_for_want_of_one() {
+        // 100 pages written, none to be had, 2,500 may wait.
+        assert!(!room(0, 2400, 2400).overdue(100));
+        assert!(room(0, 2401, 2401).overdue(100));
+        // As many as it needs can be claimed.
+        assert!(!room(100, 2401, 2401).overdue(100));
+        assert!(room(99, 2501, 2501).overdue(100));
+        // What waits must be worth it: half of what was written, half of the slack at the most.
+        assert!(!room(0, 1225, 1225).overdue(2450));
+        assert!(room(0, 1226, 1226).overdue(2450));
+        assert!(!room(0, 1250, 1250).overdue(4000));
+        assert!(room(0, 1251, 1251).overdue(4000));
+        // A transaction of 4,096 pages gets no slack.
+        let large = Room { page_count: 120_000, ..room(0, 20_000, 20_000) };
+        assert_eq!(large.slack(), 25_000);
+        assert!(!large.overdue(4095));
+        assert!(large.overdue(4096));
+    }
+
+    /// Else the file would grow with every small commit: pages that the space has freed seem to be there.
+    #[test]
+    fn a_commit_that_grew_the_file_does_not_count_on_pages_that_seem_to_be_there() {
+        let seems = room(0, 3000, 2000);
+        assert!(!seems.overdue(100));
+        assert!(Room { grown: true, ..seems }.overdue(100));
+        let little = Room { waiting: 1250, ..seems };
+        assert!(!Room { grown: true, ..little }.overdue(100), "what waits is not worth it");
+        assert!(Room { grown: true, waiting: 1251, ..little }.overdue(100));
+        let free = Room { grown: true, ..room(100, 3000, 2000) };
+        assert!(!free.overdue(100), "they are there");
+        // As many as it needs seem to be there, but half of them.
+        assert!(Room { grown: true, ..room(50, 3000, 2950) }.overdue(100));
+    }
+
+    /// Else old readers would let the file grow without bound, or make every commit a checkpoint.
+    #[test]
+    fn beside_old_readers_what_waits_is_bounded_by_itself() {
+        let some = |free, waiting| beside_readers(room(free, 3000, waiting));
+        assert!(!some(0, 416).overdue(10));
+        assert!(some(0, 417).overdue(10));
+        // A quarter of the slack, or what was written, can be claimed.
+        assert!(some(103, 417).overdue(10));
+        assert!(!some(104, 417).overdue(10));
+        assert!(some(199, 417).overdue(200));
+        assert!(!some(200, 417).overdue(200));
+    }
+}

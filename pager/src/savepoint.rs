@@ -253,3 +253,38 @@ impl WriteTxn<'_> {
         space.free(&mut host, id, 1, birth, birth)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else going back would restore one field from another's place.
+    #[test]
+    fn a_savepoints_page_gives_back_what_was_saved() {
+        for (changed, overflow, pinned_from) in
+            [(false, false, None), (true, false, Some(TxnId(7))), (false, true, Some(TxnId(1)))]
+        {
+            let list = |at: u32| OwnList { head: PageId(at), tail: PageId(at + 1) };
+            let saved = Saved {
+                birth: TxnId(1 << 40 | 11),
+                previous: PageId(12),
+                chain: PageId(13),
+                chained: 14,
+                spills: 15,
+                dirty_pages: 1 << 33 | 16,
+                freed: list(17),
+                freed_runs: list(19),
+                pinned_from,
+                freed_durable: 21,
+                freed_between: 22,
+                changed,
+                tail: Tail::from_words([1 << 34 | 23, 24, 25, 26], overflow),
+            };
+            let mut page = [0xFF; 512];
+            saved.encode(&mut page);
+            assert_eq!(Saved::decode(&page), saved);
+            assert!(page[..AT_STATE].iter().all(|byte| *byte == 0xFF), "the root's place");
+            assert!(page[AT_SPACE..].iter().all(|byte| *byte == 0xFF), "the space's place");
+        }
+    }
+}

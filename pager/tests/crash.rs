@@ -394,21 +394,27 @@ impl Arbitrary for Case {
     }
 }
 
+const PROGRAMS: u32 = 400;
+
 fn campaign(setup: Setup) {
     fn case(case: Case) -> bool {
         run(&case.0, SETUP.get(), case.1);
         true
     }
     SETUP.set(setup);
-    let tests = std::env::var("CRASH_TESTS").map_or(400, |n| n.parse().expect("a number"));
-    QuickCheck::new().rng(Gen::new(400)).tests(tests).quickcheck(case as fn(Case) -> bool);
+    let tests = std::env::var("CRASH_TESTS").map_or(PROGRAMS, |n| n.parse().expect("a number"));
+    QuickCheck::new().rng(Gen::new(400)).tests(tests.into()).quickcheck(case as fn(Case) -> bool);
     let met = MET.get();
     println!("{setup:?} {met:?}");
     let log = setup.log_bytes > 0;
-    assert!(met.power_losses > 100 && met.deaths > 100 && met.failed_flushes > 10, "{met:?}");
-    assert_eq!(met.replayed > 50 && met.in_opening > 10 && met.went_back > 10, log, "{met:?}");
-    assert_eq!(met.spills > 10, setup.budget < 100, "{met:?}");
-    assert!(met.larger_rings > 0 || setup.log_bytes != RING_MIN, "{met:?}");
+    // Small samples scatter.
+    let least = |count| if tests >= PROGRAMS { count } else { count * tests / PROGRAMS / 2 };
+    assert!(met.power_losses > least(100) && met.deaths > least(100), "{met:?}");
+    assert!(met.failed_flushes >= least(10), "{met:?}");
+    assert_eq!(met.replayed > least(50), log, "{met:?}");
+    assert!(!log || met.in_opening >= least(10) && met.went_back >= least(10), "{met:?}");
+    assert_eq!(met.spills > least(10), setup.budget < 100, "{met:?}");
+    assert!(met.larger_rings >= least(1) || setup.log_bytes != RING_MIN, "{met:?}");
 }
 
 #[test]

@@ -4,11 +4,8 @@
 
 mod double;
 
-use double::Double;
-use mapleaf_pager::{
-    Damage, Durability, Error, Inspection, Options, PageId, Part, Redo, RedoLog, Replay, Result,
-    Store, WriteTxn, words_for,
-};
+use double::{Double, Last, words};
+use mapleaf_pager::{Damage, Durability, Error, Options, PageId, Part, Result, Store};
 use std::sync::atomic::AtomicU32;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -23,30 +20,8 @@ const LISTS: usize = SPACE + 74;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
 
-/// Reads all of the log.
-struct Read;
-
-impl Replay for Read {
-    fn replay<'s>(&mut self, mut txn: WriteTxn<'s>, log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        for step in log {
-            if let Redo::Record(record) = step? {
-                txn.set_root(&[record[0]; 64]);
-            }
-        }
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _: &Inspection<'_>, _: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
 fn created() -> TestStore {
     Store::create(Double::new(&[], CAPACITY, PAGE, false), words(), &options()).unwrap()
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn options() -> Options {
@@ -56,7 +31,7 @@ fn options() -> Options {
 fn open(image: &[u8]) -> Result<TestStore> {
     let mapping = Double::new(image, CAPACITY, PAGE, false);
     // SAFETY: the forged bytes lead to errors before anything is lent: that is the test.
-    unsafe { Store::open(mapping, words(), &options(), &mut Read) }
+    unsafe { Store::open(mapping, words(), &options(), &mut Last) }
 }
 
 /// A page of the log that counts as free would be written by a transaction, and the log be lost.

@@ -5,11 +5,8 @@
 
 mod double;
 
-use double::Double;
-use mapleaf_pager::{
-    Durability, Error, Inspection, Options, RedoLog, Repair, Replay, Result, Store, Unsupported,
-    WriteTxn, words_for,
-};
+use double::{Double, Nothing, words};
+use mapleaf_pager::{Durability, Error, Options, Repair, Result, Store, Unsupported};
 use std::sync::atomic::AtomicU32;
 
 const PAGE: usize = 512;
@@ -18,23 +15,6 @@ const CAPACITY: usize = 256 * PAGE;
 const EPOCH_GAP: u64 = 1 << 32;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-/// For stores that were closed.
-struct Nothing;
-
-impl Replay for Nothing {
-    fn replay<'s>(&mut self, txn: WriteTxn<'s>, _: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _: &Inspection<'_>, _: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
-}
 
 fn options() -> Options {
     Options::default().page_size(PAGE as u32).log_bytes(0, 0)

@@ -2,15 +2,11 @@
 
 mod double;
 
-use double::Double;
-use mapleaf_pager::{Durability, Options, PageId, Pages, Part, Store, words_for};
+use double::{Double, words};
+use mapleaf_pager::{Durability, Options, PageId, Pages, Part, Store};
 use std::sync::atomic::AtomicU32;
 
 const PAGE: usize = 512;
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
-}
 
 /// A store whose newest state has a page full of `value`, held in the write view.
 fn with_held_page(value: u8) -> (Store<Double, Box<[AtomicU32]>>, PageId) {

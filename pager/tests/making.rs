@@ -4,10 +4,10 @@
 
 mod double;
 
-use double::Double;
+use double::{Double, Nothing, words};
 use mapleaf_pager::{
     Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Repair, Replay, Result,
-    Store, Unsupported, WriteTxn, is_unmade, words_for,
+    Store, Unsupported, WriteTxn, is_unmade,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,10 +21,10 @@ const SLACK: usize = 2 << 20;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
 
-/// A tree layer without trees; whether what it proves is right.
-struct Nothing(bool);
+/// Proves, or finds a page shared.
+struct Proves(bool);
 
-impl Replay for Nothing {
+impl Replay for Proves {
     fn replay<'s>(&mut self, txn: WriteTxn<'s>, _log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
         Ok(txn)
     }
@@ -32,10 +32,6 @@ impl Replay for Nothing {
     fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
         if self.0 { Ok(()) } else { Err(Error::corrupt(PageId(3), Damage::Shared)) }
     }
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn options() -> Options {
@@ -127,12 +123,12 @@ fn a_place_is_empty_after_an_error() {
     // SAFETY: refused, whatever the bytes are.
     #[allow(unsafe_code)]
     let opened =
-        unsafe { Store::open_in(&mut place, over(&junk), words(), &options(), &mut Nothing(true)) };
+        unsafe { Store::open_in(&mut place, over(&junk), words(), &options(), &mut Nothing) };
     assert_eq!(opened, Err(Error::Unsupported(Unsupported::NotMapleaf)));
     assert!(place.is_none());
     for right in [false, true] {
         let mut place = full();
-        let mut tree = Nothing(right);
+        let mut tree = Proves(right);
         let opened = Store::open_proven_in(
             &mut place,
             over(&image),
@@ -155,8 +151,7 @@ fn a_new_store_opens_from_either_meta() {
     for slot in [0, 1] {
         let mut image = whole.clone();
         image[slot * PAGE..(slot + 1) * PAGE].fill(0xA5);
-        let mut tree = Nothing(true);
-        let opened = Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []);
+        let opened = Store::open_proven(over(&image), words(), &options(), &mut Nothing, &mut []);
         let store = opened.unwrap_or_else(|error| panic!("without meta {slot}: {error}"));
         let mut txn = store.begin_write().unwrap();
         txn.set_root(&[1; 64]);
@@ -176,9 +171,8 @@ fn opening_without_blocks_to_replay_changes_nothing() {
     for read_only in [false, true] {
         let mut options = options();
         options.read_only = read_only;
-        let mut tree = Nothing(true);
         let store =
-            Store::open_proven(over(&image), words(), &options, &mut tree, &mut []).unwrap();
+            Store::open_proven(over(&image), words(), &options, &mut Nothing, &mut []).unwrap();
         assert_eq!((&store.begin_read(0).unwrap()).root()[0], 7);
         assert_eq!(store.mapping().barriers.load(Ordering::Relaxed), 0);
         assert_eq!(store.mapping().published(), image);
@@ -205,8 +199,7 @@ fn what_a_later_version_may_have_changed_is_refused() {
         let mut options = options();
         options.read_only = read_only;
         let mapping = over(&forged(&image, bytes));
-        let mut tree = Nothing(true);
-        Store::open_proven(mapping, words(), &options, &mut tree, &mut []).err()
+        Store::open_proven(mapping, words(), &options, &mut Nothing, &mut []).err()
     };
     let layout = Some(Error::Unsupported(Unsupported::Layout));
     assert_eq!(refusal(&[], false), None);
@@ -231,8 +224,8 @@ fn what_a_later_version_may_have_changed_is_refused() {
 #[test]
 fn compatible_features_that_are_not_known_are_kept() {
     let image = forged(&image(), &[(40, 8), (47, 1)]);
-    let mut tree = Nothing(true);
-    let store = Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []).unwrap();
+    let store =
+        Store::open_proven(over(&image), words(), &options(), &mut Nothing, &mut []).unwrap();
     for value in [1, 2] {
         let mut txn = store.begin_write().unwrap();
         txn.set_root(&[value; 64]);
@@ -258,9 +251,8 @@ fn each_opening_that_changes_something_has_a_salt_of_its_own() {
     let mut image = image();
     for round in 0..3 {
         seen.push(salts(&image)[0].clone());
-        let mut tree = Nothing(true);
         let store =
-            Store::open_proven(over(&image), words(), &options(), &mut tree, &mut []).unwrap();
+            Store::open_proven(over(&image), words(), &options(), &mut Nothing, &mut []).unwrap();
         for value in [round, round + 1] {
             let mut txn = store.begin_write().unwrap();
             txn.set_root(&[value; 64]);
@@ -272,4 +264,64 @@ fn each_opening_that_changes_something_has_a_salt_of_its_own() {
     }
     let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "{seen:?}");
+}
+
+/// Else pages that the file does not have, or a log outside of it, would be read and written.
+#[test]
+fn a_state_that_does_not_lie_in_its_file_is_refused() {
+    let image = image();
+    assert_eq!(image.len(), MADE, "the ring is the file's end");
+    let refusal = |bytes: &[(usize, u8)]| {
+        let mapping = over(&forged(&image, bytes));
+        let error = Store::open_proven(mapping, words(), &options(), &mut Nothing, &mut []).err();
+        let repaired = Repair::open(over(&forged(&image, bytes)), words(), &options()).err();
+        (error, repaired)
+    };
+    let outside = |page: u32| Some(Error::corrupt(PageId(page), Damage::OutOfRange));
+    assert_eq!(refusal(&[]), (None, None));
+    // The log: its first page, its pages, its tail.
+    let first = |page: u32| {
+        let bytes = page.to_le_bytes();
+        [(88, bytes[0]), (89, bytes[1]), (90, bytes[2]), (91, bytes[3])]
+    };
+    for (page, pages) in [(0, 4), (1, 4), (3, 32), (33, 2), (u32::MAX, 1), (u32::MAX - 3, 32)] {
+        let mut bytes = first(page).to_vec();
+        bytes.push((92, pages));
+        assert_eq!(refusal(&bytes), (outside(page), outside(page)), "{page}, {pages} pages");
+    }
+    for (page, pages) in [(2, 4), (3, 31), (33, 1)] {
+        let mut bytes = first(page).to_vec();
+        bytes.extend([(92, pages), (104, 0), (105, 0)]);
+        assert_eq!(refusal(&bytes), (None, None), "{page}, {pages} pages");
+    }
+    assert_eq!(refusal(&[(104, 0), (105, 0x40)]), (None, None), "a full ring");
+    assert_eq!(refusal(&[(104, 1), (105, 0x40)]), (outside(2), outside(2)));
+    // The file: one page less than the state has. A repair takes it for cut off, and the log for lost.
+    assert_eq!(refusal(&[(256, 35)]).0, outside(35));
+    // None for the metas themselves.
+    assert!(refusal(&[(256, 1)]).0.is_some());
+}
+
+/// Else whoever has a damaged store would hear that it is none, and not think of `salvage`.
+#[test]
+fn a_store_without_a_whole_meta_is_still_one() {
+    let whole = image();
+    let opened = |image: &[u8]| {
+        Store::open_proven(over(image), words(), &options(), &mut Nothing, &mut []).err()
+    };
+    let (lost, foreign) = (Some(Error::NoMeta), Some(Error::Unsupported(Unsupported::NotMapleaf)));
+    let mut image = whole.clone();
+    image[300] ^= 1;
+    image[PAGE + 300] ^= 1;
+    assert_eq!(opened(&image), lost, "both are damaged");
+    image[..PAGE].fill(0);
+    assert_eq!(opened(&image), lost, "one is damaged, of the other nothing is left");
+    // Something of ours in a file of another kind: the first meta in the second one's place.
+    let mut image = vec![7; whole.len()];
+    image[PAGE..2 * PAGE].copy_from_slice(&whole[..PAGE]);
+    assert_eq!(opened(&image), foreign);
+    image[PAGE..2 * PAGE].copy_from_slice(&whole[PAGE..2 * PAGE]);
+    assert_eq!(opened(&image), None, "the second alone is enough");
+    image[PAGE + 300] ^= 1;
+    assert_eq!(opened(&image), lost);
 }

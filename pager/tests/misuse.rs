@@ -4,32 +4,15 @@
 
 mod double;
 
-use double::Double;
+use double::{Double, Nothing, words};
 use mapleaf_pager::{
-    Advice, Damage, Durability, Error, Inspection, Options, PageId, Pages, Part, RedoLog, Repair,
-    Replay, Result, SliceMapping, Store, Unsupported, WriteTxn, words_for,
+    Advice, Damage, Durability, Error, Options, PageId, Pages, Part, Repair, SliceMapping, Store,
+    Unsupported,
 };
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 const PAGE: usize = 512;
 const CAPACITY: usize = 512 * PAGE;
-
-/// Replays nothing, and finds everything right.
-struct Nothing;
-
-impl Replay for Nothing {
-    fn replay<'s>(&mut self, txn: WriteTxn<'s>, _: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _: &Inspection<'_>, _: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
-}
 
 fn options(log_bytes: u64) -> Options {
     Options::default().page_size(PAGE as u32).log_bytes(log_bytes, log_bytes)

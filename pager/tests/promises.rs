@@ -4,10 +4,10 @@
 
 mod double;
 
-use double::{Call, Double};
+use double::{Call, Double, Last, Shared, words};
 use mapleaf_pager::{
-    Bytes, Durability, Error, Inspection, Mapping, Options, PageId, Pages, Part, Redo, RedoLog,
-    Replay, Result, Store, WriteTxn, words_for,
+    Bytes, Durability, Error, Inspection, Mapping, Options, PageId, Pages, Part, RedoLog, Replay,
+    Result, Store, WriteTxn,
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,28 +18,6 @@ const CAPACITY: usize = 4096 * PAGE;
 const RING: u64 = 16 * 1024;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-/// A tree layer of one byte.
-struct Last;
-
-impl Replay for Last {
-    fn replay<'s>(&mut self, mut txn: WriteTxn<'s>, log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        for step in log {
-            if let Redo::Record(record) = step? {
-                txn.set_root(&[record[0]; 64]);
-            }
-        }
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
-}
 
 fn options() -> Options {
     Options::default().page_size(PAGE as u32).log_bytes(RING, RING)
@@ -272,5 +250,85 @@ fn a_block_that_has_no_room_behind_the_last_one_is_not_put_before_it() {
         assert_eq!((stats.log_commits, stats.checkpoints), (4, 2), "put over what is needed");
         change(&store, 6, 100, 1).commit(Durability::Sync).unwrap();
         assert_eq!(after_power_loss(&store), 6);
+    }
+}
+
+/// Else the memory of a store that is written to would grow to the size of its file.
+#[test]
+fn pages_in_memory_are_let_go_of_when_the_last_reader_that_could_see_them_ends() {
+    let store = created(true);
+    let mut txn = store.begin_write().unwrap();
+    let page = txn.claim().unwrap();
+    let ([], [bytes]) = txn.edit([], [page]).unwrap();
+    bytes[16..].fill(7);
+    txn.set_root(&[1; 64]);
+    txn.redo(&[Part::Bytes(&[1; 10])]);
+    txn.commit(Durability::Eventual).unwrap();
+    let reader = store.begin_read(0).unwrap();
+    let seen = reader.page(page).unwrap();
+    // Published by a checkpoint: the reader has found it before.
+    store.checkpoint().unwrap();
+    assert!(store.mapping().retired() > 0, "what a reader may see is let go of");
+    assert!(seen[16..].iter().all(|byte| *byte == 7));
+    change(&store, 2, 10, 1).commit(Durability::Eventual).unwrap();
+    store.checkpoint().unwrap();
+    assert!(store.mapping().retired() > 0, "what a reader may see is let go of");
+    assert!(seen[16..].iter().all(|byte| *byte == 7));
+    drop(reader);
+    store.checkpoint().unwrap();
+    assert_eq!(store.mapping().retired(), 0, "nobody can see it any more");
+    // Who reads an older state cannot see them.
+    let old = store.begin_read(0).unwrap();
+    change(&store, 3, 10, 1).commit(Durability::Eventual).unwrap();
+    store.checkpoint().unwrap();
+    assert_eq!(store.mapping().retired(), 0, "a reader that cannot see it keeps it");
+    drop(old);
+    // Nobody reads: at once, whoever makes the checkpoint.
+    change(&store, 3, 10, 1).commit(Durability::Eventual).unwrap();
+    store.checkpoint().unwrap();
+    assert_eq!(store.mapping().retired(), 0, "a checkpoint beside no reader");
+    change(&store, 4, 10, 1).commit(Durability::Eventual).unwrap();
+    change(&store, 5, 0, 1).commit(Durability::Sync).unwrap();
+    assert_eq!(store.mapping().retired(), 0, "a commit that is a checkpoint");
+}
+
+/// Replays nothing: the store is not opened.
+struct Dies;
+
+impl Replay for Dies {
+    fn replay<'s>(&mut self, _txn: WriteTxn<'s>, _log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
+        Err(Error::Io { code: 5 })
+    }
+
+    fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Else a newer meta that was torn could become whole by being torn once more, when the pages that it reaches
+/// have been written anew: an old state would be opened that is no state any more.
+#[test]
+fn a_torn_meta_is_written_over_before_a_recovery_writes_anything_else() {
+    for newest in [0, 1] {
+        let store = created(false);
+        // Each of these is a checkpoint: into slot 1, then 0.
+        for value in 1..=2 - newest as u8 {
+            change(&store, value, 0, 1).commit(Durability::Sync).unwrap();
+        }
+        change(&store, 9, 10, 1).commit(Durability::Sync).unwrap();
+        let mut image = store.mapping().durable();
+        let torn = (1 - newest) * PAGE;
+        image[torn + 300..torn + PAGE].fill(0xA5);
+        let mapping = Arc::new(Double::new(&image, CAPACITY, PAGE, false));
+        let opened =
+            Store::open_proven(Shared(mapping.clone()), words(), &options(), &mut Dies, &mut []);
+        assert_eq!(opened.map(|_| ()), Err(Error::Io { code: 5 }));
+        // What was chosen stands in both places now.
+        let mut left = mapping.durable();
+        left[newest * PAGE..(newest + 1) * PAGE].fill(0);
+        let mapping = Double::new(&left, CAPACITY, PAGE, false);
+        let again = Store::open_proven(mapping, words(), &options(), &mut Last, &mut []);
+        let again = again.unwrap_or_else(|error| panic!("meta {newest} is the only one: {error}"));
+        assert_eq!((&again.begin_read(0).unwrap()).root()[0], 9);
     }
 }

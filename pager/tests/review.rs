@@ -4,10 +4,10 @@
 
 mod double;
 
-use double::{Call, Double};
+use double::{Call, Double, Shared, words};
 use mapleaf_pager::{
     Bytes, Damage, Durability, Error, Inspection, Options, PageId, Pages, Part, Redo, RedoLog,
-    Replay, Result, Store, WriteTxn, words_for,
+    Replay, Result, Store, WriteTxn,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -82,10 +82,6 @@ fn value(store: &TestStore) -> u8 {
         assert!(pages.page(page).unwrap()[16..].iter().all(|byte| *byte == value));
     }
     value
-}
-
-fn words() -> Box<[AtomicU32]> {
-    (0..words_for(4)).map(|_| AtomicU32::new(0)).collect()
 }
 
 fn options() -> Options {
@@ -283,56 +279,6 @@ fn recovery_after_an_interrupted_recovery_seals_its_pages() {
     let died = Store::open_proven(Shared(keep.clone()), words(), &options(), &mut Dies, &mut []);
     assert!(matches!(died, Err(Error::Io { code: 1 })));
     assert_eq!(value(&open(&keep.published()).unwrap()), 2);
-}
-
-/// A mapping that outlives its store.
-struct Shared(Arc<Double>);
-
-#[allow(clippy::undocumented_unsafe_blocks)] // Passes every call on.
-// SAFETY: passes every call on to a mapping that keeps the contract; an `Arc` does not move it.
-unsafe impl mapleaf_pager::Mapping for Shared {
-    fn base(&self) -> std::ptr::NonNull<u8> {
-        self.0.base()
-    }
-    fn write_base(&self) -> std::ptr::NonNull<u8> {
-        self.0.write_base()
-    }
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-    fn write_unit(&self) -> u32 {
-        self.0.write_unit()
-    }
-    fn claimed(&self, offset: u64) -> bool {
-        self.0.claimed(offset)
-    }
-    unsafe fn claim(&self, range: mapleaf_pager::Bytes, keep: bool) -> Result<()> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.claim(range, keep) }
-    }
-    unsafe fn discard(&self, range: Bytes) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.discard(range) }
-    }
-    unsafe fn publish(&self, ranges: &[Bytes]) -> Result<()> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.publish(ranges) }
-    }
-    unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.flush(ranges) }
-    }
-    unsafe fn publish_and_flush(&self, range: Bytes) -> Result<()> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.publish_and_flush(range) }
-    }
-    fn grow(&self, len: u64) -> Result<()> {
-        self.0.grow(len)
-    }
-    unsafe fn shrink(&self, len: u64) -> Result<()> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.shrink(len) }
-    }
 }
 
 /// The meta that a store is opened from may be in the page cache only.

@@ -8,10 +8,10 @@
 
 mod double;
 
-use double::Double;
+use double::{Double, Nothing};
 use mapleaf_pager::{
-    Damage, Durability, Error, Inspection, Options, PageId, Pages, RedoLog, Replay, Result, Store,
-    Verify, WriteTxn, first_touch_words_for, words_for,
+    Damage, Durability, Error, Options, PageId, Pages, Result, Store, Verify, WriteTxn,
+    first_touch_words_for, words_for,
 };
 use std::sync::atomic::AtomicU32;
 
@@ -22,18 +22,6 @@ const RUN_BYTES: usize = 1000;
 const RUN_ENDS: [u64; 2] = [32 + RUN_BYTES as u64 - 1, 40];
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-struct Nothing;
-
-impl Replay for Nothing {
-    fn replay<'s>(&mut self, txn: WriteTxn<'s>, _log: RedoLog<'s>) -> Result<WriteTxn<'s>> {
-        Ok(txn)
-    }
-
-    fn prove(&mut self, _inspection: &Inspection<'_>, _work: &mut [u8]) -> Result<()> {
-        Ok(())
-    }
-}
 
 fn words(pages: u32) -> Box<[AtomicU32]> {
     // Full of what somebody else left there.

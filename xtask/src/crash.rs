@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const QUICK_DRAWN: u64 = 60;
 const QUICK_RANDOM: u64 = 20;
 const QUICK_SECONDS: u64 = 15;
+/// What `--quick` comes to at the least, or it has not looked.
+const QUICK_STATES_MIN: u64 = 200_000;
 /// Steps of histories with faults in them.
 const FAULTY_STEPS: usize = 4;
 
@@ -18,7 +20,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut breadth = Breadth::FULL;
     let mut which = None;
     let (mut seed, mut states, mut seconds) = (1, u64::MAX, u64::MAX);
-    let mut again = None;
+    let (mut again, mut faulty) = (None, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word == "--quick" {
@@ -29,7 +31,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         match word.as_str() {
             "--words" => which = Some(Which::Words(value.parse()?)),
             "--drawn" => which = Some(Which::Drawn(value.parse()?)),
-            "--faults" => return faults(seed, value.parse()?),
+            "--faults" => faulty = Some(value.parse()?),
             "--histories" => which = Some(Which::Random(value.parse()?)),
             "--seed" => seed = value.parse()?,
             "--states" => states = value.parse()?,
@@ -39,25 +41,33 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         }
     }
     if let Some(text) = again {
-        return Ok(told(Instant::now(), breadth, replay(text, breadth)?));
+        return Ok(told(Instant::now(), breadth, replay(text, breadth)?).is_some());
     }
+    if let Some(histories) = faulty {
+        return faults(seed, histories);
+    }
+    let quick = which.is_none() && breadth == Breadth::QUICK;
     let all = match which {
         Some(which) => vec![which],
-        None if breadth == Breadth::QUICK => {
+        None if quick => {
             seconds = seconds.min(QUICK_SECONDS);
             vec![Which::Words(1), Which::Drawn(QUICK_DRAWN), Which::Random(QUICK_RANDOM)]
         }
         None => vec![Which::Words(4)],
     };
     println!("seed {seed}");
+    let mut seen = 0;
     for which in all {
         let begun = Instant::now();
         let time = Duration::from_secs(seconds);
         println!("{which:?}");
         let campaign = Campaign { which, breadth, seed, states, time };
-        if !told(begun, breadth, campaign.run(&mut |report, time| print(report, time))) {
-            return Ok(false);
-        }
+        let result = campaign.run(&mut |report, time| print(report, time));
+        let Some(states) = told(begun, breadth, result) else { return Ok(false) };
+        seen += states;
+    }
+    if quick && seen < QUICK_STATES_MIN {
+        return Err(format!("{seen} states are fewer than {QUICK_STATES_MIN}").into());
     }
     Ok(true)
 }
@@ -84,21 +94,22 @@ fn faults(seed: u64, histories: u64) -> Result<bool> {
     Ok(true)
 }
 
+/// Prints what was found; how many states were looked at, where nothing was.
 fn told(
     begun: Instant,
     breadth: Breadth,
     result: Result<Report, mapleaf_tests::crash::Failure>,
-) -> bool {
+) -> Option<u64> {
     match result {
         Ok(report) => {
             print(&report, begun.elapsed());
-            true
+            Some(report.states)
         }
         Err(failure) => {
             // Drawn choices are others where they are fewer: the last line is the command.
             let quick = if breadth == Breadth::QUICK { " --quick" } else { "" };
             println!("{failure}{quick}");
-            false
+            None
         }
     }
 }

@@ -59,7 +59,10 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
             _ => return Err(crate::USAGE.into()),
         }
     }
-    println!("readers: seed {seed}");
+    println!(
+        "readers: seed {seed}; again: cargo xtask readers --seconds {seconds} --seed {seed}{}",
+        if planted { " --planted" } else { "" }
+    );
     let dir = tempfile::tempdir()?;
     for mode in [WriteMode::Shadow, WriteMode::InPlace] {
         let path = dir.path().join("readers.leaf");

@@ -11,6 +11,8 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The medium of the pager's tests reads what a writer builds in place meanwhile, as a disk does.
 const SUPPRESSED: &str = "race:double::Double>::harden\n";
 
+/// Rounds of the test that takes longest, a fifth of what it has by itself.
+const HELD_ROUNDS: &str = "2400";
 /// Tests that have threads, or look at memory that others may have: (package, tests).
 const QUICK: [(&str, &[&str]); 2] =
     [("mapleaf-pager", &["--test", "concurrent"]), ("mapleaf-sys-linux", &["--test", "held"])];
@@ -90,6 +92,7 @@ fn sanitized(sanitizer: &str, suppressions: &str) -> Command {
         .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
         .env("CARGO_TARGET_DIR", target.join(format!("sanitize-{sanitizer}")))
         .env("CARGO_BUILD_TARGET", TARGET)
+        .env("HELD_ROUNDS", HELD_ROUNDS)
         // Tests ask for more memory than there is, and want to be refused.
         .env("TSAN_OPTIONS", format!("allocator_may_return_null=1:suppressions={suppressions}"))
         .env("ASAN_OPTIONS", "allocator_may_return_null=1");

@@ -1,8 +1,13 @@
 //! A mapping that forgets everything a flush did not promise: the worst medium in one respect.
 
-#![allow(dead_code)] // Not every test uses all of it.
+#![allow(dead_code, unused_imports)] // Not every test uses all of it.
 
+mod layer;
+mod shared;
+
+pub(crate) use layer::{Last, Nothing, words};
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
+pub(crate) use shared::Shared;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -169,6 +174,11 @@ impl Double {
     fn in_twin(&self) -> usize {
         let inner = self.inner.lock().unwrap();
         inner.claimed.iter().chain(&inner.held).filter(|unit| **unit).count()
+    }
+
+    /// Units that were published, and that readers may still have references to in the write view.
+    pub(crate) fn retired(&self) -> usize {
+        self.inner.lock().unwrap().retired.iter().filter(|unit| **unit).count()
     }
 
     fn units(&self, range: &Bytes) -> std::ops::Range<usize> {

@@ -27,9 +27,13 @@ mod shared {
 mod pins {
     include!(concat!(env!("OUT_DIR"), "/pins.rs"));
 }
+// No bug is planted by that way here: see build.rs.
 #[path = "../../../pager/src/ids.rs"]
 #[allow(dead_code)]
 mod ids;
+#[path = "../../../pager/src/planted.rs"]
+#[allow(dead_code)]
+mod planted;
 
 /// In the pager 64 bytes; one word has the same protocol and far fewer interleavings.
 mod pages {

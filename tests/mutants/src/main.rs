@@ -5,7 +5,7 @@
 //!
 //! ```sh
 //! cargo xtask mutants [--sample N] [--seed S] [--file NAME...] [--only ID,..] [--test NAME] [--heavy]
-//!     [--list]
+//!     [--programs N] [--list]
 //! ```
 //! Results go to `mutants.tsv` in the target directory; a run goes on where one was stopped.
 
@@ -58,8 +58,13 @@ pub(crate) struct Wanted {
     /// Of the tests those with these names; all, where there are none.
     tests: Vec<String>,
     heavy: bool,
+    /// Programs of a campaign.
+    programs: u32,
     list: bool,
 }
+
+/// Enough to meet what a campaign is for.
+const PROGRAMS: u32 = 80;
 
 fn wanted() -> Result<Wanted> {
     let mut wanted = Wanted {
@@ -69,6 +74,7 @@ fn wanted() -> Result<Wanted> {
         only: vec![],
         tests: vec![],
         heavy: false,
+        programs: PROGRAMS,
         list: false,
     };
     let mut words = std::env::args().skip(1);
@@ -82,6 +88,7 @@ fn wanted() -> Result<Wanted> {
                 wanted.only = value()?.split(',').map(str::parse).collect::<Result<_, _>>()?;
             }
             "--test" => wanted.tests.push(value()?),
+            "--programs" => wanted.programs = value()?.parse()?,
             "--heavy" => wanted.heavy = true,
             "--list" => wanted.list = true,
             _ => return Err(format!("what is {word}?").into()),
@@ -137,7 +144,7 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let mut tests = build::tests(&tree, &target, wanted.heavy)?;
+    let mut tests = build::tests(&tree, &target, wanted.heavy, wanted.programs)?;
     tests.retain(|test| {
         wanted.tests.is_empty() || wanted.tests.iter().any(|name| name == test.name)
     });

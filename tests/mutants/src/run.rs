@@ -9,18 +9,22 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Programs of the campaigns: enough to meet what they are for. With `--heavy` they run as long as they do by
-/// themselves.
-const MODEL_TESTS: &str = "80";
-const CRASH_TESTS: &str = "60";
-/// A test that takes this many times as long as without a mutant hangs.
+/// The longest that one look at an idle test counts for: whoever freezes the machine's other commands to measure
+/// freezes this one too, and the clock goes on.
+const LOOK_MAX: Duration = Duration::from_millis(50);
+/// A test that takes this many times the processor's time that it takes without a mutant hangs; so does one
+/// that takes none for as long as [`IDLE_MAX`]. Time by the clock says nothing where others work too.
 const PATIENCE: u32 = 10;
-const PATIENCE_MIN: Duration = Duration::from_secs(15);
+const PATIENCE_MIN: Duration = Duration::from_secs(8);
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Of `/proc/PID/stat`, on every machine that Linux runs on today.
+const TICKS_A_SECOND: u64 = 100;
 /// Memory of a test, so that a mutant that takes more and more ends; KiB.
 const MEMORY_KB: u32 = 4 << 20;
 
 enum Outcome {
-    Passed,
+    /// After so much of the processor's time.
+    Passed(Duration),
     Failed(String),
     Hung,
 }
@@ -33,8 +37,9 @@ fn outcome(test: &Test, mutant: usize, tree: &Path, limit: Duration) -> Result<O
         .arg(&test.program);
     run.args(test.arguments).arg("--test-threads=1").current_dir(tree.join(test.folder));
     run.env("MUTANT", mutant.to_string());
-    if !test.long {
-        run.env("MODEL_TESTS", MODEL_TESTS).env("CRASH_TESTS", CRASH_TESTS);
+    if let Some(programs) = test.programs {
+        run.env("MODEL_TESTS", programs.to_string());
+        run.env("CRASH_TESTS", (programs * 3 / 4).to_string());
     }
     run.env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
@@ -43,12 +48,15 @@ fn outcome(test: &Test, mutant: usize, tree: &Path, limit: Duration) -> Result<O
     let mut child = run.spawn()?;
     let output = child.stdout.take();
     let reader = std::thread::spawn(move || first_failure(output));
-    let begun = Instant::now();
+    let (mut looked, mut idle, mut before) = (Instant::now(), Duration::ZERO, Duration::ZERO);
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break Some(status);
         }
-        if begun.elapsed() > limit {
+        let used = processor_time(child.id()).unwrap_or(before);
+        idle = if used > before { Duration::ZERO } else { idle + looked.elapsed().min(LOOK_MAX) };
+        (looked, before) = (Instant::now(), used);
+        if used > limit || idle > IDLE_MAX {
             stop(&mut child)?;
             break None;
         }
@@ -61,9 +69,19 @@ fn outcome(test: &Test, mutant: usize, tree: &Path, limit: Duration) -> Result<O
     let failed = reader.join().unwrap_or_default();
     Ok(match status {
         None => Outcome::Hung,
-        Some(status) if status.success() => Outcome::Passed,
+        Some(status) if status.success() => Outcome::Passed(before),
         Some(_) => Outcome::Failed(failed),
     })
+}
+
+/// What a process has used of the processor, its own and the kernel's, so far.
+fn processor_time(process: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the program's name, which may hold anything: the state is the third field.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let (own, kernel) = (ticks()?, ticks()?);
+    Some(Duration::from_millis((own + kernel) * 1000 / TICKS_A_SECOND))
 }
 
 fn stop(child: &mut Child) -> Result<()> {
@@ -93,12 +111,11 @@ fn first_failure(output: Option<impl Read>) -> String {
 
 /// How long to wait for a test, which passes without a mutant.
 fn patience(test: &Test, tree: &Path) -> Result<Duration> {
-    let begun = Instant::now();
-    if !matches!(outcome(test, 0, tree, Duration::from_secs(600))?, Outcome::Passed) {
+    let Outcome::Passed(used) = outcome(test, 0, tree, Duration::from_secs(600))? else {
         return Err(format!("{} fails without a mutant", test.name).into());
-    }
-    println!("{}: {:.1} s without a mutant", test.name, begun.elapsed().as_secs_f64());
-    Ok((begun.elapsed() * PATIENCE).max(PATIENCE_MIN))
+    };
+    println!("{}: {:.1} s without a mutant", test.name, used.as_secs_f64());
+    Ok((used * PATIENCE).max(PATIENCE_MIN))
 }
 
 /// Number, place and change of a line of the results.
@@ -138,7 +155,7 @@ pub(crate) fn run(
                 None => *limit.insert(patience(test, tree)?),
             };
             (result, by) = match outcome(test, mutant.id, tree, limit)? {
-                Outcome::Passed => continue,
+                Outcome::Passed(_) => continue,
                 Outcome::Failed(name) => ("caught", format!("{}: {name}", test.name)),
                 Outcome::Hung => ("timeout", test.name.to_string()),
             };

@@ -2,8 +2,8 @@
 //!
 //! Not among them: *recover over a living reader's pages*. In format and code of v0.1 the slots of
 //! readers lie in the memory of the process that opens the store, and recovery comes before the first
-//! of them can be taken, so that there is no living reader to recover over. It belongs here when
-//! several processes share a file.
+//! of them can be taken. Readers in another process are kept apart by the file's lock:
+//! `tests/tests/living_reader.rs` plants its loss.
 
 use super::{Breadth, Failure, History, Search, Setup, meta_torn_twice};
 use crate::sim::{Dice, Lie};

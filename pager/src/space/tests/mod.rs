@@ -4,6 +4,7 @@ mod churn;
 mod hostile;
 mod mock;
 mod model;
+mod tall;
 
 use super::{Space, SpaceUse};
 use crate::pins::Pins;
