@@ -14,6 +14,8 @@ mod entry;
 mod failure;
 mod figures;
 mod json;
+#[cfg(target_os = "linux")]
+mod lab;
 mod lmdb;
 mod load;
 mod loader;
@@ -31,7 +33,8 @@ mod text;
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
 use crate::store::Place;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 pub use crate::args::Format;
@@ -52,7 +55,17 @@ pub fn run_command() -> ExitCode {
 }
 
 fn run(args: &Args) -> Outcome {
-    let file = &Place { path: &args.store, verify: args.verify.into() };
+    #[cfg(target_os = "linux")]
+    if let Command::Lab(lab) = &args.command {
+        if let Some(store) = &args.store {
+            misused(ErrorKind::ArgumentConflict, &format!("lab takes no store: {}", store.display()));
+        }
+        return lab::run(lab);
+    }
+    let Some(store) = &args.store else {
+        misused(ErrorKind::MissingRequiredArgument, "the store is missing: mapleaf STORE COMMAND");
+    };
+    let file = &Place { path: store, verify: args.verify.into() };
     match &args.command {
         Command::Load(load) => load::run(file, load),
         Command::Get(get) => entry::get(file, get),
@@ -66,5 +79,12 @@ fn run(args: &Args) -> Outcome {
         Command::Scrub(scrub) => scrub::run(file, scrub),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
+        #[cfg(target_os = "linux")]
+        Command::Lab(lab) => lab::run(lab),
     }
+}
+
+/// Ends the process as the parser of arguments does.
+fn misused(kind: ErrorKind, message: &str) -> ! {
+    Args::command().error(kind, message).exit()
 }

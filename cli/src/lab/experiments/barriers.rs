@@ -1,0 +1,254 @@
+//! What a commit asks of the disk: barriers, ranges, new blocks, commits of several threads.
+
+use crate::lab::access::on_threads;
+use crate::lab::bench::Bench;
+use crate::lab::device::Device;
+use crate::lab::findings::{Findings, Lab, Table};
+use crate::lab::map::Map;
+use crate::lab::meter::Measured;
+use crate::lab::order::chosen;
+use crate::lab::scratch::SPARE;
+use crate::lab::units::{compared, digits, size, time};
+use mapleaf_pager::Mapping;
+use rustix::fs::{FallocateFlags, fallocate, fdatasync};
+use rustix::io::{ReadWriteFlags, pwritev2};
+use rustix::mm::Advice;
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::unix::fs::FileExt;
+
+/// Pages of a small commit, beside its log page or meta.
+const PAGES: usize = 6;
+/// Bytes of new blocks.
+const NEW_BYTES: u64 = 4 << 20;
+
+struct Setting<'a> {
+    bench: &'a Bench,
+    map: Map,
+    device: Option<Device>,
+    file: &'a File,
+    page: usize,
+    buffer: Vec<u8>,
+}
+
+/// One way to commit: measured, with the barriers that the device saw for each.
+struct Seen {
+    measured: Measured,
+    flushes: Option<f64>,
+}
+
+impl Setting<'_> {
+    fn measure(&self, mut commit: impl FnMut(&Self, &[usize]) -> Lab<()>) -> Lab<Seen> {
+        let mut meter = self.bench.meter();
+        let before = self.device.as_ref().and_then(Device::flushes);
+        let rounds = self.bench.times(25, 100);
+        for round in 0..rounds as u64 {
+            // The last page is what commits: a log page, or a meta.
+            let pages = chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round);
+            meter.sample(1, || commit(self, &pages))?;
+        }
+        let after = self.device.as_ref().and_then(Device::flushes);
+        let flushes = before.zip(after);
+        let flushes = flushes.map(|(before, after)| after.saturating_sub(before) as f64 / rounds as f64);
+        Ok(Seen { measured: meter.end(), flushes })
+    }
+
+    /// The page's bytes keep its place among the others.
+    fn write(&self, number: usize, flags: ReadWriteFlags) -> Lab<()> {
+        let at = number * self.page;
+        let mut buffer = self.buffer.clone();
+        buffer[..8].copy_from_slice(&self.map.word(at).to_ne_bytes());
+        pwritev2(self.file, &[IoSlice::new(&buffer)], at as u64, flags)?;
+        Ok(())
+    }
+
+    fn store(&self, pages: &[usize]) {
+        for number in pages {
+            let at = number * self.page + SPARE;
+            self.map.set_word(at, self.map.word(at).wrapping_add(1));
+        }
+    }
+
+    fn sync_page(&self, number: usize) -> Lab<()> {
+        Ok(self.map.sync(number * self.page..(number + 1) * self.page)?)
+    }
+
+    fn sync_span(&self, pages: &[usize]) -> Lab<()> {
+        let first = pages.iter().min().copied().unwrap_or_default();
+        let last = pages.iter().max().copied().unwrap_or_default();
+        Ok(self.map.sync(first * self.page..(last + 1) * self.page)?)
+    }
+}
+
+pub(super) fn run(bench: &Bench) -> Lab {
+    bench.scratch.on_disk()?;
+    let (scratch, page) = (&bench.scratch, bench.scratch.page());
+    scratch.reload(page)?;
+    let map = scratch.map(true)?;
+    map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    let device = Device::below(scratch);
+    let file = scratch.file();
+    let setting = Setting { bench, map, device, file, page, buffer: vec![0; page] };
+    let mut findings = Findings::default();
+    let commits = commits(&setting, &mut findings)?;
+    let blocks = blocks(&setting, &mut findings)?;
+    let threads = threads(&setting, &mut findings)?;
+    findings.tables = vec![commits, blocks, threads];
+    Ok(findings)
+}
+
+/// "…, 2 barriers at the device" where that is known.
+fn with_flushes(seen: &Seen) -> String {
+    let barriers = |flushes: f64| format!(" ({} barriers at the device)", digits(flushes));
+    format!("{}{}", time(seen.measured.summary.median), seen.flushes.map_or(String::new(), barriers))
+}
+
+fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let title = format!("A commit of {PAGES} random pages and one page more");
+    let mut table = Table::new("commit", title, "a commit");
+    let none = ReadWriteFlags::empty();
+    let write = |setting: &Setting<'_>, pages: &[usize]| -> Lab<()> {
+        pages.iter().try_for_each(|number| setting.write(*number, none))
+    };
+    let bare = setting.measure(|at, _| Ok(fdatasync(at.file)?))?;
+    let one = setting.measure(|at, pages| at.write(pages[0], ReadWriteFlags::DSYNC))?;
+    let log = setting.measure(|at, pages| {
+        at.store(pages);
+        at.sync_page(pages[PAGES])
+    })?;
+    let left = dirty_bytes(setting);
+    fdatasync(setting.file)?;
+    let all = setting.measure(|at, pages| {
+        write(at, pages)?;
+        Ok(fdatasync(at.file)?)
+    })?;
+    let ordered = setting.measure(|at, pages| {
+        write(at, &pages[..PAGES])?;
+        fdatasync(at.file)?;
+        at.write(pages[PAGES], ReadWriteFlags::DSYNC)
+    })?;
+    let span = setting.measure(|at, pages| {
+        at.store(pages);
+        at.sync_span(pages)
+    })?;
+    let each = setting.measure(|at, pages| {
+        at.store(pages);
+        pages.iter().try_for_each(|number| at.sync_page(*number))
+    })?;
+    findings.say(format!(
+        "A barrier alone takes {}; one page written with one (RWF_DSYNC), {}.",
+        with_flushes(&bare),
+        with_flushes(&one),
+    ));
+    findings.say(format!(
+        "A log makes a commit of {PAGES} pages as cheap as one page: dirty in place, then one ranged msync of the \
+         log page, {}; {} of the file were still dirty afterwards, so the range was respected. All pages written, \
+         then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
+        with_flushes(&log),
+        left.map_or("an unknown part".into(), |left| size(left as f64)),
+        with_flushes(&all),
+        with_flushes(&ordered),
+    ));
+    findings.say(format!(
+        "Each msync of a range is a barrier: one over all {} pages takes {}, one for each page {}.",
+        PAGES + 1,
+        with_flushes(&span),
+        with_flushes(&each),
+    ));
+    table.add("fdatasync, nothing dirty", bare.measured);
+    table.add("pwrite of one page with RWF_DSYNC", one.measured);
+    table.add("store into all, msync of the log page", log.measured);
+    table.add("pwrite each, one fdatasync", all.measured);
+    table.add("pwrite each, fdatasync, meta with RWF_DSYNC", ordered.measured);
+    table.add("store into all, one msync of the span", span.measured);
+    table.add("store into all, one msync a page", each.measured);
+    Ok(table)
+}
+
+/// Bytes of the file that are dirty in the page cache, where the kernel tells.
+fn dirty_bytes(setting: &Setting<'_>) -> Option<u64> {
+    let scratch = &setting.bench.scratch;
+    let state = scratch.view().residency(0..scratch.bytes() as u64)?.state?;
+    Some(state.dirty_bytes)
+}
+
+/// Blocks that are written the first time, and again.
+fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let title = "One page written with RWF_DSYNC, by what its block was before";
+    let mut table = Table::new("blocks", title, "a commit");
+    let fresh = tempfile::tempfile_in(setting.bench.scratch.dir())?;
+    if fallocate(&fresh, FallocateFlags::empty(), 0, NEW_BYTES).is_err() {
+        fresh.set_len(NEW_BYTES)?;
+    }
+    fresh.sync_all()?;
+    let order = chosen(setting.bench.times(25, 100), NEW_BYTES as usize / setting.page, 15);
+    let mut medians = Vec::new();
+    for name in ["allocated, never written", "written before"] {
+        let mut places = order.iter();
+        let device = setting.device.as_ref();
+        let before = device.and_then(Device::flushes);
+        let mut meter = setting.bench.meter();
+        for number in places.by_ref() {
+            meter.sample(1, || {
+                let bytes = [IoSlice::new(&setting.buffer)];
+                let at = (number * setting.page) as u64;
+                pwritev2(&fresh, &bytes, at, ReadWriteFlags::DSYNC)?;
+                Ok(())
+            })?;
+        }
+        let flushes = before.zip(device.and_then(Device::flushes));
+        let flushes = flushes.map(|(before, after)| (after - before) as f64 / order.len() as f64);
+        let seen = Seen { measured: meter.end(), flushes };
+        medians.push((with_flushes(&seen), seen.measured.summary.median));
+        table.add(name, seen.measured);
+    }
+    if let [(new_text, new), (old_text, old)] = &medians[..] {
+        findings.say(format!(
+            "A block that was allocated but never written takes {new_text}, {} one that was written before, \
+             {old_text}: the file system must note that it holds data now.",
+            compared(*new, *old),
+        ));
+    }
+    Ok(table)
+}
+
+/// Several threads that commit at once, each with its own barrier.
+fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let title = "Commits of one page with fdatasync, all threads together";
+    let mut table = Table::new("threads", title, "a commit").rates().along("threads", "threads");
+    let (scratch, each) = (&setting.bench.scratch, setting.bench.times(10, 30));
+    let mut said = Vec::new();
+    for count in [1, 2, 4] {
+        let device = setting.device.as_ref();
+        let before = device.and_then(Device::flushes);
+        let mut meter = setting.bench.meter();
+        let rounds = setting.bench.times(5, 15);
+        for round in 0..rounds {
+            meter.sample(each * count, || {
+                on_threads(count, |i| {
+                    for commit in 0..each {
+                        let number = (round * 1_009 + commit * 97 + i * 13) % scratch.pages();
+                        let bytes = (round as u64).to_ne_bytes();
+                        setting.file.write_all_at(&bytes, scratch.offset(number) + SPARE as u64)?;
+                        fdatasync(setting.file)?;
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        let flushes = before.zip(device.and_then(Device::flushes));
+        let commits = (each * count * rounds) as f64;
+        if let Some((before, after)) = flushes {
+            said.push(format!("{count}: {}", digits((after - before) as f64 / commits)));
+        }
+        table.add_at("pwrite + fdatasync", count as f64, meter.end().as_rate());
+    }
+    if !said.is_empty() {
+        findings.say(format!(
+            "Barriers at the device for each commit, by threads that commit at once: {}. Near 1 means that each \
+             commit had its own, and that merging them is left to the program.",
+            said.join("; "),
+        ));
+    }
+    Ok(table)
+}
