@@ -58,7 +58,10 @@ fn run(args: &Args) -> Outcome {
     #[cfg(target_os = "linux")]
     if let Command::Lab(lab) = &args.command {
         if let Some(store) = &args.store {
-            misused(ErrorKind::ArgumentConflict, &format!("lab takes no store: {}", store.display()));
+            misused(
+                ErrorKind::ArgumentConflict,
+                &format!("lab takes no store: {}", store.display()),
+            );
         }
         return lab::run(lab);
     }

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn the_kernels_text_is_read() {
-        let text = b"rchar: 10\nwchar: 5\nsyscr: 3\nsyscw: 2\nread_bytes: 4096\nwrite_bytes: 8192\n\
+        let text =
+            b"rchar: 10\nwchar: 5\nsyscr: 3\nsyscw: 2\nread_bytes: 4096\nwrite_bytes: 8192\n\
             cancelled_write_bytes: 7\n";
         let counts = of_text(text);
         assert_eq!((counts.copied_bytes, counts.read_calls, counts.write_calls), (15, 3, 2));

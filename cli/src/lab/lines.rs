@@ -12,7 +12,8 @@ pub(crate) fn machine(facts: &[(&'static str, String)], quick: bool) -> Value {
 
 /// The lines of an experiment: one a case, then one with the words.
 pub(crate) fn found(experiment: &str, findings: &Findings) -> Vec<Value> {
-    let rows = findings.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
+    let rows =
+        findings.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
     let mut lines: Vec<Value> = rows.map(|(table, row)| case(experiment, table, row)).collect();
     lines.push(json!({ "experiment": experiment, "found": findings.words }));
     lines

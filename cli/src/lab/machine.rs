@@ -49,9 +49,8 @@ fn file_system(scratch: &Scratch) -> String {
     // proc_pid_mountinfo(5): field 3 is the device, the type follows a lone hyphen.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(&device));
-    let kind = line.and_then(|line| line.split_once(" - ")).and_then(|(_, rest)| {
-        rest.split(' ').next()
-    });
+    let kind =
+        line.and_then(|line| line.split_once(" - ")).and_then(|(_, rest)| rest.split(' ').next());
     kind.unwrap_or("unknown").to_string()
 }
 

@@ -39,7 +39,8 @@ impl Map {
         let reserved_bytes = len.checked_add(LARGE_PAGE).ok_or(Errno::NOMEM)?;
         let (none, flags) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE);
         // SAFETY: new address space, where the kernel likes.
-        let reserved = unsafe { mmap_anonymous(std::ptr::null_mut(), reserved_bytes, none, flags)? };
+        let reserved =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), reserved_bytes, none, flags)? };
         let start = reserved.cast::<u8>();
         let base = start.wrapping_add(start.align_offset(LARGE_PAGE));
         // Owned from here on: given back if the map fails.

@@ -7,6 +7,7 @@ mod access;
 pub(crate) mod args;
 mod bench;
 mod counters;
+mod device;
 mod experiments;
 mod findings;
 mod lines;
@@ -52,7 +53,8 @@ pub(crate) fn run(args: &Lab) -> Outcome {
     }
     let bytes = args.size.unwrap_or(if args.quick { FILE_BYTES.0 } else { FILE_BYTES.1 });
     let progress = Progress::of_work("making the file");
-    let scratch = Scratch::make(&args.dir, bytes).map_err(|error| Failure::io(&args.dir, &error))?;
+    let scratch =
+        Scratch::make(&args.dir, bytes).map_err(|error| Failure::io(&args.dir, &error))?;
     drop(progress);
     let bench = Bench { scratch, counters: Counters::open(), quick: args.quick };
     let facts = machine::facts(&bench.scratch);
@@ -70,7 +72,8 @@ pub(crate) fn run(args: &Lab) -> Outcome {
         sections.push(section);
     }
     if let Some(dir) = &args.report {
-        let path = report::write(dir, &facts, &sections).map_err(|error| Failure::io(dir, &error))?;
+        let path =
+            report::write(dir, &facts, &sections).map_err(|error| Failure::io(dir, &error))?;
         if !args.json {
             output.line(&format!("The report with the plots: {}", path.display()))?;
         }

@@ -187,9 +187,7 @@ fn lines(text: &mut String, table: &Table, axis: &Axis) -> Drawn {
             let log = |value: f64| (x.log10(), value.max(decades.low).log10());
             path.push(log(row.value.median));
             line(plane, &[log(row.value.low), log(row.value.high)], colour.stroke_width(1))?;
-            plane
-                .draw(&Circle::new(log(row.value.median), 4, colour.filled()))
-                .map_err(failed)?;
+            plane.draw(&Circle::new(log(row.value.median), 4, colour.filled())).map_err(failed)?;
         }
         line(plane, &path, colour.stroke_width(2))?;
     }

@@ -68,7 +68,10 @@ fn page(facts: &[(&'static str, String)], sections: &[Section]) -> Result<String
         match &section.result {
             Ok(findings) => found(&mut html, findings)?,
             Err(reason) => {
-                html.push_str(&format!("<p class=\"left-out\">Left out: {}</p>\n", escaped(reason)));
+                html.push_str(&format!(
+                    "<p class=\"left-out\">Left out: {}</p>\n",
+                    escaped(reason)
+                ));
             }
         }
         let seconds = section.took.as_secs_f64();
@@ -95,7 +98,9 @@ fn rows(html: &mut String, table: &Table) {
     let counted = |i: usize| table.rows.iter().any(|row| row.counts.named()[i].2 > 0);
     let first = table.rows.first().map(|row| row.counts.named());
     let names = first.map_or([""; 7], |named| named.map(|(_, label, _)| label));
-    html.push_str("<div class=\"wide\"><table><tr><th></th><th>median</th><th>10 %</th><th>90 %</th>");
+    html.push_str(
+        "<div class=\"wide\"><table><tr><th></th><th>median</th><th>10 %</th><th>90 %</th>",
+    );
     html.push_str("<th>samples</th>");
     for (_, name) in names.iter().enumerate().filter(|(i, _)| counted(*i)) {
         html.push_str(&format!("<th>{name}</th>"));

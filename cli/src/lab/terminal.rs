@@ -39,11 +39,8 @@ fn table_lines(table: &Table) -> Vec<String> {
     ));
     for (row, name) in table.rows.iter().zip(names) {
         let value = &row.value;
-        let spread = format!(
-            "{} to {}",
-            figure(value.low, table.unit),
-            figure(value.high, table.unit)
-        );
+        let spread =
+            format!("{} to {}", figure(value.low, table.unit), figure(value.high, table.unit));
         let line = format!(
             "  {name:widest$}  {:>9}  {spread:>19}  {:BAR$}  {}",
             figure(value.median, table.unit),
@@ -68,7 +65,9 @@ fn counts(row: &Row) -> String {
     let named = row.counts.named();
     let shown = named.iter().filter(|(_, _, count)| *count > 0);
     let texts: Vec<String> = shown
-        .map(|(key, label, count)| format!("{label} {}", per_operation(key, *count, row.operations)))
+        .map(|(key, label, count)| {
+            format!("{label} {}", per_operation(key, *count, row.operations))
+        })
         .collect();
     texts.join(", ")
 }

@@ -52,7 +52,8 @@ pub(crate) fn compared(time: f64, other: f64) -> String {
 
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     let fits = |(size, _): &&(f64, &str)| value.abs() >= *size;
-    let (size, name) = units.iter().rev().find(fits).or(units.first()).copied().unwrap_or((1.0, ""));
+    let (size, name) =
+        units.iter().rev().find(fits).or(units.first()).copied().unwrap_or((1.0, ""));
     let separator = if name.starts_with('/') || name.ends_with("/s") { "" } else { " " };
     format!("{}{separator}{name}", digits(value / size))
 }
@@ -77,7 +78,8 @@ mod tests {
 
     #[test]
     fn three_digits_and_a_unit() {
-        let times = [(48.24, "48.2 ns"), (1514.0, "1.51 us"), (3_648_000.0, "3.65 ms"), (0.0, "0 ns")];
+        let times =
+            [(48.24, "48.2 ns"), (1514.0, "1.51 us"), (3_648_000.0, "3.65 ms"), (0.0, "0 ns")];
         for (value, text) in times {
             assert_eq!(time(value), text);
         }

@@ -49,7 +49,8 @@ impl Setting<'_> {
         }
         let after = self.device.as_ref().and_then(Device::flushes);
         let flushes = before.zip(after);
-        let flushes = flushes.map(|(before, after)| after.saturating_sub(before) as f64 / rounds as f64);
+        let flushes =
+            flushes.map(|(before, after)| after.saturating_sub(before) as f64 / rounds as f64);
         Ok(Seen { measured: meter.end(), flushes })
     }
 
@@ -100,7 +101,11 @@ pub(super) fn run(bench: &Bench) -> Lab {
 /// "…, 2 barriers at the device" where that is known.
 fn with_flushes(seen: &Seen) -> String {
     let barriers = |flushes: f64| format!(" ({} barriers at the device)", digits(flushes));
-    format!("{}{}", time(seen.measured.summary.median), seen.flushes.map_or(String::new(), barriers))
+    format!(
+        "{}{}",
+        time(seen.measured.summary.median),
+        seen.flushes.map_or(String::new(), barriers)
+    )
 }
 
 fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {

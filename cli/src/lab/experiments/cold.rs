@@ -69,7 +69,8 @@ fn sequential(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let page = bench.scratch.page();
     let bytes = bench.scratch.bytes().min(64 << 20);
     let map = bench.scratch.map(false)?;
-    let mut table = Table::new("sequential", "All pages in sequence, every byte read, cold", "a page");
+    let mut table =
+        Table::new("sequential", "All pages in sequence, every byte read, cold", "a page");
     let mut meter_of = |name: &str, read: &mut dyn FnMut() -> Lab<u64>| -> Lab<f64> {
         let mut meter = bench.meter();
         for _ in 0..bench.times(3, 7) {

@@ -59,9 +59,8 @@ fn uses(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
         let mut meter = bench.meter();
         for _ in 0..rounds {
             meter.sample(dense.len() * count, || {
-                (0..count).try_fold(0_u64, |all, _| {
-                    Ok(all.wrapping_add(reader.visit(page, &dense)?))
-                })
+                (0..count)
+                    .try_fold(0_u64, |all, _| Ok(all.wrapping_add(reader.visit(page, &dense)?)))
             })?;
         }
         table.add_at(READ, count as f64, meter.end());
@@ -106,9 +105,9 @@ fn sizes(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
         let (mut read, mut copied, mut in_place) = (bench.meter(), bench.meter(), bench.meter());
         for _ in 0..bench.times(5, 20) {
             read.sample(count, || {
-                starts.iter().try_fold(0_u64, |all, at| {
-                    Ok(all.wrapping_add(sum(reader.read(*at)?)))
-                })
+                starts
+                    .iter()
+                    .try_fold(0_u64, |all, at| Ok(all.wrapping_add(sum(reader.read(*at)?))))
             })?;
             copied.sample(count, || Ok(sum_copied(&map, &starts, &mut buffer)))?;
             in_place.sample(count, || {

@@ -26,7 +26,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
     let title = "Random pages changed and made durable";
     let mut table = Table::new("commit", title, "a commit").along("pages", "pages");
-    let mut buffer = vec![0; page];
+    let mut buffer = vec![0_u8; page];
     for count in PAGES.map(|count| count.min(scratch.pages())) {
         let rounds = bench.times(30, 100).min(bench.times(40_000, 100_000) / count).max(3);
         let (mut mapped, mut synced, mut data_synced) =

@@ -21,12 +21,14 @@ pub(super) fn run(bench: &Bench) -> Lab {
     // One page at a time comes from the disk.
     map.advise(0..map.len(), Advice::Random)?;
     let mut findings = Findings::default();
-    let mut table = Table::new("kinds", "A load from a page, by what has to happen first", "a page");
+    let mut table =
+        Table::new("kinds", "A load from a page, by what has to happen first", "a page");
     let none = table.add("page is mapped: no fault", mapped(bench, &map)?);
     let around = soft(bench, &map, true)?;
     let pages_mapped = pages_around(&around);
     let with_neighbours = table.add("page is in memory, and so are its neighbours", around);
-    let soft_fault = table.add("page is in memory, its neighbours are not", soft(bench, &map, false)?);
+    let soft_fault =
+        table.add("page is in memory, its neighbours are not", soft(bench, &map, false)?);
     let hard = hard(bench, &map)?;
     let faults = hard.counts.major_faults;
     let touched = hard.operations;

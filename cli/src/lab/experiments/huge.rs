@@ -99,10 +99,9 @@ fn loads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let pages: Vec<usize> = (0..scratch.pages()).collect();
     scratch.reload(LARGE_PAGE)?;
     let mut medians = Vec::new();
-    for (name, advice) in [
-        ("map, small pages", Advice::LinuxNoHugepage),
-        ("map, large pages", Advice::LinuxHugepage),
-    ] {
+    for (name, advice) in
+        [("map, small pages", Advice::LinuxNoHugepage), ("map, large pages", Advice::LinuxHugepage)]
+    {
         let map = scratch.map(false)?;
         map.advise(0..map.len(), advice)?;
         map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
@@ -168,7 +167,8 @@ fn stores(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
             })?;
         }
         let stored = stored.end();
-        dirtied.push((stored.counts.dirtied_bytes / stored.operations.max(1), stored.summary.median));
+        dirtied
+            .push((stored.counts.dirtied_bytes / stored.operations.max(1), stored.summary.median));
         table.add(format!("stores through the map, {kind} folios"), stored);
         table.add(format!("pwrite each, {kind} folios"), written.end());
     }

@@ -82,9 +82,10 @@ fn make(path: &Path) -> Lab<u64> {
             tree.insert(&key(number), &value(number)).map_err(store_failed)?;
         }
         entries += ENTRIES;
-        let height = tree.record().height;
         txn.commit().map_err(store_failed)?;
-        if height >= LEVELS {
+        let snapshot = db.read().map_err(store_failed)?;
+        let record = snapshot.tree("lab").map_err(store_failed)?.record();
+        if record.height >= LEVELS {
             break;
         }
     }

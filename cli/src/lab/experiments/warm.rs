@@ -42,8 +42,8 @@ fn random(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     let (file, page) = (bench.scratch.file(), bench.scratch.page());
     let mut table = Table::new("random", "Random pages, warm, one thread", "a page");
     let (mut pages, mut words) = (Reader::new(file, page), Reader::new(file, 64));
-    let pread = table
-        .add("pread, next unknown", followed(bench, |at| pages.follow(page, at, STEPS))?);
+    let pread =
+        table.add("pread, next unknown", followed(bench, |at| pages.follow(page, at, STEPS))?);
     let call = table.add(
         "pread of 64 bytes, next unknown",
         followed(bench, |at| words.follow(page, at, STEPS))?,
@@ -97,9 +97,9 @@ fn sequential(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
         for _ in 0..bench.times(5, 15) {
             meter.sample(bytes / page, || {
                 let starts = (0..bytes / size).map(|i| i * size);
-                starts.map(|at| reader.read(at).map(sum)).try_fold(0, |all: u64, one| {
-                    Ok(all.wrapping_add(one?))
-                })
+                starts
+                    .map(|at| reader.read(at).map(sum))
+                    .try_fold(0, |all: u64, one| Ok(all.wrapping_add(one?)))
             })?;
         }
         Ok(table.add(name, meter.end()))
