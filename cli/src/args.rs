@@ -15,6 +15,7 @@ Examples:
   mapleaf app.leaf scrub --rate 50
   mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
   mapleaf new.leaf dump | mdb_load back.lmdb
+  mapleaf lab --quick    (no store: measures page faults, calls and write-back here; see lab --help)
 
 Bytes that are not text print as \\xNN, a backslash as \\\\, a tab as \\t, a line's end as \\n; keys and
 values are read the same way. `--raw` prints and reads bytes as they are.
@@ -29,11 +30,10 @@ Exit codes:
 #[derive(Parser, Debug)]
 #[command(name = "mapleaf", version, about, after_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-#[command(subcommand_negates_reqs = true)]
 pub(crate) struct Args {
-    /// The store: one file. `load` and `put` make it where there is none. `lab` alone takes none
-    #[arg(value_name = "STORE", required = true)]
-    pub(crate) store: Option<PathBuf>,
+    /// The store: one file. `load` and `put` make it where there is none.
+    #[arg(value_name = "STORE")]
+    pub(crate) store: PathBuf,
     /// Compare checksums before anything is printed or changed: of each page the first time it is read, or
     /// always. What is damaged is then an error, never an answer
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::None)]
@@ -96,9 +96,6 @@ pub(crate) enum Command {
     /// Print the store in the text format of LMDB's mdb_dump
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
-    /// Measure page faults, system calls and write-back on this machine; takes no store
-    #[cfg(target_os = "linux")]
-    Lab(crate::lab::args::Lab),
 }
 
 const LOAD_EXAMPLES: &str = "\

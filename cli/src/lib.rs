@@ -33,8 +33,7 @@ mod text;
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
 use crate::store::Place;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use std::process::ExitCode;
 
 pub use crate::args::Format;
@@ -43,7 +42,7 @@ pub use crate::load::load_text;
 /// Runs the command with the arguments of the process; its exit code.
 #[must_use]
 pub fn run_command() -> ExitCode {
-    match run(&Args::parse()) {
+    match parse_and_run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -54,21 +53,17 @@ pub fn run_command() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Outcome {
+fn parse_and_run() -> Outcome {
+    // The one command without a store. A store of that name is `./lab`.
     #[cfg(target_os = "linux")]
-    if let Command::Lab(lab) = &args.command {
-        if let Some(store) = &args.store {
-            misused(
-                ErrorKind::ArgumentConflict,
-                &format!("lab takes no store: {}", store.display()),
-            );
-        }
-        return lab::run(lab);
+    if std::env::args_os().nth(1).is_some_and(|first| first == "lab") {
+        return lab::run(&lab::args::Args::parse_from(std::env::args_os().skip(1)));
     }
-    let Some(store) = &args.store else {
-        misused(ErrorKind::MissingRequiredArgument, "the store is missing: mapleaf STORE COMMAND");
-    };
-    let file = &Place { path: store, verify: args.verify.into() };
+    run(&Args::parse())
+}
+
+fn run(args: &Args) -> Outcome {
+    let file = &Place { path: &args.store, verify: args.verify.into() };
     match &args.command {
         Command::Load(load) => load::run(file, load),
         Command::Get(get) => entry::get(file, get),
@@ -82,12 +77,5 @@ fn run(args: &Args) -> Outcome {
         Command::Scrub(scrub) => scrub::run(file, scrub),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
-        #[cfg(target_os = "linux")]
-        Command::Lab(lab) => lab::run(lab),
     }
-}
-
-/// Ends the process as the parser of arguments does.
-fn misused(kind: ErrorKind, message: &str) -> ! {
-    Args::command().error(kind, message).exit()
 }

@@ -1,6 +1,6 @@
 //! The arguments of `mapleaf lab`.
 
-use clap::Args;
+use clap::Parser;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -14,9 +14,10 @@ Examples:
   mapleaf lab faults cold --dir /data
   mapleaf lab --report report --json > lab.jsonl";
 
-#[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Lab {
+/// Page faults, system calls and write-back, measured on this machine.
+#[derive(Parser, Debug)]
+#[command(name = "lab", bin_name = "mapleaf lab", version, about, after_help = EXAMPLES)]
+pub(crate) struct Args {
     /// Experiments to run, in this order; all of them by default
     #[arg(value_name = "EXPERIMENT")]
     pub(crate) experiments: Vec<String>,

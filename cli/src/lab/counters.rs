@@ -32,7 +32,7 @@ pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl Counts {
     /// Counted since an `earlier` reading.
-    pub(crate) fn since(&self, earlier: &Counts) -> Counts {
+    fn since(&self, earlier: &Counts) -> Counts {
         let less = |now: u64, then: u64| now.saturating_sub(then);
         Counts {
             minor_faults: less(self.minor_faults, earlier.minor_faults),
@@ -81,29 +81,42 @@ impl Counters {
         Counters { io: File::open("/proc/self/io").ok() }
     }
 
-    /// Whether calls and bytes are counted, and not only faults.
-    pub(crate) fn count_calls(&self) -> bool {
-        self.io.is_some()
-    }
-
-    /// The counts up to now. Reading them is a read call by itself, which this reading does not contain,
-    /// but the next would: it is taken out of the difference by counting it here already.
+    /// The counts up to now.
     ///
     /// # Errors
     /// `/proc` cannot be read.
-    pub(crate) fn read(&self) -> io::Result<Counts> {
-        let mut counts = Counts::default();
+    pub(crate) fn read(&self) -> io::Result<Reading> {
+        let mut reading = Reading::default();
         if let Some(io) = &self.io {
             let mut buffer = [0; IO_BYTES_MAX];
             let len = io.read_at(&mut buffer, 0)?;
-            counts = of_text(&buffer[..len]);
-            counts.read_calls += 1;
-            counts.copied_bytes += len as u64;
+            reading.counts = of_text(&buffer[..len]);
+            reading.own_bytes = len as u64;
+            reading.own_calls = 1;
         }
         // Last, so that a first touch of the buffer above is in neither reading's difference.
         let faults = Faults::of_process();
+        let counts = &mut reading.counts;
         (counts.minor_faults, counts.major_faults) = (faults.minor, faults.major);
-        Ok(counts)
+        Ok(reading)
+    }
+}
+
+/// The counts at a moment. The call that read them is not among them, but among those of the next reading.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Reading {
+    counts: Counts,
+    own_calls: u64,
+    own_bytes: u64,
+}
+
+impl Reading {
+    /// Counted since an `earlier` reading, without what that reading itself was.
+    pub(crate) fn since(&self, earlier: &Reading) -> Counts {
+        let mut then = earlier.counts;
+        then.read_calls += earlier.own_calls;
+        then.copied_bytes += earlier.own_bytes;
+        self.counts.since(&then)
     }
 }
 
@@ -127,7 +140,7 @@ fn of_text(text: &[u8]) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, of_text};
+    use super::{Counters, Counts, of_text};
 
     #[test]
     fn the_kernels_text_is_read() {
@@ -138,5 +151,14 @@ mod tests {
         assert_eq!((counts.copied_bytes, counts.read_calls, counts.write_calls), (15, 3, 2));
         assert_eq!((counts.device_read_bytes, counts.dirtied_bytes), (4096, 8192));
         assert_eq!(of_text(b"nonsense"), Counts::default());
+    }
+
+    #[test]
+    fn a_reading_does_not_count_itself() {
+        let counters = Counters::open();
+        let readings: Vec<_> = (0..3).map(|_| counters.read().unwrap()).collect();
+        // Other tests run beside this one: the least difference is that of nobody else's calls.
+        let between = readings.windows(2).map(|pair| pair[1].since(&pair[0]).read_calls).min();
+        assert_eq!(between, Some(0));
     }
 }

@@ -141,11 +141,6 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// These tables, without words so far.
-    pub(crate) fn of(tables: Vec<Table>) -> Findings {
-        Findings { tables, words: Vec::new() }
-    }
-
     /// Adds a sentence.
     pub(crate) fn say(&mut self, words: impl Into<String>) {
         self.words.push(words.into());

@@ -59,11 +59,6 @@ impl Map {
         self.len
     }
 
-    /// Where it is mapped.
-    pub(crate) fn address(&self) -> usize {
-        self.base.addr()
-    }
-
     /// The word at byte `at`, which is a multiple of 8: a load, and perhaps a fault. A page that the file
     /// does not have ends the process (SIGBUS).
     ///

@@ -1,9 +1,9 @@
 //! Measuring: the clock and the kernel's counters around each sample.
 
 use crate::lab::counters::{Counters, Counts};
-use crate::lab::findings::Lab;
+use crate::lab::findings::{Lab, Stop};
 use crate::lab::samples::Summary;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One case, measured: nanoseconds an operation, and what the kernel counted over all of them.
 #[derive(Clone, Copy, Debug)]
@@ -34,35 +34,38 @@ pub(crate) struct Meter<'a> {
     samples: Vec<f64>,
     operations: u64,
     counts: Counts,
-    spent: Duration,
 }
 
 impl<'a> Meter<'a> {
     /// No samples so far.
     pub(crate) fn new(counters: &'a Counters) -> Meter<'a> {
         let (samples, counts) = (Vec::with_capacity(4096), Counts::default());
-        Meter { counters, samples, operations: 0, counts, spent: Duration::ZERO }
+        Meter { counters, samples, operations: 0, counts }
     }
 
     /// A sample: what `work` takes, which does `operations` operations. What it returns is kept from the
     /// compiler's eyes, so that it cannot leave the work out.
     pub(crate) fn sample<T>(&mut self, operations: usize, work: impl FnOnce() -> Lab<T>) -> Lab<T> {
+        let mut result = None;
+        self.counted(|| {
+            result = Some(std::hint::black_box(work()?));
+            Ok(operations)
+        })?;
+        result.ok_or_else(|| Stop::Failed(std::io::Error::other("a sample without work")))
+    }
+
+    /// A sample of work that says itself how many operations it did.
+    pub(crate) fn counted(&mut self, work: impl FnOnce() -> Lab<usize>) -> Lab<()> {
         let before = self.counters.read()?;
         let start = Instant::now();
-        let result = std::hint::black_box(work());
+        let operations = work();
         let took = start.elapsed();
         let after = self.counters.read()?;
-        let result = result?;
+        let operations = operations?;
         self.counts.add(&after.since(&before));
         self.samples.push(took.as_nanos() as f64 / operations.max(1) as f64);
         self.operations += operations as u64;
-        self.spent += took;
-        Ok(result)
-    }
-
-    /// The time that samples took so far.
-    pub(crate) fn spent(&self) -> Duration {
-        self.spent
+        Ok(())
     }
 
     /// What the samples come to.

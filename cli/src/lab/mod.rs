@@ -6,10 +6,12 @@
 mod access;
 pub(crate) mod args;
 mod bench;
+mod child;
 mod counters;
 mod device;
 mod experiments;
 mod findings;
+mod group;
 mod lines;
 mod machine;
 mod map;
@@ -24,7 +26,7 @@ mod terminal;
 mod units;
 
 use crate::failure::{Failure, Outcome};
-use crate::lab::args::Lab;
+use crate::lab::args::Args;
 use crate::lab::bench::Bench;
 use crate::lab::counters::Counters;
 use crate::lab::experiments::{EXPERIMENTS, Experiment};
@@ -39,7 +41,7 @@ use std::time::{Duration, Instant};
 const FILE_BYTES: (u64, u64) = (128 << 20, 512 << 20);
 
 /// Runs the experiments that were asked for.
-pub(crate) fn run(args: &Lab) -> Outcome {
+pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(part) = &args.inside {
         return experiments::inside(part);
     }

@@ -20,16 +20,6 @@ impl Summary {
         let at = |part: f64| quantile(&samples, part);
         Summary { median: at(0.5), low: at(0.1), high: at(0.9), samples: samples.len() }
     }
-
-    /// Each figure times a factor.
-    pub(crate) fn scaled(&self, factor: f64) -> Summary {
-        Summary {
-            median: self.median * factor,
-            low: self.low * factor,
-            high: self.high * factor,
-            samples: self.samples,
-        }
-    }
 }
 
 /// The sample that this part of the sorted samples is below, in between where it falls between two.

@@ -138,12 +138,6 @@ impl Scratch {
         )))
     }
 
-    /// Bytes of the file that the page cache holds.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let all = 0..self.bytes() as u64;
-        self.view.residency(all).map_or(0, |found| found.resident_bytes)
-    }
-
     /// What the system knows of a part of the file.
     pub(crate) fn view(&self) -> &FileMapping {
         &self.view

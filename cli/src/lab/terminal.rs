@@ -55,7 +55,7 @@ fn table_lines(table: &Table) -> Vec<String> {
 /// What a case is called beside the others.
 pub(crate) fn name(table: &Table, row: &Row) -> String {
     match (row.x, table.axis) {
-        (Some(x), Some(axis)) => format!("{}, {} {}", row.case, digits(x), axis.label),
+        (Some(x), Some(axis)) => format!("{}, {}: {}", row.case, axis.label, digits(x)),
         _ => row.case.clone(),
     }
 }

@@ -33,21 +33,9 @@ pub(crate) fn figure(value: f64, unit: Unit) -> String {
     }
 }
 
-/// How many times as much: "31 times", "1.4 times".
+/// How many times as much: "31 times", "0.62 times".
 pub(crate) fn times(ratio: f64) -> String {
     format!("{} times", digits(ratio))
-}
-
-/// How `time` compares with `other`: "1.4 times as long as", "31 times faster than", "as long as".
-pub(crate) fn compared(time: f64, other: f64) -> String {
-    let ratio = time / other;
-    if (0.9..1.1).contains(&ratio) {
-        "as long as".into()
-    } else if ratio > 1.0 {
-        format!("{} as long as", times(ratio))
-    } else {
-        format!("1/{} of", digits(1.0 / ratio))
-    }
 }
 
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
@@ -74,7 +62,7 @@ pub(crate) fn digits(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{compared, rate, size, time};
+    use super::{rate, size, time};
 
     #[test]
     fn three_digits_and_a_unit() {
@@ -87,12 +75,5 @@ mod tests {
         assert_eq!(rate(15_492.0), "15.5k/s");
         assert_eq!((size(4096.0), size(1.5 * 1048576.0)), ("4 KiB".into(), "1.5 MiB".into()));
         assert_eq!(size(0.0), "0 B");
-    }
-
-    #[test]
-    fn comparisons() {
-        assert_eq!(compared(300.0, 10.0), "30 times as long as");
-        assert_eq!(compared(10.0, 40.0), "1/4 of");
-        assert_eq!(compared(10.0, 10.5), "as long as");
     }
 }

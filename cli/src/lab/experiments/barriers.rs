@@ -8,7 +8,7 @@ use crate::lab::map::Map;
 use crate::lab::meter::Measured;
 use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
-use crate::lab::units::{compared, digits, size, time};
+use crate::lab::units::{digits, size, time, times};
 use mapleaf_pager::Mapping;
 use rustix::fs::{FallocateFlags, fallocate, fdatasync};
 use rustix::io::{ReadWriteFlags, pwritev2};
@@ -209,9 +209,9 @@ fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     }
     if let [(new_text, new), (old_text, old)] = &medians[..] {
         findings.say(format!(
-            "A block that was allocated but never written takes {new_text}, {} one that was written before, \
-             {old_text}: the file system must note that it holds data now.",
-            compared(*new, *old),
+            "A block that was allocated but never written takes {new_text}, {} what one takes that was \
+             written before, {old_text}: the file system must note that it holds data now.",
+            times(new / old),
         ));
     }
     Ok(table)

@@ -5,7 +5,7 @@ use crate::lab::bench::Bench;
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::map::Map;
 use crate::lab::order::{Random, shuffled};
-use crate::lab::units::{compared, digits, size, time};
+use crate::lab::units::{digits, size, time, times};
 use rustix::mm::Advice;
 
 /// Pages that are mapped, used and unmapped again.
@@ -133,11 +133,11 @@ fn sizes(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     if let Some((x, read, in_place)) = last {
         findings.say(format!(
             "With larger pieces the system call matters less: {} take {} by pread and {} through the map, {} \
-             the time.",
+             that.",
             size(x),
             time(read),
             time(in_place),
-            compared(in_place, read),
+            times(in_place / read),
         ));
     }
     Ok(table)

@@ -4,7 +4,7 @@ use crate::lab::bench::Bench;
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
-use crate::lab::units::{compared, digits, time};
+use crate::lab::units::{digits, time, times};
 use rustix::fs::{fdatasync, fsync};
 use rustix::mm::Advice;
 use std::os::unix::fs::FileExt;
@@ -77,11 +77,10 @@ fn said(table: &Table) -> String {
         let x = row.x.unwrap_or_default();
         let Some(synced) = table.median_at(DATASYNC, x) else { continue };
         parts.push(format!(
-            "{} pages take {} through the map with msync and {} with pwrite and fdatasync ({} the time)",
+            "{} pages take {} with pwrite and fdatasync, and {} that by stores and msync",
             digits(x),
-            time(row.value.median),
             time(synced),
-            compared(row.value.median, synced),
+            times(row.value.median / synced),
         ));
     }
     format!("Made durable in one commit, {}.", parts.join("; "))

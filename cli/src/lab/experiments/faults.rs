@@ -114,6 +114,7 @@ fn hard(bench: &Bench, map: &Map) -> Lab<Measured> {
 /// All of a warm file, touched the first time: in sequence and at random, and mapped by one call.
 fn sweep(bench: &Bench, map: &Map) -> Lab<Table> {
     let (page, pages) = (bench.scratch.page(), bench.scratch.pages().min(16_384));
+    map.forget()?;
     bench.scratch.reload(page)?;
     let mut table =
         Table::new("first-touch", "All of a warm file, mapped anew, touched once", "a page");

@@ -7,7 +7,7 @@ use crate::lab::map::{LARGE_PAGE, Map};
 use crate::lab::meter::Measured;
 use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
-use crate::lab::units::{compared, digits, size, time};
+use crate::lab::units::{digits, size, time, times};
 use rustix::fs::fdatasync;
 use rustix::mm::Advice;
 use std::os::unix::fs::FileExt;
@@ -129,11 +129,11 @@ fn loads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
         findings.say(format!(
             "A random load takes {} through small pages and {} through large ones: a processor keeps the \
              places of some thousand pages (its TLB), and looks others up in memory. A large page is one entry \
-             for {LARGE_PAGES} small ones. With them a load in a file of {} takes {} the time.",
+             for {LARGE_PAGES} small ones. With them a load in a file of {} takes {} as long.",
             time(small),
             time(large),
             size(scratch.bytes() as f64),
-            compared(large, small),
+            times(large / small),
         ));
     }
     Ok(table)
@@ -175,12 +175,12 @@ fn stores(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     if let [(small_bytes, small), (large_bytes, large)] = dirtied[..] {
         findings.say(format!(
             "A store through the map dirties all of its folio. {STORES} changed pages dirty {} and take {} on \
-             small folios, {} and {} on large ones, {}. Positioned writes dirty what they write.",
+             small folios, {} and {} on large ones, {} as long. Positioned writes dirty what they write.",
             size(small_bytes as f64),
             time(small),
             size(large_bytes as f64),
             time(large),
-            compared(large, small),
+            times(large / small),
         ));
     }
     Ok(table)

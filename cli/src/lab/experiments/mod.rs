@@ -5,8 +5,10 @@ mod cold;
 mod crossover;
 mod durable;
 mod faults;
+mod growth;
 mod huge;
 mod lookups;
+mod memory;
 mod prefetch;
 mod probe;
 mod redirty;
@@ -14,7 +16,8 @@ mod warm;
 
 use crate::failure::{Failure, Outcome};
 use crate::lab::bench::Bench;
-use crate::lab::findings::Lab;
+use crate::lab::child::SEPARATOR;
+use crate::lab::findings::{Lab, Stop};
 
 /// One experiment.
 pub(crate) struct Experiment {
@@ -61,10 +64,29 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
         durable::run,
     ),
     experiment("redirty", "What does write-back do to pages that are changed again?", redirty::run),
+    experiment(
+        "memory",
+        "What becomes of random reads when the working set outgrows the memory?",
+        memory::run,
+    ),
     experiment("barriers", "What does a commit ask of the disk?", barriers::run),
+    experiment(
+        "growth",
+        "What do address space and growth cost, and what is past the end?",
+        growth::run,
+    ),
 ];
 
-/// Runs a part of an experiment that needs a process of its own.
+/// Runs a part of an experiment that needs a process of its own; see [`child`](crate::lab::child).
 pub(crate) fn inside(part: &str) -> Outcome {
-    Err(Failure::Usage(format!("no part {part:?}")))
+    let words: Vec<&str> = part.split(SEPARATOR).collect();
+    let done = match words[..] {
+        ["memory", ref words @ ..] => memory::child_part(words),
+        ["bus-error", ref words @ ..] => growth::child_part(words),
+        _ => return Err(Failure::Usage(format!("no part {part:?}"))),
+    };
+    done.map_err(|stop| match stop {
+        Stop::Skip(reason) => Failure::Other(reason),
+        Stop::Failed(error) => Failure::Other(error.to_string()),
+    })
 }

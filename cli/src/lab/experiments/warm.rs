@@ -6,7 +6,7 @@ use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::map::Map;
 use crate::lab::meter::Measured;
 use crate::lab::order::shuffled;
-use crate::lab::units::{compared, digits, time};
+use crate::lab::units::{digits, time, times};
 use rustix::mm::Advice;
 
 /// Pages a sample.
@@ -112,12 +112,12 @@ fn sequential(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     }
     let mapped = table.add("map, where it lies", meter.end());
     findings.say(format!(
-        "In sequence, with every byte looked at, a page takes {} through the map and {} by large preads: \
-         {} the time. Where all of a page is used in order, the system call is spread over many pages and \
+        "In sequence, with every byte looked at, a page takes {} by large preads and {} through the map, \
+         {} that. Where all of a page is used in order, the system call is spread over many pages and \
          the copy is what remains.",
-        time(mapped),
         time(large),
-        compared(mapped, large),
+        time(mapped),
+        times(mapped / large),
     ));
     Ok(table)
 }
