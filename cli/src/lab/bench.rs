@@ -1,6 +1,7 @@
 //! What every experiment is given.
 
 use crate::lab::counters::Counters;
+use crate::lab::device::Device;
 use crate::lab::findings::Lab;
 use crate::lab::meter::Meter;
 use crate::lab::scratch::Scratch;
@@ -10,6 +11,8 @@ use std::fs::File;
 pub(crate) struct Bench {
     pub(crate) scratch: Scratch,
     pub(crate) counters: Counters,
+    /// The device below the file, where there is one that counts.
+    pub(crate) device: Option<Device>,
     pub(crate) quick: bool,
 }
 
@@ -21,7 +24,12 @@ impl Bench {
 
     /// Takes samples.
     pub(crate) fn meter(&self) -> Meter<'_> {
-        Meter::new(&self.counters)
+        Meter::new(&self.counters, None)
+    }
+
+    /// Takes samples, with what the device below the file counts: for commits.
+    pub(crate) fn device_meter(&self) -> Meter<'_> {
+        Meter::new(&self.counters, self.device.as_ref())
     }
 
     /// The file opened again: what is advised there does not reach other readers.

@@ -23,16 +23,23 @@ pub(crate) struct Counts {
     pub(crate) copied_bytes: u64,
     /// Bytes that the device was asked for on this process' behalf, read-ahead included.
     pub(crate) device_read_bytes: u64,
-    /// Bytes of pages that became dirty: what the device will be given.
+    /// Bytes of folios that became dirty.
     pub(crate) dirtied_bytes: u64,
+    /// Barriers that the device carried out, and bytes that it was given, whoever asked for them; only where
+    /// they were [looked at](crate::lab::bench::Bench::device_meter).
+    pub(crate) barriers: u64,
+    pub(crate) device_written_bytes: u64,
 }
+
+/// How many counts there are.
+pub(crate) const COUNTS: usize = 9;
 
 /// A count's name in JSON and in print.
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl Counts {
     /// Counted since an `earlier` reading.
-    fn since(&self, earlier: &Counts) -> Counts {
+    pub(crate) fn since(&self, earlier: &Counts) -> Counts {
         let less = |now: u64, then: u64| now.saturating_sub(then);
         Counts {
             minor_faults: less(self.minor_faults, earlier.minor_faults),
@@ -42,6 +49,8 @@ impl Counts {
             copied_bytes: less(self.copied_bytes, earlier.copied_bytes),
             device_read_bytes: less(self.device_read_bytes, earlier.device_read_bytes),
             dirtied_bytes: less(self.dirtied_bytes, earlier.dirtied_bytes),
+            barriers: less(self.barriers, earlier.barriers),
+            device_written_bytes: less(self.device_written_bytes, earlier.device_written_bytes),
         }
     }
 
@@ -54,10 +63,12 @@ impl Counts {
         self.copied_bytes += more.copied_bytes;
         self.device_read_bytes += more.device_read_bytes;
         self.dirtied_bytes += more.dirtied_bytes;
+        self.barriers += more.barriers;
+        self.device_written_bytes += more.device_written_bytes;
     }
 
     /// All of them with their names.
-    pub(crate) fn named(&self) -> [Named; 7] {
+    pub(crate) fn named(&self) -> [Named; COUNTS] {
         [
             ("minor_faults", "minor faults", self.minor_faults),
             ("major_faults", "major faults", self.major_faults),
@@ -66,6 +77,8 @@ impl Counts {
             ("copied_bytes", "bytes copied", self.copied_bytes),
             ("device_read_bytes", "bytes from device", self.device_read_bytes),
             ("dirtied_bytes", "bytes dirtied", self.dirtied_bytes),
+            ("barriers", "barriers", self.barriers),
+            ("device_written_bytes", "bytes to device", self.device_written_bytes),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! What the block device below the file has counted.
 
+use crate::lab::counters::Counts;
 use crate::lab::machine::device_of;
 use crate::lab::scratch::Scratch;
 use std::fs;
@@ -10,7 +11,9 @@ pub(crate) struct Device {
     stat: PathBuf,
 }
 
-/// Which field of `stat` counts finished flushes (kernel: Documentation/block/stat.rst, from Linux 5.5).
+/// Which field of `stat` counts sectors of 512 bytes written, and which finished flushes, from Linux 5.5
+/// (kernel: Documentation/block/stat.rst).
+const SECTORS_WRITTEN: usize = 6;
 const FLUSHES: usize = 15;
 
 impl Device {
@@ -21,13 +24,18 @@ impl Device {
         // Flushes are counted by the whole disk.
         let disk = if dir.join("partition").exists() { dir.parent()?.to_path_buf() } else { dir };
         let device = Device { stat: disk.join("stat") };
-        device.flushes()?;
+        device.counts()?;
         Some(device)
     }
 
-    /// Barriers that the device has carried out.
-    pub(crate) fn flushes(&self) -> Option<u64> {
+    /// Barriers that the device has carried out, and bytes that it was given.
+    pub(crate) fn counts(&self) -> Option<Counts> {
         let text = fs::read_to_string(&self.stat).ok()?;
-        text.split_ascii_whitespace().nth(FLUSHES)?.parse().ok()
+        let field = |at: usize| text.split_ascii_whitespace().nth(at)?.parse::<u64>().ok();
+        Some(Counts {
+            barriers: field(FLUSHES)?,
+            device_written_bytes: field(SECTORS_WRITTEN)? * 512,
+            ..Counts::default()
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Measuring: the clock and the kernel's counters around each sample.
 
 use crate::lab::counters::{Counters, Counts};
+use crate::lab::device::Device;
 use crate::lab::findings::{Lab, Stop};
 use crate::lab::samples::Summary;
 use std::time::Instant;
@@ -31,16 +32,17 @@ impl Measured {
 /// Takes samples of one case.
 pub(crate) struct Meter<'a> {
     counters: &'a Counters,
+    device: Option<&'a Device>,
     samples: Vec<f64>,
     operations: u64,
     counts: Counts,
 }
 
 impl<'a> Meter<'a> {
-    /// No samples so far.
-    pub(crate) fn new(counters: &'a Counters) -> Meter<'a> {
+    /// No samples so far. The device's counters are read too where there is one.
+    pub(crate) fn new(counters: &'a Counters, device: Option<&'a Device>) -> Meter<'a> {
         let (samples, counts) = (Vec::with_capacity(4096), Counts::default());
-        Meter { counters, samples, operations: 0, counts }
+        Meter { counters, device, samples, operations: 0, counts }
     }
 
     /// A sample: what `work` takes, which does `operations` operations. What it returns is kept from the
@@ -56,13 +58,18 @@ impl<'a> Meter<'a> {
 
     /// A sample of work that says itself how many operations it did.
     pub(crate) fn counted(&mut self, work: impl FnOnce() -> Lab<usize>) -> Lab<()> {
+        let device_before = self.device.and_then(Device::counts);
         let before = self.counters.read()?;
         let start = Instant::now();
         let operations = work();
         let took = start.elapsed();
         let after = self.counters.read()?;
+        let device_after = self.device.and_then(Device::counts);
         let operations = operations?;
         self.counts.add(&after.since(&before));
+        if let (Some(before), Some(after)) = (device_before, device_after) {
+            self.counts.add(&after.since(&before));
+        }
         self.samples.push(took.as_nanos() as f64 / operations.max(1) as f64);
         self.operations += operations as u64;
         Ok(())

@@ -29,6 +29,7 @@ use crate::failure::{Failure, Outcome};
 use crate::lab::args::Args;
 use crate::lab::bench::Bench;
 use crate::lab::counters::Counters;
+use crate::lab::device::Device;
 use crate::lab::experiments::{EXPERIMENTS, Experiment};
 use crate::lab::findings::{Findings, Stop};
 use crate::lab::report::Section;
@@ -58,7 +59,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let scratch =
         Scratch::make(&args.dir, bytes).map_err(|error| Failure::io(&args.dir, &error))?;
     drop(progress);
-    let bench = Bench { scratch, counters: Counters::open(), quick: args.quick };
+    let device = Device::below(&scratch);
+    let bench = Bench { scratch, counters: Counters::open(), device, quick: args.quick };
     let facts = machine::facts(&bench.scratch);
     let mut output = Output::new();
     if args.json {

@@ -22,15 +22,10 @@ const FONT: (&str, i32) = ("sans-serif", 13);
 const LETTER: f64 = 7.0;
 
 /// Colours that can be told apart whatever one's eyes (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(90, 90, 90),
-];
+const COOL: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(86, 180, 233), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+const WARM: [RGBColor; 3] = [RGBColor(213, 94, 0), RGBColor(230, 159, 0), RGBColor(150, 60, 0)];
+const NEUTRAL: RGBColor = RGBColor(90, 110, 130);
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(222, 222, 222);
 
@@ -121,7 +116,9 @@ fn bars(text: &mut String, table: &Table) -> Drawn {
         let (top, middle) = (i as f64, i as f64 + 0.5);
         let log = |value: f64| value.max(decades.low).log10();
         let corners = [(decades.low.log10(), top + 0.2), (log(row.value.median), top + 0.8)];
-        plane.draw(&Rectangle::new(corners, colour(&row.case).filled())).map_err(failed)?;
+        plane
+            .draw(&Rectangle::new(corners, Way::of(&row.case).colours()[0].filled()))
+            .map_err(failed)?;
         let spread = [(log(row.value.low), middle), (log(row.value.high), middle)];
         line(plane, &spread, INK.stroke_width(2))?;
         let (x, y) = pixel(log(row.value.median.max(row.value.high)), middle);
@@ -132,14 +129,44 @@ fn bars(text: &mut String, table: &Table) -> Drawn {
     area.present().map_err(failed)
 }
 
-/// Calls in one colour, the map in another: the eye then finds what a table compares.
-fn colour(case: &str) -> RGBColor {
-    let starts = |word: &str| case.starts_with(word);
-    match () {
-        () if starts("map") || starts("store") => COLOURS[0],
-        () if starts("pread") || starts("pwrite") => COLOURS[1],
-        () => COLOURS[2],
+/// Calls in warm colours, the map in cool ones: the eye then finds what a table compares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Map,
+    Call,
+    Other,
+}
+
+impl Way {
+    fn of(case: &str) -> Way {
+        let starts = |words: &[&str]| words.iter().any(|word| case.starts_with(word));
+        if starts(&["map", "store"]) {
+            Way::Map
+        } else if starts(&["pread", "pwrite"]) {
+            Way::Call
+        } else {
+            Way::Other
+        }
     }
+
+    fn colours(self) -> &'static [RGBColor] {
+        match self {
+            Way::Map => &COOL,
+            Way::Call => &WARM,
+            Way::Other => &[NEUTRAL],
+        }
+    }
+}
+
+/// A colour for each case, different ones as far as they go.
+fn colours(cases: &[&str]) -> Vec<RGBColor> {
+    let nth = |i: usize| {
+        let way = Way::of(cases[i]);
+        let before = cases[..i].iter().filter(|case| Way::of(case) == way).count();
+        let colours = way.colours();
+        colours[before % colours.len()]
+    };
+    (0..cases.len()).map(nth).collect()
 }
 
 fn line<X, Y>(
@@ -180,7 +207,8 @@ fn lines(text: &mut String, table: &Table, axis: &Axis) -> Drawn {
         .map_err(failed)?;
     grid(&area, &chart, table, axis, &decades, &places)?;
     let plane = chart.plotting_area();
-    for (case, colour) in cases.iter().zip(COLOURS.iter().cycle()) {
+    let colours = colours(&cases);
+    for (case, colour) in cases.iter().zip(&colours) {
         let of_case = points.iter().filter(|(row, _)| row.case == *case);
         let mut path = Vec::new();
         for (row, x) in of_case {
@@ -191,9 +219,8 @@ fn lines(text: &mut String, table: &Table, axis: &Axis) -> Drawn {
         }
         line(plane, &path, colour.stroke_width(2))?;
     }
-    // In the order in which the lines end, so that the eye finds them.
     let x = (WIDTH - legend + 16) as i32;
-    for (i, (case, colour)) in cases.iter().zip(COLOURS.iter().cycle()).enumerate() {
+    for (i, (case, colour)) in cases.iter().zip(&colours).enumerate() {
         let y = TOP as i32 + 12 + 22 * i as i32;
         area.draw(&Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()))
             .map_err(failed)?;

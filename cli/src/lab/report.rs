@@ -1,5 +1,6 @@
 //! The report: one HTML file that needs no other.
 
+use crate::lab::counters::COUNTS;
 use crate::lab::experiments::Experiment;
 use crate::lab::findings::{Findings, Table};
 use crate::lab::plot;
@@ -28,7 +29,7 @@ svg { max-width: 100%; height: auto; display: block }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-size: 13px; margin: 0.6em 0 1em }
 th, td { padding: 2px 10px; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap }
-th { font-weight: 600; vertical-align: bottom }
+th { font-weight: 600; vertical-align: bottom; white-space: normal }
 th:first-child, td:first-child { text-align: left }
 .left-out { background: #fff4d6; padding: 0.5em 1em }
 .fine { color: #666; font-size: 13px }
@@ -97,7 +98,7 @@ fn found(html: &mut String, findings: &Findings) -> Result<(), String> {
 fn rows(html: &mut String, table: &Table) {
     let counted = |i: usize| table.rows.iter().any(|row| row.counts.named()[i].2 > 0);
     let first = table.rows.first().map(|row| row.counts.named());
-    let names = first.map_or([""; 7], |named| named.map(|(_, label, _)| label));
+    let names = first.map_or([""; COUNTS], |named| named.map(|(_, label, _)| label));
     html.push_str(
         "<div class=\"wide\"><table><tr><th></th><th>median</th><th>10 %</th><th>90 %</th>",
     );

@@ -2,7 +2,6 @@
 
 use crate::lab::access::on_threads;
 use crate::lab::bench::Bench;
-use crate::lab::device::Device;
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::map::Map;
 use crate::lab::meter::Measured;
@@ -25,33 +24,20 @@ const NEW_BYTES: u64 = 4 << 20;
 struct Setting<'a> {
     bench: &'a Bench,
     map: Map,
-    device: Option<Device>,
     file: &'a File,
     page: usize,
     buffer: Vec<u8>,
 }
 
-/// One way to commit: measured, with the barriers that the device saw for each.
-struct Seen {
-    measured: Measured,
-    flushes: Option<f64>,
-}
-
 impl Setting<'_> {
-    fn measure(&self, mut commit: impl FnMut(&Self, &[usize]) -> Lab<()>) -> Lab<Seen> {
-        let mut meter = self.bench.meter();
-        let before = self.device.as_ref().and_then(Device::flushes);
-        let rounds = self.bench.times(25, 100);
-        for round in 0..rounds as u64 {
+    fn measure(&self, mut commit: impl FnMut(&Self, &[usize]) -> Lab<()>) -> Lab<Measured> {
+        let mut meter = self.bench.device_meter();
+        for round in 0..self.bench.times(25, 100) as u64 {
             // The last page is what commits: a log page, or a meta.
             let pages = chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round);
             meter.sample(1, || commit(self, &pages))?;
         }
-        let after = self.device.as_ref().and_then(Device::flushes);
-        let flushes = before.zip(after);
-        let flushes =
-            flushes.map(|(before, after)| after.saturating_sub(before) as f64 / rounds as f64);
-        Ok(Seen { measured: meter.end(), flushes })
+        Ok(meter.end())
     }
 
     /// The page's bytes keep its place among the others.
@@ -87,9 +73,8 @@ pub(super) fn run(bench: &Bench) -> Lab {
     scratch.reload(page)?;
     let map = scratch.map(true)?;
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
-    let device = Device::below(scratch);
     let file = scratch.file();
-    let setting = Setting { bench, map, device, file, page, buffer: vec![0; page] };
+    let setting = Setting { bench, map, file, page, buffer: vec![0; page] };
     let mut findings = Findings::default();
     let commits = commits(&setting, &mut findings)?;
     let blocks = blocks(&setting, &mut findings)?;
@@ -98,17 +83,24 @@ pub(super) fn run(bench: &Bench) -> Lab {
     Ok(findings)
 }
 
-/// "…, 2 barriers at the device" where that is known.
-fn with_flushes(seen: &Seen) -> String {
-    let barriers = |flushes: f64| format!(" ({} barriers at the device)", digits(flushes));
-    format!(
-        "{}{}",
-        time(seen.measured.summary.median),
-        seen.flushes.map_or(String::new(), barriers)
-    )
+/// "215 us (2 barriers at the device)", where those are counted.
+fn with_barriers(bench: &Bench, measured: &Measured) -> String {
+    let time = time(measured.summary.median);
+    match barriers(bench, measured) {
+        Some(1.0) => format!("{time} (1 barrier at the device)"),
+        Some(barriers) => format!("{time} ({} barriers at the device)", digits(barriers)),
+        None => time,
+    }
+}
+
+/// Barriers that the device saw for each commit.
+fn barriers(bench: &Bench, measured: &Measured) -> Option<f64> {
+    let barriers = measured.counts.barriers as f64 / measured.operations.max(1) as f64;
+    bench.device.as_ref().map(|_| barriers)
 }
 
 fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let told = |measured: &Measured| with_barriers(setting.bench, measured);
     let title = format!("A commit of {PAGES} random pages and one page more");
     let mut table = Table::new("commit", title, "a commit");
     let none = ReadWriteFlags::empty();
@@ -142,31 +134,31 @@ fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     })?;
     findings.say(format!(
         "A barrier alone takes {}; one page written with one (RWF_DSYNC), {}.",
-        with_flushes(&bare),
-        with_flushes(&one),
+        told(&bare),
+        told(&one),
     ));
     findings.say(format!(
         "A log makes a commit of {PAGES} pages as cheap as one page: dirty in place, then one ranged msync of the \
          log page, {}; {} of the file were still dirty afterwards, so the range was respected. All pages written, \
          then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
-        with_flushes(&log),
+        told(&log),
         left.map_or("an unknown part".into(), |left| size(left as f64)),
-        with_flushes(&all),
-        with_flushes(&ordered),
+        told(&all),
+        told(&ordered),
     ));
     findings.say(format!(
         "Each msync of a range is a barrier: one over all {} pages takes {}, one for each page {}.",
         PAGES + 1,
-        with_flushes(&span),
-        with_flushes(&each),
+        told(&span),
+        told(&each),
     ));
-    table.add("fdatasync, nothing dirty", bare.measured);
-    table.add("pwrite of one page with RWF_DSYNC", one.measured);
-    table.add("store into all, msync of the log page", log.measured);
-    table.add("pwrite each, one fdatasync", all.measured);
-    table.add("pwrite each, fdatasync, meta with RWF_DSYNC", ordered.measured);
-    table.add("store into all, one msync of the span", span.measured);
-    table.add("store into all, one msync a page", each.measured);
+    table.add("fdatasync, nothing dirty", bare);
+    table.add("pwrite of one page with RWF_DSYNC", one);
+    table.add("store into all, msync of the log page", log);
+    table.add("pwrite each, one fdatasync", all);
+    table.add("pwrite each, fdatasync, meta with RWF_DSYNC", ordered);
+    table.add("store into all, one msync of the span", span);
+    table.add("store into all, one msync a page", each);
     Ok(table)
 }
 
@@ -189,11 +181,8 @@ fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     let order = chosen(setting.bench.times(25, 100), NEW_BYTES as usize / setting.page, 15);
     let mut medians = Vec::new();
     for name in ["allocated, never written", "written before"] {
-        let mut places = order.iter();
-        let device = setting.device.as_ref();
-        let before = device.and_then(Device::flushes);
-        let mut meter = setting.bench.meter();
-        for number in places.by_ref() {
+        let mut meter = setting.bench.device_meter();
+        for number in &order {
             meter.sample(1, || {
                 let bytes = [IoSlice::new(&setting.buffer)];
                 let at = (number * setting.page) as u64;
@@ -201,11 +190,9 @@ fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
                 Ok(())
             })?;
         }
-        let flushes = before.zip(device.and_then(Device::flushes));
-        let flushes = flushes.map(|(before, after)| (after - before) as f64 / order.len() as f64);
-        let seen = Seen { measured: meter.end(), flushes };
-        medians.push((with_flushes(&seen), seen.measured.summary.median));
-        table.add(name, seen.measured);
+        let measured = meter.end();
+        medians.push((with_barriers(setting.bench, &measured), measured.summary.median));
+        table.add(name, measured);
     }
     if let [(new_text, new), (old_text, old)] = &medians[..] {
         findings.say(format!(
@@ -224,9 +211,7 @@ fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     let (scratch, each) = (&setting.bench.scratch, setting.bench.times(10, 30));
     let mut said = Vec::new();
     for count in [1, 2, 4] {
-        let device = setting.device.as_ref();
-        let before = device.and_then(Device::flushes);
-        let mut meter = setting.bench.meter();
+        let mut meter = setting.bench.device_meter();
         let rounds = setting.bench.times(5, 15);
         for round in 0..rounds {
             meter.sample(each * count, || {
@@ -241,18 +226,18 @@ fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
                 })
             })?;
         }
-        let flushes = before.zip(device.and_then(Device::flushes));
-        let commits = (each * count * rounds) as f64;
-        if let Some((before, after)) = flushes {
-            said.push(format!("{count}: {}", digits((after - before) as f64 / commits)));
+        let measured = meter.end();
+        if let Some(barriers) = barriers(setting.bench, &measured) {
+            let threads = if count == 1 { "thread" } else { "threads" };
+            said.push(format!("{} with {count} {threads}", digits(barriers)));
         }
-        table.add_at("pwrite + fdatasync", count as f64, meter.end().as_rate());
+        table.add_at("pwrite + fdatasync", count as f64, measured.as_rate());
     }
     if !said.is_empty() {
         findings.say(format!(
-            "Barriers at the device for each commit, by threads that commit at once: {}. Near 1 means that each \
+            "Barriers at the device for each commit of several threads at once: {}. Near 1 means that each \
              commit had its own, and that merging them is left to the program.",
-            said.join("; "),
+            said.join(", "),
         ));
     }
     Ok(table)

@@ -30,7 +30,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
     for count in PAGES.map(|count| count.min(scratch.pages())) {
         let rounds = bench.times(30, 100).min(bench.times(40_000, 100_000) / count).max(3);
         let (mut mapped, mut synced, mut data_synced) =
-            (bench.meter(), bench.meter(), bench.meter());
+            (bench.device_meter(), bench.device_meter(), bench.device_meter());
         for round in 0..rounds {
             let mut pages = chosen(count, scratch.pages(), round as u64);
             pages.sort_unstable();

@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)] // Opens a mapped store that this experiment has made.
 
+use crate::figures::count;
 use crate::lab::bench::Bench;
 use crate::lab::findings::{Findings, Lab, Stop, Table, store_failed};
 use crate::lab::order::{Random, mix};
-use crate::lab::units::{digits, rate, size, time};
+use crate::lab::units::{digits, size, time};
 use mapleaf::{Builder, Create, Database, ReadTree};
 use mapleaf_btree::{LooseStep, LooseValue, loose_step};
 use mapleaf_pager::OWNED_BYTES;
@@ -187,14 +188,16 @@ fn said(table: Table, entries: u64, bytes: u64) -> Findings {
         let copied = a_query(by_call.counts.copied_bytes);
         let per_second = QUERIES as f64;
         findings.say(format!(
-            "A tree of {entries} entries, {LEVELS} levels, {} in size. Through pread a lookup is {} system \
-             calls and copies {}; at {QUERIES} lookups a second, {} calls and {} copied each second, which keep \
-             a processor busy for {} % of the time. Through the map, the same lookups at the same rate are {} \
-             calls and {} copied, and take {} %.",
+            "A tree of {} entries, {LEVELS} levels, {} in size. Through pread a lookup is {} system calls and \
+             copies {}; at {} lookups a second, {} calls and {} copied each second, which keep a processor busy \
+             for {} % of the time. Through the map the same lookups make {} calls and copy {}; at this rate \
+             they take {} %.",
+            count(entries),
             size(bytes as f64),
             digits(calls),
             size(copied),
-            rate(calls * per_second),
+            count(QUERIES as u64),
+            count((calls * per_second) as u64),
             size(copied * per_second),
             digits(by_call.value.median * per_second / 1e7),
             by_map.counts.read_calls,

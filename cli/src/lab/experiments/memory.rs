@@ -110,7 +110,7 @@ pub(super) fn child_part(words: &[&str]) -> Lab<()> {
         map.advise(0..map.len(), Advice::Random)?;
     }
     let counters = Counters::open();
-    let mut meter = Meter::new(&counters);
+    let mut meter = Meter::new(&counters, None);
     let threads = if *case == MANY { THREADS } else { 1 };
     // The first slices bring about the state that lasts.
     for round in 0..10 {
