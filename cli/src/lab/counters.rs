@@ -31,9 +31,6 @@ pub(crate) struct Counts {
     pub(crate) device_written_bytes: u64,
 }
 
-/// How many counts there are.
-pub(crate) const COUNTS: usize = 9;
-
 /// A count's name in JSON and in print.
 pub(crate) type Named = (&'static str, &'static str, u64);
 
@@ -68,7 +65,7 @@ impl Counts {
     }
 
     /// All of them with their names.
-    pub(crate) fn named(&self) -> [Named; COUNTS] {
+    pub(crate) fn named(&self) -> [Named; 9] {
         [
             ("minor_faults", "minor faults", self.minor_faults),
             ("major_faults", "major faults", self.major_faults),

@@ -3,6 +3,7 @@
 use crate::lab::counters::Counts;
 use crate::lab::meter::Measured;
 use crate::lab::samples::Summary;
+use crate::lab::units::{digits, size};
 use std::io;
 
 /// Why an experiment has no findings.
@@ -50,6 +51,13 @@ pub(crate) struct Axis {
     pub(crate) label: &'static str,
     /// Its name in JSON.
     pub(crate) key: &'static str,
+}
+
+impl Axis {
+    /// A place on the axis.
+    pub(crate) fn place(&self, x: f64) -> String {
+        if self.key == "bytes" { size(x) } else { digits(x) }
+    }
 }
 
 /// One table, which becomes one chart.

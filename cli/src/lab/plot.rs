@@ -2,7 +2,7 @@
 
 use crate::lab::findings::{Axis, Row, Table, Unit};
 use crate::lab::scale::Decades;
-use crate::lab::units::{digits, figure};
+use crate::lab::units::figure;
 use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -11,15 +11,15 @@ use std::fmt::Display;
 
 /// Pixels.
 const WIDTH: u32 = 880;
-const BAR_STEP: u32 = 30;
+const BAR_STEP: u32 = 32;
 const LINES_HEIGHT: u32 = 380;
 const TOP: u32 = 16;
 const BOTTOM: u32 = 56;
 /// Room behind a bar for its figure.
 const FIGURE: u32 = 84;
-const FONT: (&str, i32) = ("sans-serif", 13);
+const FONT: (&str, i32) = ("sans-serif", 15);
 /// About what a letter of the font takes.
-const LETTER: f64 = 7.0;
+const LETTER: f64 = 7.4;
 
 /// Colours that can be told apart whatever one's eyes (Okabe and Ito, 2008).
 const COOL: [RGBColor; 4] =
@@ -249,7 +249,7 @@ fn grid(
         let at = place.log10();
         line(plane, &[(at, rows.start), (at, rows.end)], GRID.stroke_width(1))?;
         let (x, y) = chart.backend_coord(&(at, rows.start));
-        write(area, &digits(*place), (x, y + 8), HPos::Center, VPos::Top)?;
+        write(area, &axis.place(*place), (x, y + 8), HPos::Center, VPos::Top)?;
     }
     let (x, y) = chart.backend_coord(&(columns.start, rows.start));
     let text = format!("{}, logarithmic; upwards: {}", axis.label, described(table));

@@ -1,10 +1,9 @@
 //! The report: one HTML file that needs no other.
 
-use crate::lab::counters::COUNTS;
 use crate::lab::experiments::Experiment;
 use crate::lab::findings::{Findings, Table};
 use crate::lab::plot;
-use crate::lab::terminal::{name, per_operation};
+use crate::lab::terminal::{per_operation, shown_counts};
 use crate::lab::units::figure;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ svg { max-width: 100%; height: auto; display: block }
 table { border-collapse: collapse; font-size: 13px; margin: 0.6em 0 1em }
 th, td { padding: 2px 10px; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap }
 th { font-weight: 600; vertical-align: bottom; white-space: normal }
-th:first-child, td:first-child { text-align: left }
+th:first-child, td:first-child, td.text { text-align: left }
 .left-out { background: #fff4d6; padding: 0.5em 1em }
 .fine { color: #666; font-size: 13px }
 </style></head><body>
@@ -54,7 +53,11 @@ fn page(facts: &[(&'static str, String)], sections: &[Section]) -> Result<String
     let mut html = String::from(HEAD);
     html.push_str("<h1>Page faults and system calls on this machine</h1>\n<table>\n");
     for (name, text) in facts {
-        html.push_str(&format!("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(text)));
+        html.push_str(&format!(
+            "<tr><td>{}</td><td class=\"text\">{}</td></tr>\n",
+            escaped(name),
+            escaped(text)
+        ));
     }
     html.push_str("</table>\n<p>Medians; the spread is from 10 % to 90 % of the samples. Counts are the \
         kernel's (<code>getrusage</code>, <code>/proc/self/io</code>), an operation each.</p>\n<ol>\n");
@@ -96,27 +99,29 @@ fn found(html: &mut String, findings: &Findings) -> Result<(), String> {
 
 /// The table: a column for each count that is not 0 everywhere.
 fn rows(html: &mut String, table: &Table) {
-    let counted = |i: usize| table.rows.iter().any(|row| row.counts.named()[i].2 > 0);
-    let first = table.rows.first().map(|row| row.counts.named());
-    let names = first.map_or([""; COUNTS], |named| named.map(|(_, label, _)| label));
-    html.push_str(
-        "<div class=\"wide\"><table><tr><th></th><th>median</th><th>10 %</th><th>90 %</th>",
-    );
-    html.push_str("<th>samples</th>");
-    for (_, name) in names.iter().enumerate().filter(|(i, _)| counted(*i)) {
-        html.push_str(&format!("<th>{name}</th>"));
+    let counted = shown_counts(table);
+    html.push_str("<div class=\"wide\"><table><tr><th></th>");
+    if let Some(axis) = table.axis {
+        html.push_str(&format!("<th>{}</th>", escaped(axis.label)));
+    }
+    html.push_str("<th>median</th><th>10 %</th><th>90 %</th><th>samples</th>");
+    for (_, label) in &counted {
+        html.push_str(&format!("<th>{label}</th>"));
     }
     html.push_str("</tr>\n");
     for row in &table.rows {
         let value = &row.value;
-        html.push_str(&format!("<tr><td>{}</td>", escaped(&name(table, row))));
+        html.push_str(&format!("<tr><td>{}</td>", escaped(&row.case)));
+        if let (Some(axis), Some(x)) = (table.axis, row.x) {
+            html.push_str(&format!("<td>{}</td>", axis.place(x)));
+        }
         for part in [value.median, value.low, value.high] {
             html.push_str(&format!("<td>{}</td>", figure(part, table.unit)));
         }
         html.push_str(&format!("<td>{}</td>", value.samples));
-        for (i, (key, _, count)) in row.counts.named().iter().enumerate() {
-            if counted(i) {
-                html.push_str(&format!("<td>{}</td>", per_operation(key, *count, row.operations)));
+        for (key, _, count) in row.counts.named() {
+            if counted.iter().any(|(shown, _)| *shown == key) {
+                html.push_str(&format!("<td>{}</td>", per_operation(key, count, row.operations)));
             }
         }
         html.push_str("</tr>\n");

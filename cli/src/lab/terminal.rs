@@ -10,6 +10,10 @@ const BAR: usize = 24;
 /// Characters of a line of words.
 const LINE: usize = 100;
 
+/// Least count an operation, and bytes an operation, that are shown.
+const COUNT_SHOWN: f64 = 0.001;
+const BYTES_SHOWN: f64 = 40.0;
+
 /// The lines of what was found.
 pub(crate) fn lines(findings: &Findings) -> Vec<String> {
     let mut lines = Vec::new();
@@ -28,6 +32,7 @@ fn table_lines(table: &Table) -> Vec<String> {
     let decades = Decades::around(table.rows.iter().map(|row| row.value.median));
     let names: Vec<String> = table.rows.iter().map(|row| name(table, row)).collect();
     let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let counted = shown_counts(table);
     let mut lines = vec![format!("  {}", table.title)];
     lines.push(format!(
         "  {:widest$}  {:>9}  {:>19}  {:BAR$}  counted by the kernel, {}",
@@ -45,7 +50,7 @@ fn table_lines(table: &Table) -> Vec<String> {
             "  {name:widest$}  {:>9}  {spread:>19}  {:BAR$}  {}",
             figure(value.median, table.unit),
             bar(decades.place(value.median)),
-            counts(row),
+            counts(row, &counted),
         );
         lines.push(line.trim_end().to_string());
     }
@@ -55,15 +60,32 @@ fn table_lines(table: &Table) -> Vec<String> {
 /// What a case is called beside the others.
 pub(crate) fn name(table: &Table, row: &Row) -> String {
     match (row.x, table.axis) {
-        (Some(x), Some(axis)) => format!("{}, {}: {}", row.case, axis.label, digits(x)),
+        (Some(x), Some(axis)) => format!("{}, {}: {}", row.case, axis.label, axis.place(x)),
         _ => row.case.clone(),
     }
 }
 
-/// The counts an operation that are not 0.
-fn counts(row: &Row) -> String {
+/// The counts worth a column: their keys and labels. Not what is next to nothing in each row, as are the
+/// traces of other programs.
+pub(crate) fn shown_counts(table: &Table) -> Vec<(&'static str, &'static str)> {
+    let mut counted = Vec::new();
+    for row in &table.rows {
+        for (key, label, count) in row.counts.named() {
+            let part = count as f64 / row.operations.max(1) as f64;
+            let worth = part >= if key.ends_with("_bytes") { BYTES_SHOWN } else { COUNT_SHOWN };
+            if worth && !counted.contains(&(key, label)) {
+                counted.push((key, label));
+            }
+        }
+    }
+    counted
+}
+
+/// A row's counts an operation, of those that are worth it.
+fn counts(row: &Row, counted: &[(&str, &str)]) -> String {
     let named = row.counts.named();
-    let shown = named.iter().filter(|(_, _, count)| *count > 0);
+    let shown =
+        named.iter().filter(|(key, label, count)| *count > 0 && counted.contains(&(*key, *label)));
     let texts: Vec<String> = shown
         .map(|(key, label, count)| {
             format!("{label} {}", per_operation(key, *count, row.operations))
@@ -78,7 +100,7 @@ pub(crate) fn per_operation(key: &str, count: u64, operations: u64) -> String {
     if key.ends_with("_bytes") {
         size(part)
     } else if part > 0.0 && part < 0.01 {
-        "<0.01".into()
+        format!("{part:.3}")
     } else {
         digits(part)
     }

@@ -93,7 +93,7 @@ fn sizes(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
     map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
     let title = "Pieces at random places, warm, every byte summed";
-    let mut table = Table::new("sizes", title, "a piece").along("bytes", "bytes a piece");
+    let mut table = Table::new("sizes", title, "a piece").along("bytes", "size of a piece");
     let mut last = None;
     for piece in SIZES {
         let places = scratch.bytes() / piece;

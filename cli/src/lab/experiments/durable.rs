@@ -51,7 +51,8 @@ pub(super) fn run(bench: &Bench) -> Lab {
                         buffer[..8].copy_from_slice(&next);
                         file.write_all_at(&buffer, scratch.offset(*number))?;
                     }
-                    Ok(if data_only { fdatasync(file)? } else { fsync(file)? })
+                    let synced = if data_only { fdatasync(file) } else { fsync(file) };
+                    Ok(synced?)
                 })?;
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
     let mut table = Table::new("map", "Mapping and growing", "a call");
     let (mut maps, mut grown) = (bench.meter(), bench.meter());
     for _ in 0..bench.times(50, 200) {
-        maps.sample(1, || Ok(drop(Map::of(&file, RESERVED, false)?)))?;
+        maps.sample(1, || Map::of(&file, RESERVED, false).map(drop).map_err(Stop::from))?;
     }
     let mapped =
         table.add(format!("map {} over a small file, unmap", size(RESERVED as f64)), maps.end());

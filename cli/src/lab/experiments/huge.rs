@@ -1,7 +1,7 @@
 //! Large pages: what they save at loads, how they come about, and what they cost at stores.
 
 use crate::lab::access::{Reader, follow, visit};
-use crate::lab::bench::Bench;
+use crate::lab::bench::{Bench, nothing};
 use crate::lab::findings::{Findings, Lab, Stop, Table};
 use crate::lab::map::{LARGE_PAGE, Map};
 use crate::lab::meter::Measured;
@@ -31,6 +31,9 @@ pub(super) fn run(bench: &Bench) -> Lab {
     Ok(findings)
 }
 
+/// A way to bring the file into the page cache, with its name.
+type Load<'a> = (&'a str, &'a dyn Fn(&Map) -> Lab<()>);
+
 /// A first touch of everything, by the way the file came into the page cache.
 fn entries(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let (scratch, page) = (&bench.scratch, bench.scratch.page());
@@ -38,7 +41,7 @@ fn entries(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let title = "First touch of every page, by how the file came into memory";
     let mut table = Table::new("entry", title, "a page");
     let mut said = Vec::new();
-    let ways: [(&str, &dyn Fn(&Map) -> Lab<()>); 5] = [
+    let ways: [Load<'_>; 5] = [
         ("written, a page a call", &|_| scratch.reload(page)),
         ("written, 2 MiB a call", &|_| scratch.reload(LARGE_PAGE)),
         ("read from the disk in sequence", &|_| {
@@ -80,8 +83,8 @@ fn entries(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let page_kib = page >> 10;
     findings.say(format!(
         "Which pages the page cache uses depends on how the data came in, and shows in how many pages of \
-         {page_kib} KiB a fault maps: {LARGE_PAGES} behind a large page of 2 MiB, else as many as the kernel maps \
-         around a fault. {}.",
+         {page_kib} KiB a fault maps: {LARGE_PAGES} behind a large page of 2 MiB, else as many as the kernel \
+         maps around a fault. Measured, pages a fault: {}.",
         said.join("; "),
     ));
     Ok(table)
@@ -98,34 +101,37 @@ fn loads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     let mut table = Table::new("loads", "Random pages, warm, next unknown", "a page");
     let pages: Vec<usize> = (0..scratch.pages()).collect();
     scratch.reload(LARGE_PAGE)?;
-    let mut medians = Vec::new();
-    for (name, advice) in
-        [("map, small pages", Advice::LinuxNoHugepage), ("map, large pages", Advice::LinuxHugepage)]
-    {
-        let map = scratch.map(false)?;
-        map.advise(0..map.len(), advice)?;
-        map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
-        map.forget()?;
-        let mut touched = bench.meter();
-        touched.sample(pages.len(), || Ok(visit(&map, page, &pages)))?;
-        if advice == Advice::LinuxHugepage && pages_a_fault(&touched.end()) < LARGE_FAULT_MIN {
-            let reason = "this kernel or file system gives a file no large pages";
-            return Err(Stop::Skip(reason.into()));
-        }
-        let mut meter = bench.meter();
-        let mut at = follow(&map, page, 0, STEPS);
-        for _ in 0..bench.times(10, 30) {
-            at = meter.sample(STEPS, || Ok(follow(&map, page, at, STEPS)))?;
-        }
-        medians.push(table.add(name, meter.end()));
+    let (small, large) = (scratch.map(false)?, scratch.map(false)?);
+    small.advise(0..small.len(), Advice::LinuxNoHugepage)?;
+    large.advise(0..large.len(), Advice::LinuxHugepage)?;
+    visit(&small, page, &pages);
+    let mut touched = bench.meter();
+    touched.sample(pages.len(), || Ok(visit(&large, page, &pages)))?;
+    if pages_a_fault(&touched.end()) < LARGE_FAULT_MIN {
+        return Err(Stop::Skip("this kernel or file system gives a file no large pages".into()));
     }
     let mut reader = Reader::new(scratch.file(), page);
-    let mut meter = bench.meter();
-    for _ in 0..bench.times(10, 30) {
-        meter.sample(STEPS, || reader.follow(page, 0, STEPS))?;
-    }
-    table.add("pread", meter.end());
-    if let [small, large] = medians[..] {
+    let [mut at_small, mut at_large, mut at_read] = [0; 3];
+    let medians = bench.in_turns(
+        &mut table,
+        (bench.times(10, 30), STEPS),
+        nothing,
+        &mut [
+            ("map, small pages", &mut |_| {
+                at_small = follow(&small, page, at_small, STEPS);
+                Ok(0)
+            }),
+            ("map, large pages", &mut |_| {
+                at_large = follow(&large, page, at_large, STEPS);
+                Ok(0)
+            }),
+            ("pread", &mut |_| {
+                at_read = reader.follow(page, at_read, STEPS)?;
+                Ok(0)
+            }),
+        ],
+    )?;
+    if let [small, large, _] = medians[..] {
         findings.say(format!(
             "A random load takes {} through small pages and {} through large ones: a processor keeps the \
              places of some thousand pages (its TLB), and looks others up in memory. A large page is one entry \

@@ -25,25 +25,26 @@ pub(super) fn run(bench: &Bench) -> Lab {
         }
         Ok(visit(&map, page, pages))
     };
-    let mut ways: [(&str, &mut dyn FnMut(&[usize]) -> Lab<u64>); 4] = [
-        ("map, one after the other", &mut |pages| Ok(visit(&map, page, pages))),
-        ("map, MADV_WILLNEED each, then loads", &mut |pages| advised(pages, Advice::WillNeed)),
-        ("map, MADV_POPULATE_READ each, then loads", &mut |pages| {
-            advised(pages, Advice::LinuxPopulateRead)
-        }),
-        ("pread, one after the other", &mut |pages| reader.visit(page, pages)),
-    ];
-    let mut medians = Vec::new();
-    for (name, way) in &mut ways {
-        let mut meter = bench.meter();
-        for round in 0..bench.times(15, 60) {
-            map.forget()?;
-            scratch.evict()?;
-            let pages = chosen(BATCH, scratch.pages(), 100 + round as u64);
-            meter.sample(1, || way(&pages))?;
-        }
-        medians.push(table.add(*name, meter.end()));
-    }
+    let chosen = |round: usize| chosen(BATCH, scratch.pages(), 100 + round as u64);
+    let cold = || {
+        map.forget()?;
+        scratch.evict()
+    };
+    let medians = bench.in_turns(
+        &mut table,
+        (bench.times(15, 60), 1),
+        cold,
+        &mut [
+            ("map, one after the other", &mut |round| Ok(visit(&map, page, &chosen(round)))),
+            ("map, MADV_WILLNEED each, then loads", &mut |round| {
+                advised(&chosen(round), Advice::WillNeed)
+            }),
+            ("map, MADV_POPULATE_READ each, then loads", &mut |round| {
+                advised(&chosen(round), Advice::LinuxPopulateRead)
+            }),
+            ("pread, one after the other", &mut |round| reader.visit(page, &chosen(round))),
+        ],
+    )?;
     let mut findings = Findings::default();
     if let [one, will_need, populate, _] = medians[..] {
         findings.say(format!(

@@ -1,16 +1,17 @@
 //! pread against the map, all of it in memory: random and in sequence, one thread and several.
 
 use crate::lab::access::{Reader, follow, on_threads, sum, sum_mapped, visit};
-use crate::lab::bench::Bench;
+use crate::lab::bench::{Bench, nothing};
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::map::Map;
-use crate::lab::meter::Measured;
 use crate::lab::order::shuffled;
 use crate::lab::units::{digits, time, times};
 use rustix::mm::Advice;
 
 /// Pages a sample.
 const STEPS: usize = 20_000;
+/// Bytes read in sequence, at most.
+const SEQUENTIAL: usize = 32 << 20;
 /// What is read at a time where much is.
 const LARGE_READ: usize = 1 << 20;
 
@@ -28,61 +29,60 @@ pub(super) fn run(bench: &Bench) -> Lab {
     Ok(findings)
 }
 
-/// Samples of `STEPS` pages each, of a way to follow pages from one to the next.
-fn followed(bench: &Bench, mut way: impl FnMut(usize) -> Lab<usize>) -> Lab<Measured> {
-    let mut meter = bench.meter();
-    let mut at = way(0)?;
-    for _ in 0..bench.times(10, 30) {
-        at = meter.sample(STEPS, || way(at))?;
-    }
-    Ok(meter.end())
-}
-
 fn random(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     let (file, page) = (bench.scratch.file(), bench.scratch.page());
     let mut table = Table::new("random", "Random pages, warm, one thread", "a page");
-    let (mut pages, mut words) = (Reader::new(file, page), Reader::new(file, 64));
-    let pread =
-        table.add("pread, next unknown", followed(bench, |at| pages.follow(page, at, STEPS))?);
-    let call = table.add(
-        "pread of 64 bytes, next unknown",
-        followed(bench, |at| words.follow(page, at, STEPS))?,
-    );
+    let (mut pages, mut more) = (Reader::new(file, page), Reader::new(file, page));
+    let mut words = Reader::new(file, 64);
     let mut buffer = vec![1; page];
-    let copied = table.add(
-        "map, page copied, next unknown",
-        followed(bench, |start| {
-            Ok((0..STEPS).fold(start, |at, _| {
-                map.copy_to(at * page, &mut buffer);
-                let next = buffer.first_chunk().copied().unwrap_or_default();
-                u64::from_le_bytes(next) as usize
-            }))
-        })?,
-    );
-    let mapped =
-        table.add("map, next unknown", followed(bench, |at| Ok(follow(map, page, at, STEPS)))?);
     let order = shuffled(bench.scratch.pages(), 2);
-    let mut chunks = order.chunks(STEPS.min(order.len())).cycle();
-    let (mut read, mut loaded) = (bench.meter(), bench.meter());
-    for _ in 0..bench.times(10, 30) {
-        let Some(chunk) = chunks.next() else { break };
-        read.sample(chunk.len(), || pages.visit(page, chunk))?;
-        loaded.sample(chunk.len(), || Ok(visit(map, page, chunk)))?;
+    let steps = STEPS.min(order.len());
+    let known = |round: usize| order.chunks_exact(steps).cycle().nth(round).unwrap_or(&order);
+    // Each starts a round where the last one of its kind ended.
+    let [mut at_page, mut at_word, mut at_copy, mut at_load] = [0; 4];
+    let medians = bench.in_turns(
+        &mut table,
+        (bench.times(10, 30), steps),
+        nothing,
+        &mut [
+            ("pread, next unknown", &mut |_| {
+                at_page = pages.follow(page, at_page, steps)?;
+                Ok(0)
+            }),
+            ("pread of 64 bytes, next unknown", &mut |_| {
+                at_word = words.follow(page, at_word, steps)?;
+                Ok(0)
+            }),
+            ("map, page copied, next unknown", &mut |_| {
+                for _ in 0..steps {
+                    map.copy_to(at_copy * page, &mut buffer);
+                    let next = buffer.first_chunk().copied().unwrap_or_default();
+                    at_copy = u64::from_le_bytes(next) as usize;
+                }
+                Ok(0)
+            }),
+            ("map, next unknown", &mut |_| {
+                at_load = follow(map, page, at_load, steps);
+                Ok(0)
+            }),
+            ("pread, next known", &mut |round| more.visit(page, known(round))),
+            ("map, next known", &mut |round| Ok(visit(map, page, known(round)))),
+        ],
+    )?;
+    if let [pread, call, copied, mapped, _, known] = medians[..] {
+        findings.say(format!(
+            "A random page that is in memory takes {} by pread; a pread of 64 bytes, nearly all of which is \
+             the system call, {}. Through the map it takes {} where each page names the next, {} times less, \
+             and {} where the processor knows the next pages and fetches them together. Copying the page out \
+             of the map takes {}.",
+            time(pread),
+            time(call),
+            time(mapped),
+            digits(pread / mapped),
+            time(known),
+            time(copied),
+        ));
     }
-    table.add("pread, next known", read.end());
-    let known = table.add("map, next known", loaded.end());
-    findings.say(format!(
-        "A random page that is in memory takes {} by pread, {} of which are the system call without the \
-         copy of the page. Through the map it takes {} where each page names the next, {} times less, and \
-         {} where the processor knows the next pages and fetches them together. Copying the page out of the \
-         map takes {}.",
-        time(pread),
-        time(call),
-        time(mapped),
-        digits(pread / mapped),
-        time(known),
-        time(copied),
-    ));
     Ok(table)
 }
 
@@ -90,35 +90,33 @@ fn sequential(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     let (file, page) = (bench.scratch.file(), bench.scratch.page());
     let mut table =
         Table::new("sequential", "All pages in sequence, every byte read, warm", "a page");
-    let bytes = bench.scratch.bytes().min(32 << 20);
-    let mut at_a_time = |name: &str, size: usize| -> Lab<f64> {
-        let mut reader = Reader::new(file, size);
-        let mut meter = bench.meter();
-        for _ in 0..bench.times(5, 15) {
-            meter.sample(bytes / page, || {
-                let starts = (0..bytes / size).map(|i| i * size);
-                starts
-                    .map(|at| reader.read(at).map(sum))
-                    .try_fold(0, |all: u64, one| Ok(all.wrapping_add(one?)))
-            })?;
-        }
-        Ok(table.add(name, meter.end()))
+    let bytes = bench.scratch.bytes().min(SEQUENTIAL);
+    let all = |reader: &mut Reader<'_>, size: usize| -> Lab<u64> {
+        let starts = (0..bytes / size).map(|i| i * size);
+        starts.map(|at| reader.read(at).map(sum)).try_fold(0, |all, one| Ok(one?.wrapping_add(all)))
     };
-    at_a_time("pread, a page a call", page)?;
-    let large = at_a_time("pread, 1 MiB a call", LARGE_READ.min(bytes))?;
-    let mut meter = bench.meter();
-    for _ in 0..bench.times(5, 15) {
-        meter.sample(bytes / page, || Ok(sum_mapped(map, 0, bytes)))?;
+    let (mut small, mut large) = (Reader::new(file, page), Reader::new(file, LARGE_READ));
+    let rounds = (bench.times(5, 15), bytes / page);
+    let medians = bench.in_turns(
+        &mut table,
+        rounds,
+        nothing,
+        &mut [
+            ("pread, a page a call", &mut |_| all(&mut small, page)),
+            ("pread, 1 MiB a call", &mut |_| all(&mut large, LARGE_READ)),
+            ("map, where it lies", &mut |_| Ok(sum_mapped(map, 0, bytes))),
+        ],
+    )?;
+    if let [_, large, mapped] = medians[..] {
+        findings.say(format!(
+            "In sequence, with every byte looked at, a page takes {} by large preads and {} through the map, \
+             {} that. Where all of a page is used in order, the system call is spread over many pages and \
+             the copy is what remains.",
+            time(large),
+            time(mapped),
+            times(mapped / large),
+        ));
     }
-    let mapped = table.add("map, where it lies", meter.end());
-    findings.say(format!(
-        "In sequence, with every byte looked at, a page takes {} by large preads and {} through the map, \
-         {} that. Where all of a page is used in order, the system call is spread over many pages and \
-         the copy is what remains.",
-        time(large),
-        time(mapped),
-        times(mapped / large),
-    ));
     Ok(table)
 }
 
