@@ -74,7 +74,7 @@ pub use edit::Pending;
 pub use error::{Error, Result};
 pub use key::Key;
 pub use loader::Loader;
-pub use loose::{LooseInner, LooseLeaf, LooseValue};
+pub use loose::{LooseInner, LooseLeaf, LooseStep, LooseValue, loose_step};
 pub use pack::PackTrees;
 pub use range::Range;
 pub use record::{HEIGHT_MAX, RECORD_BYTES, TreeRecord};

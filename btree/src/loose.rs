@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::node::{InnerView, LeafView, Value};
-use mapleaf_pager::PageId;
+use mapleaf_pager::{PageId, kind};
 
 /// A leaf all of whose cells are in order.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,15 @@ pub enum LooseValue<'a> {
         /// Length of the value in bytes.
         len_bytes: u64,
     },
+}
+
+impl<'a> From<Value<'a>> for LooseValue<'a> {
+    fn from(value: Value<'a>) -> LooseValue<'a> {
+        match value {
+            Value::Inline(bytes) => LooseValue::Inline(bytes),
+            Value::Run { page, len_bytes } => LooseValue::Run { page, len_bytes },
+        }
+    }
 }
 
 impl<'a> LooseLeaf<'a> {
@@ -52,11 +61,7 @@ impl<'a> LooseLeaf<'a> {
     /// [`Damage::Layout`](mapleaf_pager::Damage::Layout): there is none.
     pub fn entry(&self, i: usize) -> Result<(Key<'a>, LooseValue<'a>)> {
         let (key, value) = self.0.entry(i)?;
-        let value = match value {
-            Value::Inline(bytes) => LooseValue::Inline(bytes),
-            Value::Run { page, len_bytes } => LooseValue::Run { page, len_bytes },
-        };
-        Ok((key, value))
+        Ok((key, value.into()))
     }
 }
 
@@ -100,4 +105,33 @@ impl<'a> LooseInner<'a> {
         let needed_bytes = key.len();
         key.copy_to(buffer).ok_or(Error::WorkAreaTooSmall { needed_bytes })
     }
+}
+
+/// What a page says of a key: one step of a lookup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LooseStep<'a> {
+    /// The page to look at next.
+    Child(PageId),
+    /// The key is here.
+    Found(LooseValue<'a>),
+    /// The key is in no leaf.
+    Absent,
+}
+
+/// One step of a lookup of `key`, as [`Tree::get`](crate::Tree::get) makes it, on the body (a page from byte
+/// 16 on) of page `id`, whichever way the caller came by its bytes. Neither age nor place of the page is looked
+/// at; a way down ends after as many steps as the tree's record says. No system call, no allocation.
+///
+/// # Errors
+/// [`Corrupt`](mapleaf_pager::Error::Corrupt): it is neither an inner page nor a leaf, or damaged where it
+/// was looked at.
+pub fn loose_step<'a>(id: PageId, body: &'a [u8], key: &[u8]) -> Result<LooseStep<'a>> {
+    if body.first() == Some(&kind::INNER) {
+        let inner = InnerView::new(body, id)?;
+        return Ok(LooseStep::Child(inner.child(inner.search(key)?)?));
+    }
+    Ok(match LeafView::new(body, id)?.get(key)? {
+        Some(value) => LooseStep::Found(value.into()),
+        None => LooseStep::Absent,
+    })
 }

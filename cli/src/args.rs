@@ -15,6 +15,7 @@ Examples:
   mapleaf app.leaf scrub --rate 50
   mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
   mapleaf new.leaf dump | mdb_load back.lmdb
+  mapleaf lab --quick    (no store: measures page faults, calls and write-back here; see lab --help)
 
 Bytes that are not text print as \\xNN, a backslash as \\\\, a tab as \\t, a line's end as \\n; keys and
 values are read the same way. `--raw` prints and reads bytes as they are.

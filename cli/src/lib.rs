@@ -14,6 +14,8 @@ mod entry;
 mod failure;
 mod figures;
 mod json;
+#[cfg(target_os = "linux")]
+mod lab;
 mod lmdb;
 mod load;
 mod loader;
@@ -40,7 +42,7 @@ pub use crate::load::load_text;
 /// Runs the command with the arguments of the process; its exit code.
 #[must_use]
 pub fn run_command() -> ExitCode {
-    match run(&Args::parse()) {
+    match parse_and_run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
@@ -49,6 +51,15 @@ pub fn run_command() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+fn parse_and_run() -> Outcome {
+    // The one command without a store. A store of that name is `./lab`.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == "lab") {
+        return lab::run(&lab::args::Args::parse_from(std::env::args_os().skip(1)));
+    }
+    run(&Args::parse())
 }
 
 fn run(args: &Args) -> Outcome {

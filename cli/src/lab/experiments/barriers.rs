@@ -1,0 +1,244 @@
+//! What a commit asks of the disk: barriers, ranges, new blocks, commits of several threads.
+
+use crate::lab::access::on_threads;
+use crate::lab::bench::Bench;
+use crate::lab::findings::{Findings, Lab, Table};
+use crate::lab::map::Map;
+use crate::lab::meter::Measured;
+use crate::lab::order::chosen;
+use crate::lab::scratch::SPARE;
+use crate::lab::units::{digits, size, time, times};
+use mapleaf_pager::Mapping;
+use rustix::fs::{FallocateFlags, fallocate, fdatasync};
+use rustix::io::{ReadWriteFlags, pwritev2};
+use rustix::mm::Advice;
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::unix::fs::FileExt;
+
+/// Pages of a small commit, beside its log page or meta.
+const PAGES: usize = 6;
+/// Bytes of new blocks.
+const NEW_BYTES: u64 = 4 << 20;
+
+struct Setting<'a> {
+    bench: &'a Bench,
+    map: Map,
+    file: &'a File,
+    page: usize,
+    buffer: Vec<u8>,
+}
+
+impl Setting<'_> {
+    fn measure(&self, mut commit: impl FnMut(&Self, &[usize]) -> Lab<()>) -> Lab<Measured> {
+        let mut meter = self.bench.device_meter();
+        for round in 0..self.bench.times(25, 100) as u64 {
+            // The last page is what commits: a log page, or a meta.
+            let pages = chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round);
+            meter.sample(1, || commit(self, &pages))?;
+        }
+        Ok(meter.end())
+    }
+
+    /// The page's bytes keep its place among the others.
+    fn write(&self, number: usize, flags: ReadWriteFlags) -> Lab<()> {
+        let at = number * self.page;
+        let mut buffer = self.buffer.clone();
+        buffer[..8].copy_from_slice(&self.map.word(at).to_ne_bytes());
+        pwritev2(self.file, &[IoSlice::new(&buffer)], at as u64, flags)?;
+        Ok(())
+    }
+
+    fn store(&self, pages: &[usize]) {
+        for number in pages {
+            let at = number * self.page + SPARE;
+            self.map.set_word(at, self.map.word(at).wrapping_add(1));
+        }
+    }
+
+    fn sync_page(&self, number: usize) -> Lab<()> {
+        Ok(self.map.sync(number * self.page..(number + 1) * self.page)?)
+    }
+
+    fn sync_span(&self, pages: &[usize]) -> Lab<()> {
+        let first = pages.iter().min().copied().unwrap_or_default();
+        let last = pages.iter().max().copied().unwrap_or_default();
+        Ok(self.map.sync(first * self.page..(last + 1) * self.page)?)
+    }
+}
+
+pub(super) fn run(bench: &Bench) -> Lab {
+    bench.scratch.on_disk()?;
+    let (scratch, page) = (&bench.scratch, bench.scratch.page());
+    scratch.reload(page)?;
+    let map = scratch.map(true)?;
+    map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    let file = scratch.file();
+    let setting = Setting { bench, map, file, page, buffer: vec![0; page] };
+    let mut findings = Findings::default();
+    let commits = commits(&setting, &mut findings)?;
+    let blocks = blocks(&setting, &mut findings)?;
+    let threads = threads(&setting, &mut findings)?;
+    findings.tables = vec![commits, blocks, threads];
+    Ok(findings)
+}
+
+/// "215 us (2 barriers at the device)", where those are counted.
+fn with_barriers(bench: &Bench, measured: &Measured) -> String {
+    let time = time(measured.summary.median);
+    match barriers(bench, measured) {
+        Some(1.0) => format!("{time} (1 barrier at the device)"),
+        Some(barriers) => format!("{time} ({} barriers at the device)", digits(barriers)),
+        None => time,
+    }
+}
+
+/// Barriers that the device saw for each commit.
+fn barriers(bench: &Bench, measured: &Measured) -> Option<f64> {
+    let barriers = measured.counts.barriers as f64 / measured.operations.max(1) as f64;
+    bench.device.as_ref().map(|_| barriers)
+}
+
+fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let told = |measured: &Measured| with_barriers(setting.bench, measured);
+    let title = format!("A commit of {PAGES} random pages and one page more");
+    let mut table = Table::new("commit", title, "a commit");
+    let none = ReadWriteFlags::empty();
+    let write = |setting: &Setting<'_>, pages: &[usize]| -> Lab<()> {
+        pages.iter().try_for_each(|number| setting.write(*number, none))
+    };
+    let bare = setting.measure(|at, _| Ok(fdatasync(at.file)?))?;
+    let one = setting.measure(|at, pages| at.write(pages[0], ReadWriteFlags::DSYNC))?;
+    let log = setting.measure(|at, pages| {
+        at.store(pages);
+        at.sync_page(pages[PAGES])
+    })?;
+    let left = dirty_bytes(setting);
+    fdatasync(setting.file)?;
+    let all = setting.measure(|at, pages| {
+        write(at, pages)?;
+        Ok(fdatasync(at.file)?)
+    })?;
+    let ordered = setting.measure(|at, pages| {
+        write(at, &pages[..PAGES])?;
+        fdatasync(at.file)?;
+        at.write(pages[PAGES], ReadWriteFlags::DSYNC)
+    })?;
+    let span = setting.measure(|at, pages| {
+        at.store(pages);
+        at.sync_span(pages)
+    })?;
+    let each = setting.measure(|at, pages| {
+        at.store(pages);
+        pages.iter().try_for_each(|number| at.sync_page(*number))
+    })?;
+    findings.say(format!(
+        "A barrier alone takes {}; one page written with one (RWF_DSYNC), {}.",
+        told(&bare),
+        told(&one),
+    ));
+    findings.say(format!(
+        "A log makes a commit of {PAGES} pages as cheap as one page: dirty in place, then one ranged msync of the \
+         log page, {}; {} of the file were still dirty afterwards, so the range was respected. All pages written, \
+         then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
+        told(&log),
+        left.map_or("an unknown part".into(), |left| size(left as f64)),
+        told(&all),
+        told(&ordered),
+    ));
+    findings.say(format!(
+        "Each msync of a range is a barrier: one over all {} pages takes {}, one for each page {}.",
+        PAGES + 1,
+        told(&span),
+        told(&each),
+    ));
+    table.add("fdatasync, nothing dirty", bare);
+    table.add("pwrite of one page with RWF_DSYNC", one);
+    table.add("store into all, msync of the log page", log);
+    table.add("pwrite each, one fdatasync", all);
+    table.add("pwrite each, fdatasync, meta with RWF_DSYNC", ordered);
+    table.add("store into all, one msync of the span", span);
+    table.add("store into all, one msync a page", each);
+    Ok(table)
+}
+
+/// Bytes of the file that are dirty in the page cache, where the kernel tells.
+fn dirty_bytes(setting: &Setting<'_>) -> Option<u64> {
+    let scratch = &setting.bench.scratch;
+    let state = scratch.view().residency(0..scratch.bytes() as u64)?.state?;
+    Some(state.dirty_bytes)
+}
+
+/// Blocks that are written the first time, and again.
+fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let title = "One page written with RWF_DSYNC, by what its block was before";
+    let mut table = Table::new("blocks", title, "a commit");
+    let fresh = tempfile::tempfile_in(setting.bench.scratch.dir())?;
+    if fallocate(&fresh, FallocateFlags::empty(), 0, NEW_BYTES).is_err() {
+        fresh.set_len(NEW_BYTES)?;
+    }
+    fresh.sync_all()?;
+    let order = chosen(setting.bench.times(25, 100), NEW_BYTES as usize / setting.page, 15);
+    let mut medians = Vec::new();
+    for name in ["allocated, never written", "written before"] {
+        let mut meter = setting.bench.device_meter();
+        for number in &order {
+            meter.sample(1, || {
+                let bytes = [IoSlice::new(&setting.buffer)];
+                let at = (number * setting.page) as u64;
+                pwritev2(&fresh, &bytes, at, ReadWriteFlags::DSYNC)?;
+                Ok(())
+            })?;
+        }
+        let measured = meter.end();
+        medians.push((with_barriers(setting.bench, &measured), measured.summary.median));
+        table.add(name, measured);
+    }
+    if let [(new_text, new), (old_text, old)] = &medians[..] {
+        findings.say(format!(
+            "A block that was allocated but never written takes {new_text}, {} what one takes that was \
+             written before, {old_text}: the file system must note that it holds data now.",
+            times(new / old),
+        ));
+    }
+    Ok(table)
+}
+
+/// Several threads that commit at once, each with its own barrier.
+fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
+    let title = "Commits of one page with fdatasync, all threads together";
+    let mut table = Table::new("threads", title, "a commit").rates().along("threads", "threads");
+    let (scratch, each) = (&setting.bench.scratch, setting.bench.times(10, 30));
+    let mut said = Vec::new();
+    for count in [1, 2, 4] {
+        let mut meter = setting.bench.device_meter();
+        let rounds = setting.bench.times(5, 15);
+        for round in 0..rounds {
+            meter.sample(each * count, || {
+                on_threads(count, |i| {
+                    for commit in 0..each {
+                        let number = (round * 1_009 + commit * 97 + i * 13) % scratch.pages();
+                        let bytes = (round as u64).to_ne_bytes();
+                        setting.file.write_all_at(&bytes, scratch.offset(number) + SPARE as u64)?;
+                        fdatasync(setting.file)?;
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        let measured = meter.end();
+        if let Some(barriers) = barriers(setting.bench, &measured) {
+            let threads = if count == 1 { "thread" } else { "threads" };
+            said.push(format!("{} with {count} {threads}", digits(barriers)));
+        }
+        table.add_at("pwrite + fdatasync", count as f64, measured.as_rate());
+    }
+    if !said.is_empty() {
+        findings.say(format!(
+            "Barriers at the device for each commit of several threads at once: {}. Near 1 means that each \
+             commit had its own, and that merging them is left to the program.",
+            said.join(", "),
+        ));
+    }
+    Ok(table)
+}
