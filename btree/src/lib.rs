@@ -42,6 +42,7 @@ mod cursor;
 mod cursor_mut;
 mod edit;
 mod error;
+mod explain;
 mod key;
 mod loose;
 mod many;
@@ -66,6 +67,7 @@ pub use check::{
 pub use cursor::Cursor;
 pub use cursor_mut::CursorMut;
 pub use error::{Error, Result};
+pub use explain::{explain_node, explain_record, explain_redo};
 pub use key::Key;
 pub use loose::{LooseInner, LooseLeaf, LooseValue};
 pub use pack::PackTrees;
