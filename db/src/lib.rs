@@ -78,6 +78,7 @@ mod positioned;
 mod read;
 mod repair;
 mod reserve;
+mod resident;
 mod salvage;
 mod scrub;
 mod store;
@@ -104,8 +105,8 @@ pub use mapleaf_btree::{
     Savepoint, TREES_MAX, Tree, TreeHandle, TreeMut, TreeOptions, TreeRecord,
 };
 pub use mapleaf_pager::{
-    Damage, Durability, Error as StoreError, PageId, Stats as StoreStats, TxnId, Unsupported,
-    Verify,
+    Damage, Durability, Error as StoreError, PageId, PageStates, Residency, Stats as StoreStats,
+    TxnId, Unsupported, Verify,
 };
 #[cfg(target_os = "linux")]
-pub use mapleaf_sys_linux::{Access, WriteMode};
+pub use mapleaf_sys_linux::{Access, Faults, WriteMode};

@@ -32,6 +32,7 @@ pub mod planted;
 mod reading;
 mod rebuild;
 mod recover;
+mod residency;
 mod room;
 mod running;
 mod savepoint;
@@ -62,6 +63,7 @@ pub use page::{HEADER_BYTES, OWNED_BYTES, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE
 pub use pages::{Pages, ROOT_BYTES, Root};
 pub use rebuild::{Rebuild, Repair};
 pub use recover::{Replay, is_unmade};
+pub use residency::{PageStates, Residency};
 pub use scrub::Scrub;
 pub use shared::words_for;
 pub use slice::SliceMapping;

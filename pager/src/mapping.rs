@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)] // The contract itself is an unsafe trait; nothing here dereferences.
 
-use crate::Result;
+use crate::{Residency, Result};
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -234,6 +234,52 @@ pub unsafe trait Mapping: Send + Sync {
     /// A hint; doing nothing is correct. At most one system call.
     fn advise(&self, range: Bytes, advice: Advice) {
         let _ = (range, advice);
+    }
+
+    /// [`Advice::WillNeed`] for several ranges: reading them begins, in any order and many at a time, and
+    /// nobody waits. A hint; doing nothing is correct.
+    fn prefetch(&self, ranges: &[Bytes]) {
+        for range in ranges {
+            self.advise(range.clone(), Advice::WillNeed);
+        }
+    }
+
+    /// Reads what of `range` is not in memory, and waits for it. Afterwards it is there, until memory is
+    /// short. Ends where the mapping ends.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): something of it cannot be read. No signal, whatever the medium does.
+    fn prefault(&self, range: Bytes) -> Result<()> {
+        let _ = range;
+        Ok(())
+    }
+
+    /// How much of `range` (of the read view) is in memory; `None` where the system does not say. Reads
+    /// nothing and waits for nothing. Ends where the mapping ends.
+    fn residency(&self, range: Bytes) -> Option<Residency> {
+        let _ = range;
+        None
+    }
+
+    /// Keeps `range` (of the read view) in memory until it is [unlocked](Mapping::unlock), the mapping is
+    /// dropped or the process ends: reads what is missing, and waits for it. Nothing to do where it is
+    /// always there. Ends where the mapping ends: what grows later is not locked.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): not permitted, more than the process may lock, or unreadable. Parts
+    /// may be locked then.
+    fn lock(&self, range: Bytes) -> Result<()> {
+        let _ = range;
+        Ok(())
+    }
+
+    /// Ends [`lock`](Mapping::lock) for `range`.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): parts may be locked still.
+    fn unlock(&self, range: Bytes) -> Result<()> {
+        let _ = range;
+        Ok(())
     }
 
     /// Whether so much is claimed that a running transaction should publish what it has sealed, to

@@ -4,7 +4,7 @@
 
 use crate::mapping::{Advice, Bytes, Mapping};
 use crate::snapshot::Snapshot;
-use crate::{Result, Store};
+use crate::{Residency, Result, Store};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::mem::ManuallyDrop;
@@ -120,6 +120,21 @@ unsafe impl Mapping for Box<dyn Mapping> {
     }
     fn advise(&self, range: Bytes, advice: Advice) {
         (**self).advise(range, advice);
+    }
+    fn prefetch(&self, ranges: &[Bytes]) {
+        (**self).prefetch(ranges);
+    }
+    fn prefault(&self, range: Bytes) -> Result<()> {
+        (**self).prefault(range)
+    }
+    fn residency(&self, range: Bytes) -> Option<Residency> {
+        (**self).residency(range)
+    }
+    fn lock(&self, range: Bytes) -> Result<()> {
+        (**self).lock(range)
+    }
+    fn unlock(&self, range: Bytes) -> Result<()> {
+        (**self).unlock(range)
     }
     fn pressure(&self) -> bool {
         (**self).pressure()

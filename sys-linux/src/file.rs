@@ -50,11 +50,14 @@ pub fn identity(file: BorrowedFd<'_>) -> core::result::Result<(FileIdentity, u64
 #[must_use]
 pub fn lives_in_memory(file: BorrowedFd<'_>) -> bool {
     let magic = fstatfs(file).map(|fs| fs.f_type);
-    let dax = || {
-        statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())
-            .is_ok_and(|x| x.stx_attributes.contains(StatxAttributes::DAX))
-    };
-    magic.is_ok_and(|magic| magic == TMPFS_MAGIC || magic == RAMFS_MAGIC) || dax()
+    let in_memory = |magic| magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
+    magic.is_ok_and(in_memory) || direct_access(file)
+}
+
+/// `statx(fd)`—whether a file is accessed without a page cache. False when the system does not say.
+pub(crate) fn direct_access(file: BorrowedFd<'_>) -> bool {
+    statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())
+        .is_ok_and(|x| x.stx_attributes.contains(StatxAttributes::DAX))
 }
 
 /// `openat(path)`—opens a file for reading, or reading and writing, and makes it on request.

@@ -10,6 +10,10 @@
 //! | `lock`, `barrier` | flock; whose barrier runs on which descriptor |
 //! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
 //! | `guard` | mmap(MAP_FIXED) over a page that is lost |
+//! | `hints` | madvise, process_madvise, posix_fadvise, mlock, pread |
+//! | `residency`, `write_back` | cachestat, mincore; msync, sync_file_range |
+//! | `faults`, `smaps` | getrusage; `/proc/self/smaps`, `/proc/self/pagemap`, `/proc/kpageflags` |
+//! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
 #![no_std]
 #![deny(unsafe_code)]
@@ -20,26 +24,36 @@ extern crate std;
 mod barrier;
 mod bits;
 mod error;
+mod faults;
 mod file;
 mod fork;
 mod guard;
+mod hints;
+mod kernel;
 mod lock;
 mod mapping;
 mod memory;
 mod open;
 mod options;
+mod residency;
+mod smaps;
 mod span;
 mod turn;
 mod twin;
+mod write_back;
 
 pub use error::OpenError;
+pub use faults::Faults;
 pub use file::{FileIdentity, identity, lives_in_memory};
 pub use guard::recover_bus_error;
+pub use hints::Hint;
 pub use mapping::FileMapping;
 pub use memory::memory_limit;
 pub use options::{Access, OpenOptions, WriteMode};
 /// Descriptors, as [`FileMapping::from_fd`] takes them.
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use smaps::{MapFigures, fault_around_bytes};
+pub use write_back::Msync;
 
 /// `AT_PAGESZ`—bytes of a page of this machine's memory: 4, 16 or 64 KiB.
 #[must_use]

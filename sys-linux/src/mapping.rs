@@ -16,13 +16,12 @@ use crate::span::Span;
 use crate::turn::Turn;
 use crate::twin::{Twin, UNIT};
 use core::fmt;
-use core::num::NonZeroU64;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use mapleaf_pager::{Advice, Bytes, Error, Mapping, Result};
+use mapleaf_pager::{Advice, Bytes, Error, Mapping, Residency, Result};
 use rustix::io::Errno;
-use rustix::mm::Advice as Madvice;
+use rustix::mm::{Advice as Madvice, MsyncFlags};
 use rustix::thread::{Timespec, nanosleep};
 
 /// Longest range that is flushed alone, in bytes; what is longer takes the file with it.
@@ -30,10 +29,6 @@ const RANGED_FLUSH_BYTES_MAX: u64 = 1 << 20;
 
 /// What the metas may lie in: rounded up to a large page, so that the rest still starts with one.
 const METAS_BYTES: usize = 2 << 20;
-
-/// Ranges of less than this part of the mapping get no access pattern of their own: each would
-/// split the kernel's record of the map, of which a process can have 65,530 pieces.
-const ADVISED_PART: u64 = 64;
 
 /// A file, mapped. See [`open`](FileMapping::open), and [`Mapping`] for what its methods promise.
 ///
@@ -157,30 +152,28 @@ impl FileMapping {
         self.view.advise(front..self.view.len(), advice);
     }
 
-    /// Drops the clean pages of a range from this process' map and from the page cache. Those that are
-    /// dirty, or that another process has mapped, stay.
-    fn evict(&self, range: &Bytes) {
-        if self.guard.is_some() && self.mode == WriteMode::InPlace && !self.read_only {
-            // What was stored into a lost page is in no file, but may be borrowed still.
-            return;
-        }
-        // SAFETY: the view is a shared map of the file; where zeros stand in for a lost page, nobody
-        // stores into them (checked above).
-        unsafe { self.view.unmap_file(addresses(range)) };
-        if let Some(len) = NonZeroU64::new(range.end - range.start) {
-            let advice = rustix::fs::Advice::DontNeed;
-            let _ = rustix::fs::fadvise(self.barriers.file(), range.start, Some(len), advice);
-        }
+    pub(crate) fn view(&self) -> &Span {
+        &self.view
+    }
+
+    pub(crate) fn barriers(&self) -> &Barriers {
+        &self.barriers
+    }
+
+    /// Whether pages that stand in for lost ones may hold what is in no file: then nothing may be unmapped
+    /// that may be borrowed still.
+    pub(crate) fn may_hold_orphans(&self) -> bool {
+        self.guard.is_some() && self.mode == WriteMode::InPlace && !self.read_only
     }
 
     /// A store through the map dirties all of a folio; without such stores, or without a disk to
     /// write to, large ones are all gain.
-    fn large_folios_welcome(&self) -> bool {
+    pub(crate) fn large_folios_welcome(&self) -> bool {
         self.mode == WriteMode::Shadow || self.read_only || self.in_memory
     }
 
     /// Whether this handle may change the file.
-    fn changeable(&self) -> Result<()> {
+    pub(crate) fn changeable(&self) -> Result<()> {
         if self.read_only {
             Err(Error::ReadOnly)
         } else if self.here.is_elsewhere() {
@@ -191,14 +184,14 @@ impl FileMapping {
     }
 
     /// The part of a range that is inside the mapping, which fits the address space.
-    fn clip(&self, range: &Bytes) -> Bytes {
+    pub(crate) fn clip(&self, range: &Bytes) -> Bytes {
         let end = range.end.min(self.len());
         range.start.min(end)..end
     }
 
     /// Writes a range out with one barrier, whichever way its bytes reached the page cache.
-    fn sync_view(&self, range: Range<usize>) -> Result<()> {
-        self.barriers.run_mapped(|| retry(|| self.view.sync(range.clone())))
+    pub(crate) fn sync_view(&self, range: Range<usize>) -> Result<()> {
+        self.barriers.run_mapped(|| retry(|| self.view.sync(range.clone(), MsyncFlags::SYNC)))
     }
 
     /// Writes a range out with one barrier, from the twin. Units not claimed are taken from the read
@@ -389,25 +382,28 @@ unsafe impl Mapping for FileMapping {
         Ok(())
     }
 
-    /// `Sequential` on a small range reads it ahead; `Random` and `Huge` there do nothing.
     fn advise(&self, range: Bytes, advice: Advice) {
-        let range = self.clip(&range);
-        if advice == Advice::Evict {
-            return self.evict(&range);
-        }
-        let small = (range.end - range.start).saturating_mul(ADVISED_PART) < self.len();
-        let advice = match advice {
-            Advice::WillNeed => Madvice::WillNeed,
-            // Leaves the pages mapped, and the first to go when memory is short.
-            Advice::DontNeed => Madvice::LinuxCold,
-            Advice::Sequential if small => Madvice::WillNeed,
-            _ if small => return,
-            Advice::Random => Madvice::Random,
-            Advice::Sequential => Madvice::Sequential,
-            Advice::Huge if self.large_folios_welcome() => Madvice::LinuxHugepage,
-            _ => return,
-        };
-        self.view.advise(addresses(&range), advice);
+        self.advise_part(&self.clip(&range), advice);
+    }
+
+    fn prefetch(&self, ranges: &[Bytes]) {
+        self.begin_reading(ranges);
+    }
+
+    fn prefault(&self, range: Bytes) -> Result<()> {
+        self.read_in(&self.clip(&range))
+    }
+
+    fn residency(&self, range: Bytes) -> Option<Residency> {
+        self.resident_part(&self.clip(&range))
+    }
+
+    fn lock(&self, range: Bytes) -> Result<()> {
+        self.set_locked(&self.clip(&range), true)
+    }
+
+    fn unlock(&self, range: Bytes) -> Result<()> {
+        self.set_locked(&self.clip(&range), false)
     }
 
     #[inline]
@@ -448,7 +444,7 @@ impl Drop for FileMapping {
 }
 
 /// A range of the mapping as a range of addresses: what is inside the mapping fits.
-fn addresses(range: &Bytes) -> Range<usize> {
+pub(crate) fn addresses(range: &Bytes) -> Range<usize> {
     range.start as usize..range.end as usize
 }
 

@@ -67,11 +67,12 @@ fn limit_of_group(mount: &[u8], path: &[u8], file: &[u8]) -> Option<u64> {
 }
 
 /// A decimal number, perhaps with a line end; anything else (`max`) is no limit.
-fn number(text: &[u8]) -> Option<u64> {
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
     core::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
 }
 
-fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+/// The first bytes of a file, as many as there is room for.
+pub(crate) fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
     let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let count = read(&file, &mut *buffer).ok()?;
     buffer.get(..count)

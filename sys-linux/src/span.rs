@@ -3,14 +3,15 @@
 #![allow(unsafe_code)] // mmap and its kin, on memory that a `Span` owns alone.
 
 use crate::host_page;
+use crate::kernel::Stretch;
 use core::ffi::c_void;
 use core::ops::Range;
 use core::ptr::NonNull;
 use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, Result};
 use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, MsyncFlags, ProtFlags, madvise, mmap, mmap_anonymous,
-    mprotect, msync, munmap,
+    Advice, MapFlags, MprotectFlags, MsyncFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous,
+    mprotect, msync, munlock, munmap,
 };
 
 /// A file can be mapped with large pages only where its base is aligned to them.
@@ -167,16 +168,41 @@ impl Span {
         unsafe { madvise(self.ptr(0), self.len, Advice::LinuxWipeOnFork) }
     }
 
-    /// `msync(MS_SYNC)`—writes the host pages around a range of a mapped file, and waits until the
-    /// medium has them.
-    pub(crate) fn sync(&self, range: Range<usize>) -> Result<()> {
+    /// The host pages around a range, as system calls take them; `None` for an empty range.
+    pub(crate) fn stretch(&self, range: Range<usize>) -> Option<Stretch> {
         let range = self.clip(range);
         let start = range.start / host_page() * host_page();
-        if start >= range.end {
-            return Ok(());
+        (range.start < range.end)
+            .then(|| Stretch { start: self.ptr(start), len: range.end - start })
+    }
+
+    /// `madvise`—as [`advise`](Span::advise), with its error.
+    pub(crate) fn advised(&self, range: Range<usize>, advice: Advice) -> Result<()> {
+        if matches!(advice, Advice::LinuxDontNeed | Advice::LinuxFree | Advice::LinuxRemove) {
+            return Err(Errno::INVAL);
         }
+        let Some(at) = self.stretch(range) else { return Ok(()) };
+        // SAFETY: memory of this span; the advice is one that leaves its content alone.
+        unsafe { madvise(at.start, at.len, advice) }
+    }
+
+    /// `mlock`, `munlock`—keeps a range in memory, or ends that.
+    pub(crate) fn lock(&self, range: Range<usize>, locked: bool) -> Result<()> {
+        let Some(at) = self.stretch(range) else { return Ok(()) };
+        if locked {
+            // SAFETY: memory of this span, whose content stays.
+            unsafe { mlock(at.start, at.len) }
+        } else {
+            // SAFETY: as above.
+            unsafe { munlock(at.start, at.len) }
+        }
+    }
+
+    /// `msync`—with the host pages around a range of a mapped file.
+    pub(crate) fn sync(&self, range: Range<usize>, flags: MsyncFlags) -> Result<()> {
+        let Some(at) = self.stretch(range) else { return Ok(()) };
         // SAFETY: memory of this span; writing out changes none of it.
-        unsafe { msync(self.ptr(start), range.end - start, MsyncFlags::SYNC) }
+        unsafe { msync(at.start, at.len, flags) }
     }
 }
 

@@ -1,0 +1,79 @@
+//! What of the file is in memory, and what of it is on its way to the medium.
+
+use crate::FileMapping;
+use crate::host_page;
+use crate::kernel::{Stretch, cachestat, mincore};
+use crate::mapping::addresses;
+use core::ops::Range;
+use mapleaf_pager::{Bytes, PageStates, Residency, Result};
+
+/// Host pages asked about in one call.
+const PAGES_AT_ONCE: usize = 512;
+
+impl FileMapping {
+    /// `mincore(2)`—which host pages of a range can be read without waiting for the medium: `each` is
+    /// called with the offset of each in the file, in bytes, and whether it can. A page that is being read
+    /// cannot. A system call for 512 pages; touches none of them.
+    ///
+    /// In all kernels. Since 5.2 a file that this user neither owns nor may write looks resident all over.
+    ///
+    /// # Errors
+    /// [`Error::Io`](mapleaf_pager::Error::Io): `ENOSYS` on processors other than x86-64, AArch64 and
+    /// RISC-V; `EAGAIN`.
+    ///
+    /// # References
+    /// [mincore(2)](https://man7.org/linux/man-pages/man2/mincore.2.html)
+    pub fn resident_pages(&self, range: Bytes, mut each: impl FnMut(u64, bool)) -> Result<()> {
+        let range = addresses(&self.clip(&range));
+        let page = host_page();
+        let first = range.start / page * page;
+        self.look(range, |index, resident| each((first + index * page) as u64, resident))
+            .map_err(crate::hints::io)
+    }
+
+    /// `cachestat(2)`, Linux 6.5, else `mincore(2)`—how much of a range is cached. With the first, pages
+    /// that are being read count, and what is dirty is known; the second has neither.
+    pub(crate) fn resident_part(&self, range: &Bytes) -> Option<Residency> {
+        let page = host_page() as u64;
+        let pages = range.end.div_ceil(page).saturating_sub(range.start / page);
+        if range.is_empty() {
+            return Some(Residency::default());
+        }
+        let mut found = Residency { range_bytes: pages * page, ..Residency::default() };
+        if let Ok(counts) = cachestat(self.barriers().file(), range.clone()) {
+            found.resident_bytes = counts.nr_cache * page;
+            found.state = Some(PageStates {
+                dirty_bytes: counts.nr_dirty * page,
+                in_write_back_bytes: counts.nr_writeback * page,
+                evicted_bytes: counts.nr_evicted * page,
+                evicted_lately_bytes: counts.nr_recently_evicted * page,
+            });
+            return Some(found);
+        }
+        let count = |_, resident| found.resident_bytes += u64::from(resident) * page;
+        self.look(addresses(range), count).ok()?;
+        Some(found)
+    }
+
+    /// Calls `each` with the index of each host page of a range, from its first on, and whether it is
+    /// resident.
+    fn look(
+        &self,
+        range: Range<usize>,
+        mut each: impl FnMut(usize, bool),
+    ) -> rustix::io::Result<()> {
+        let Some(Stretch { start, len }) = self.view().stretch(range) else { return Ok(()) };
+        let page = host_page();
+        let mut found = [0; PAGES_AT_ONCE];
+        let mut done = 0;
+        while done < len {
+            let part = (len - done).min(PAGES_AT_ONCE * page);
+            mincore(Stretch { start: start.wrapping_byte_add(done), len: part }, &mut found, page)?;
+            for (index, byte) in found.iter().take(part.div_ceil(page)).enumerate() {
+                each(done / page + index, byte & 1 != 0);
+            }
+            done += part;
+        }
+        Ok(())
+    }
+}

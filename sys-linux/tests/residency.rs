@@ -1,0 +1,259 @@
+//! What is in memory, what faults cost, and every call that changes that, on real files: of a disk's file
+//! system (where the scratch directory lies) and of tmpfs.
+
+#![allow(clippy::single_range_in_vec_init)] // The contract takes slices of ranges.
+
+mod support;
+
+use mapleaf_pager::{Advice, Bytes, Error, Mapping};
+use mapleaf_sys_linux::{Faults, FileMapping, Hint, OpenOptions, WriteMode, host_page};
+use std::path::{Path, PathBuf};
+use support::*;
+
+const LEN: u64 = 4 << 20;
+
+/// A file of `LEN` bytes on the medium, all of them 7, opened; on a file system that drops pages.
+fn on_disk(mode: WriteMode) -> (tempfile::TempDir, PathBuf, FileMapping) {
+    let (directory, path, mapping) = scratch(mode, LEN);
+    fill_and_flush(&mapping);
+    (directory, path, mapping)
+}
+
+fn fill_and_flush(mapping: &FileMapping) {
+    store(mapping, 0..LEN, 7);
+    publish(mapping, &[0..LEN]).expect("publish");
+    flush(mapping, &[0..LEN, 0..LEN]).expect("flush");
+}
+
+fn resident(mapping: &FileMapping, range: Bytes) -> u64 {
+    mapping.residency(range).expect("the system says").resident_bytes
+}
+
+/// The offsets of a range's resident pages.
+fn pages(mapping: &FileMapping, range: Bytes) -> Vec<u64> {
+    let mut found = Vec::new();
+    let each = |at, resident: bool| found.extend(resident.then_some(at));
+    mapping.resident_pages(range, each).expect("mincore");
+    found
+}
+
+/// The kernel's flags of each piece of the read view: `rr` for random access, and so on.
+fn flags(mapping: &FileMapping) -> Vec<Vec<String>> {
+    let maps = std::fs::read_to_string("/proc/self/smaps").expect("procfs");
+    let (base, mut inside, mut found) = (mapping.base().addr().get(), false, Vec::new());
+    for line in maps.lines() {
+        if let Some((start, end)) = line.split(' ').next().and_then(|range| range.split_once('-'))
+            && let Ok(start) = usize::from_str_radix(start, 16)
+            && usize::from_str_radix(end, 16).is_ok()
+        {
+            inside = (base..base + mapping.reserved_bytes() as usize).contains(&start);
+        } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| inside) {
+            found.push(flags.split_ascii_whitespace().map(String::from).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_evicted_is_gone_and_what_is_prefaulted_is_there() {
+    for mode in MODES {
+        let (_directory, _path, mapping) = on_disk(mode);
+        assert!(mapping.residency(0..LEN).expect("known").is_whole());
+        mapping.advise(0..LEN, Advice::Evict);
+        assert_eq!((resident(&mapping, 0..LEN), pages(&mapping, 0..LEN)), (0, vec![]), "{mode:?}");
+        // A part that begins and ends within pages takes them whole.
+        let page = host_page() as u64;
+        let part = 10 * page + 1..12 * page + 1;
+        mapping.prefault(part.clone()).expect("prefault");
+        assert_eq!(pages(&mapping, 10 * page..13 * page), [10 * page, 11 * page, 12 * page]);
+        let found = mapping.residency(part).expect("known");
+        assert_eq!((found.range_bytes, found.is_whole()), (3 * page, true));
+        // Behind the end there is nothing to say.
+        assert_eq!(resident(&mapping, u64::MAX - 1..u64::MAX), 0);
+        assert_eq!(mapping.prefault(mapping.len()..u64::MAX), Ok(()));
+        mapping.prefault(0..u64::MAX).expect("all of the file");
+        assert_eq!(pages(&mapping, 0..LEN).len() as u64, LEN / page);
+        assert!(read(&mapping, 0..LEN).iter().all(|&byte| byte == 7));
+    }
+}
+
+#[test]
+fn faults_are_hard_after_eviction_and_not_after_prefault() {
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    let touch = || {
+        let before = Faults::of_thread();
+        let sum: u64 = read(&mapping, 0..LEN).iter().map(|&byte| u64::from(byte)).sum();
+        assert_eq!(sum, 7 * LEN);
+        Faults::of_thread().since(before).major
+    };
+    mapping.advise(0..LEN, Advice::Evict);
+    assert!(touch() > 0);
+    mapping.advise(0..LEN, Advice::Evict);
+    mapping.prefault(0..LEN).expect("prefault");
+    assert_eq!(touch(), 0);
+    // In the page cache, but not mapped: soft faults only.
+    mapping.hint(0..LEN, Hint::DontNeed).expect("hint");
+    assert_eq!(touch(), 0);
+}
+
+#[test]
+fn prefetch_begins_to_read_just_what_it_is_told() {
+    let page = host_page() as u64;
+    // Few ranges go one by one, many at once.
+    for count in [2, 40] {
+        let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+        mapping.hint(0..LEN, Hint::Random).expect("hint");
+        mapping.advise(0..LEN, Advice::Evict);
+        let ranges: Vec<Bytes> =
+            (0..count).map(|i| (3 + i * 20) * page..(5 + i * 20) * page).collect();
+        mapping.prefetch(&ranges);
+        let wanted: Vec<u64> = ranges.iter().flat_map(|r| [r.start, r.start + page]).collect();
+        // Waits for what has begun, and begins nothing.
+        for range in &ranges {
+            mapping.prefault(range.clone()).expect("prefault");
+        }
+        assert_eq!(pages(&mapping, 0..LEN), wanted);
+    }
+    // What is read is in the page cache from the beginning on, as cachestat counts.
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    mapping.advise(0..LEN, Advice::Evict);
+    mapping.prefetch(&[0..page, 64 * page..65 * page]);
+    if mapping.residency(0..LEN).expect("known").state.is_some() {
+        assert_eq!(resident(&mapping, 0..LEN), 2 * page);
+    }
+    mapping.prefetch(&[]);
+    mapping.prefetch(&[5..5, LEN * 2..LEN * 3, u64::MAX - 1..u64::MAX]);
+}
+
+#[test]
+fn what_is_cut_off_is_an_error_and_no_signal() {
+    let (_directory, path, mapping) = on_disk(WriteMode::Shadow);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+    file.set_len(LEN / 2).expect("cut");
+    const EFAULT: i32 = 14;
+    assert_eq!(mapping.prefault(0..LEN), Err(Error::Io { code: EFAULT }));
+    assert_eq!(mapping.prefault(0..LEN / 2), Ok(()));
+    assert!(mapping.lock(LEN / 2..LEN).is_err());
+    file.set_len(LEN).expect("as it was");
+}
+
+#[test]
+fn what_is_locked_stays() {
+    // Less than what an ordinary user may lock.
+    const LOCKED: u64 = 64 << 10;
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    mapping.advise(0..LEN, Advice::Evict);
+    mapping.lock(0..LOCKED).expect("locking 64 KiB");
+    assert!(mapping.residency(0..LOCKED).expect("known").is_whole());
+    assert_eq!(mapping.map_figures().expect("procfs").locked_bytes, LOCKED);
+    mapping.advise(0..LEN, Advice::Evict);
+    assert!(mapping.residency(0..LOCKED).expect("known").is_whole());
+    mapping.unlock(0..LOCKED).expect("unlock");
+    assert_eq!(mapping.map_figures().expect("procfs").locked_bytes, 0);
+    mapping.advise(0..LEN, Advice::Evict);
+    assert_eq!(resident(&mapping, 0..LEN), 0);
+}
+
+#[test]
+fn hints_about_use_reach_the_kernel_for_their_range_alone() {
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    let middle = LEN / 4..LEN / 2;
+    for (hint, flag, back) in [
+        (Hint::Random, "rr", Hint::Normal),
+        (Hint::Sequential, "sr", Hint::Normal),
+        (Hint::NoDump, "dd", Hint::Dump),
+    ] {
+        let has = |flags: &[String]| flags.iter().any(|has| has == flag);
+        mapping.hint(0..LEN, Hint::Normal).expect("hint");
+        let before = flags(&mapping).iter().filter(|flags| has(flags)).count();
+        mapping.hint(middle.clone(), hint).expect("hint");
+        let pieces = mapping.map_figures().expect("procfs").pieces;
+        let seen = flags(&mapping);
+        assert_eq!(seen.len() as u64, pieces);
+        assert_eq!(seen.iter().filter(|flags| has(flags)).count(), before + 1, "{hint:?} {seen:?}");
+        mapping.hint(middle.clone(), back).expect("hint");
+        assert_eq!(flags(&mapping).iter().filter(|flags| has(flags)).count(), before, "{back:?}");
+    }
+    for (hint, flag) in [(Hint::Huge, "hg"), (Hint::NotHuge, "nh")] {
+        // A kernel without large pages knows neither.
+        if mapping.hint(middle.clone(), hint).is_ok() {
+            assert!(flags(&mapping).iter().any(|flags| flags.iter().any(|has| has == flag)));
+        }
+    }
+    // SAFETY: this process' children run other programs.
+    #[allow(unsafe_code)]
+    unsafe { mapping.hide_from_children(middle) }.expect("hint");
+    assert!(flags(&mapping).iter().any(|flags| flags.iter().any(|has| has == "dc")));
+}
+
+#[test]
+fn hints_about_memory_take_effect_at_once() {
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    mapping.prefault(0..LEN).expect("prefault");
+    assert!(mapping.map_figures().expect("procfs").mapped_bytes >= LEN);
+    mapping.hint(0..LEN, Hint::Cold).expect("hint");
+    assert_eq!(resident(&mapping, 0..LEN), LEN);
+    mapping.hint(0..LEN, Hint::DontNeed).expect("hint");
+    let figures = mapping.map_figures().expect("procfs");
+    assert_eq!((figures.mapped_bytes, resident(&mapping, 0..LEN)), (0, LEN));
+    mapping.prefault(0..LEN).expect("prefault");
+    mapping.hint(0..LEN, Hint::PageOut).expect("hint");
+    assert!(resident(&mapping, 0..LEN) < LEN / 2);
+    mapping.advise(0..LEN, Advice::Evict);
+    mapping.hint(0..LEN, Hint::WillNeed).expect("hint");
+    mapping.prefault(0..LEN).expect("prefault");
+    assert_eq!(resident(&mapping, 0..LEN), LEN);
+}
+
+#[test]
+fn folios_cover_what_is_mapped() {
+    let (_directory, _path, mapping) = on_disk(WriteMode::Shadow);
+    mapping.prefault(0..LEN).expect("prefault");
+    let page = host_page() as u64;
+    let mut covered = 0;
+    let known = mapping.folios(0..LEN, |start, bytes| {
+        assert!(bytes.is_power_of_two() && bytes >= page && start % page == 0, "{start} {bytes}");
+        assert!(start <= covered, "a page that is mapped belongs to no folio");
+        covered = covered.max(start + bytes);
+    });
+    if known {
+        assert!(covered >= LEN);
+        mapping.hint(0..LEN, Hint::DontNeed).expect("hint");
+        assert!(mapping.folios(0..LEN, |start, _| panic!("{start} is not mapped")));
+    } else {
+        eprintln!("SKIPPED: the kernel hides folios from this user; run as root to cover it");
+    }
+    let path = "/sys/kernel/debug/fault_around_bytes";
+    let by_std = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    assert_eq!(mapleaf_sys_linux::fault_around_bytes(), by_std);
+}
+
+#[test]
+fn a_file_in_memory_is_resident_whatever_is_evicted() {
+    let shm = Path::new("/dev/shm");
+    let directory = tempfile::tempdir_in(shm).expect("tmpfs");
+    let mapping = open(&directory.path().join("t.leaf"), &options(WriteMode::Auto));
+    mapping.grow(LEN).expect("room");
+    fill_and_flush(&mapping);
+    mapping.advise(0..LEN, Advice::Evict);
+    assert_eq!(
+        (resident(&mapping, 0..LEN), pages(&mapping, 0..8192).len()),
+        (LEN, 8192 / host_page())
+    );
+    mapping.prefault(0..LEN).expect("prefault");
+    mapping.prefetch(&[0..LEN, 0..1, 1..2, 2..3, 3..4]);
+    assert!(!mapping.direct_access());
+    assert!(read(&mapping, 0..LEN).iter().all(|&byte| byte == 7));
+}
+
+#[test]
+fn a_reader_asks_too() {
+    let (_directory, path, mapping) = on_disk(WriteMode::Shadow);
+    drop(mapping);
+    let reader = open(&path, &OpenOptions { read_only: true, ..OpenOptions::default() });
+    reader.advise(0..LEN, Advice::Evict);
+    assert_eq!(resident(&reader, 0..LEN), 0);
+    reader.prefetch(&[0..LEN]);
+    reader.prefault(0..LEN).expect("prefault");
+    assert_eq!(resident(&reader, 0..LEN), LEN);
+}
