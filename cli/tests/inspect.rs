@@ -16,16 +16,18 @@ fn store() -> Store {
     let store = Store::new();
     let tsv: String = (0..20_000).map(|i| format!("{i:06}\tvalue {i}\n")).collect();
     store.load("numbers", tsv.as_bytes());
-    for i in 0..12 {
-        store.run_with(&["put", &format!("large {i}"), "--file", "-"], &[b'v'; 50_000]).quiet();
-    }
     let shuffled = (0..20_000).map(|i| i * 7919 % 20_000);
     let other: String = shuffled.map(|i| format!("{i:06}\tother value {i}\n")).collect();
     let ran = store.run_with(&["load", "--tree", "gone", "--batch", "2000"], other.as_bytes());
     assert_eq!(ran.code, 0, "{ran:?}");
     store.run(&["del", "--tree", "gone", "--from", "000001"]).quiet();
-    store.run(&["del", "large 3"]).quiet();
-    store.run(&["del", "large 7"]).quiet();
+    // Free pages between values that stay where they are, more than are kept at hand.
+    let values: String =
+        (0..24).map(|i| format!("large {i:02}\t{}\n", "v".repeat(50_000))).collect();
+    store.load("main", values.as_bytes());
+    for i in (0..24).step_by(2) {
+        store.run(&["del", &format!("large {i:02}")]).quiet();
+    }
     store
 }
 
@@ -68,7 +70,8 @@ fn counts_are_those_of_check_and_stat() {
 /// Every byte of every page is in a field; on sound pages that are in use in one only.
 fn explained(store: &Store, page: u64) -> Value {
     let explained = store.run(&["page", &page.to_string(), "--json"]).json();
-    let free = ["free", "pinned", "unreached"].contains(&explained["kind"].as_str().unwrap_or("free"));
+    let free =
+        ["free", "pinned", "unreached"].contains(&explained["kind"].as_str().unwrap_or("free"));
     let sound = explained["checksum"] != "wrong" && !free;
     let mut end = 0;
     for field in explained["fields"].as_array().unwrap() {
@@ -90,7 +93,7 @@ fn every_page_is_explained_from_its_first_byte_to_its_last() {
         let kind = explained["kind"].as_str().unwrap().to_owned();
         let sealed = ["meta", "inner", "leaf", "space"].contains(&&*kind);
         assert!(!sealed || explained["checksum"] == "right", "{explained}");
-        assert_eq!(explained["damage"].is_null(), kind != "free" || explained["damage"].is_null());
+        assert!(!sealed || explained["damage"].is_null(), "{explained}");
         if kind == "leaf" && explained["tree"] == "numbers" {
             let keys = field_values(&explained, "key");
             let prefix = field_values(&explained, "prefix").first().cloned().unwrap_or_default();
@@ -98,9 +101,12 @@ fn every_page_is_explained_from_its_first_byte_to_its_last() {
             let value = &field_values(&explained, "value")[0];
             assert_eq!(*value, format!("value {}", first.parse::<u32>().unwrap()));
         }
+        kinds.insert(kind);
+        if page % 5 != 0 {
+            continue;
+        }
         let text = store.run(&["page", &page.to_string()]).quiet();
         assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("checksum: ")), "{text}");
-        kinds.insert(kind);
     }
     for kind in ["meta", "log", "inner", "leaf", "value", "space", "free"] {
         assert!(kinds.contains(kind), "{kinds:?}");
@@ -129,21 +135,12 @@ fn damaged_pages_are_explained_as_far_as_they_go() {
     std::fs::write(store.path(), &bytes).unwrap();
     for page in 0..pages {
         explained(&store, page);
-        assert_eq!(store.run(&["page", &page.to_string()]).code, 0);
     }
     let after = counts(&store);
     assert!(after["damages"].as_u64() > Some(0));
     assert!(after["counts"]["unreached"].as_u64() > Some(0), "{before}\n{after}");
     let sum: u64 = KINDS.iter().map(|kind| after["counts"][kind].as_u64().unwrap()).sum();
     assert_eq!(sum, pages);
-    // Without metas too.
-    damage(&store, 0, 100);
-    damage(&store, 1, 100);
-    for page in 0..pages {
-        assert_eq!(store.run(&["page", &page.to_string()]).code, 0);
-    }
-    let page = store.run(&["page", "0"]).quiet();
-    assert!(page.contains("checksum: WRONG"), "{page}");
     // And any bytes at all.
     let mut seed = 7u64;
     for byte in &mut bytes[2 * PAGE..] {
@@ -158,6 +155,25 @@ fn damaged_pages_are_explained_as_far_as_they_go() {
         explained(&store, page);
     }
     assert_eq!(store.run(&["inspect"]).code, 0);
+}
+
+#[test]
+fn without_metas_nothing_is_reached_but_all_is_explained() {
+    let store = store();
+    let pages = page_count(&store);
+    damage(&store, 0, 100);
+    assert_eq!(counts(&store)["metas_whole"], serde_json::json!([false, true]));
+    damage(&store, 1, 100);
+    let seen = counts(&store);
+    let file_pages = seen["file_pages"].as_u64().unwrap();
+    assert!(file_pages >= pages);
+    assert_eq!(seen["counts"]["unreached"], file_pages - 2);
+    for page in (0..pages).step_by(3) {
+        let explained = explained(&store, page);
+        assert!(page < 2 || explained["kind"] == "unreached", "{explained}");
+    }
+    let page = store.run(&["page", "0"]).quiet();
+    assert!(page.contains("checksum: WRONG"), "{page}");
 }
 
 #[test]
@@ -258,7 +274,7 @@ fn trees_are_drawn_within_limits() {
     drawn(&some);
     drawn(&store.run(&["tree", "--names", "--dot"]).quiet());
     let text = store.run(&["tree"]).quiet();
-    assert!(text.contains("10 large values on 130 pages"), "{text}");
+    assert!(text.contains("12 large values on 156 pages"), "{text}");
     assert!(store.run(&["tree", "none"]).failed(1).contains("no tree \"none\""));
 }
 

@@ -27,6 +27,13 @@ impl Bits {
         self.0.get(id.0 as usize / 8).is_some_and(|byte| byte >> (id.0 % 8) & 1 == 1)
     }
 
+    /// Clears a bit.
+    pub(crate) fn clear(&mut self, id: PageId) {
+        if let Some(byte) = self.0.get_mut(id.0 as usize / 8) {
+            *byte &= !(1 << (id.0 % 8));
+        }
+    }
+
     /// Sets a bit; false where it was set before. (Pages that there are not have none.)
     pub(crate) fn set(&mut self, id: PageId) -> bool {
         let Some(byte) = self.0.get_mut(id.0 as usize / 8) else { return true };

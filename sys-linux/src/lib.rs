@@ -11,7 +11,7 @@
 //! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
 //! | `guard` | mmap(MAP_FIXED) over a page that is lost |
 //! | `hints` | madvise, process_madvise, posix_fadvise, mlock, pread |
-//! | `residency`, `write_back` | cachestat, mincore; msync, sync_file_range |
+//! | `residency`, `cached`, `write_back` | cachestat, mincore; msync, sync_file_range |
 //! | `faults`, `smaps` | getrusage; `/proc/self/smaps`, `/proc/self/pagemap`, `/proc/kpageflags` |
 //! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
@@ -23,6 +23,7 @@ extern crate std;
 
 mod barrier;
 mod bits;
+mod cached;
 mod error;
 mod faults;
 mod file;
@@ -42,6 +43,7 @@ mod turn;
 mod twin;
 mod write_back;
 
+pub use cached::cached_stretches;
 pub use error::OpenError;
 pub use faults::Faults;
 pub use file::{FileIdentity, identity, lives_in_memory};

@@ -154,8 +154,33 @@ pub(crate) fn blend(colour: Rgb, other: Rgb, part: f64) -> Rgb {
     mixed
 }
 
-/// The nearest of a terminal's 256 colours: its cube of six steps a channel.
-pub(crate) fn indexed([red, green, blue]: Rgb) -> u8 {
-    let step = |channel: u8| (u16::from(channel) * 5 + 127) / 255;
-    (16 + 36 * step(red) + 6 * step(green) + step(blue)) as u8
+/// The nearest of a terminal's 256 colours: of its cube of six steps a channel, or its greys.
+pub(crate) fn indexed(colour: Rgb) -> u8 {
+    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let step = |channel: u8| (0..6).min_by_key(|i| LEVELS[*i].abs_diff(channel)).unwrap_or(0);
+    let cube = colour.map(step);
+    let mean = colour.iter().map(|channel| u32::from(*channel)).sum::<u32>() / 3;
+    let grey = (mean.saturating_sub(3) / 10).min(23);
+    let distance = |other: Rgb| -> u32 {
+        let apart = colour.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(b)));
+        apart.map(|apart| apart * apart).sum()
+    };
+    if distance([(8 + 10 * grey) as u8; 3]) < distance(cube.map(|i| LEVELS[i])) {
+        return (232 + grey) as u8;
+    }
+    (16 + 36 * cube[0] + 6 * cube[1] + cube[2]) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_of_256_colours() {
+        let cases = [([0; 3], 16), ([255; 3], 231), ([255, 0, 0], 196), ([58, 64, 72], 238)];
+        for (colour, index) in cases {
+            assert_eq!(indexed(colour), index, "{colour:?}");
+        }
+        assert_eq!(indexed([95, 175, 0]), 16 + 36 + 18);
+    }
 }

@@ -13,8 +13,9 @@ const CELLS_MAX: u32 = 8192;
 const LEFT: u32 = 96;
 const TITLE_HEIGHT: u32 = 72;
 const LEGEND_LINE: u32 = 20;
-/// Width of an entry of the legend.
-const LEGEND_ENTRY: u32 = 310;
+/// Width of a letter of the legend, and of an entry's swatch with the room around it.
+const LETTER: u32 = 8;
+const SWATCH: u32 = 40;
 
 /// The picture as an SVG document.
 pub(crate) fn drawn(picture: &Picture) -> String {
@@ -26,7 +27,9 @@ pub(crate) fn drawn(picture: &Picture) -> String {
     let grid = Grid::new(&picture.classes, &picture.damaged, columns, CELLS_MAX / columns);
     let legend: Vec<&Class> = picture.classes.all.iter().filter(|class| class.pages > 0).collect();
     let width = LEFT + columns * side + 16;
-    let across = ((width - 16) / LEGEND_ENTRY).max(1);
+    let letters = legend.iter().map(|class| entry_text(picture, class).chars().count()).max();
+    let entry_width = SWATCH + LETTER * letters.unwrap_or(0) as u32;
+    let across = ((width - 16) / entry_width).max(1);
     let lines = (legend.len() as u32).div_ceil(across) + u32::from(!picture.damaged.is_empty());
     let top = TITLE_HEIGHT + lines * LEGEND_LINE + 8;
     let height = top + grid.rows() * side + 16;
@@ -43,13 +46,9 @@ pub(crate) fn drawn(picture: &Picture) -> String {
     text(&mut out, (16, 62), "fill=\"#555555\"", &scale(picture.classes.by, &grid));
     for (i, class) in legend.iter().enumerate() {
         let (line, column) = (i as u32 / across, i as u32 % across);
-        entry(
-            &mut out,
-            picture,
-            class,
-            16 + column * LEGEND_ENTRY,
-            TITLE_HEIGHT + line * LEGEND_LINE,
-        );
+        let (x, y) = (16 + column * entry_width, TITLE_HEIGHT + line * LEGEND_LINE);
+        swatch(&mut out, x, y, class.light);
+        text(&mut out, (x + 20, y + 12), "", &entry_text(picture, class));
     }
     if !picture.damaged.is_empty() {
         let y = TITLE_HEIGHT + (lines - 1) * LEGEND_LINE;
@@ -91,11 +90,9 @@ fn swatch(out: &mut String, x: u32, y: u32, colour: Rgb) {
     let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"14\" fill=\"{fill}\"/>");
 }
 
-fn entry(out: &mut String, picture: &Picture, class: &Class, x: u32, y: u32) {
-    swatch(out, x, y, class.light);
+fn entry_text(picture: &Picture, class: &Class) -> String {
     let size = bytes(class.pages * u64::from(picture.map.page_size()));
-    let pages = counted(class.pages, "page", "pages");
-    text(out, (x + 20, y + 12), "", &format!("{}: {pages}, {size}", class.name));
+    format!("{}: {}, {size}", class.name, counted(class.pages, "page", "pages"))
 }
 
 fn cells(out: &mut String, picture: &Picture, grid: &Grid, (top, side): (u32, u32)) {

@@ -136,6 +136,6 @@ fn legend(out: &mut String, picture: &Picture, ink: Ink) {
 pub(crate) fn legend_line(picture: &Picture, class: &Class) -> String {
     let size = class.pages * u64::from(picture.map.page_size());
     let share = class.pages as f64 * 100.0 / f64::from(picture.map.page_count().max(1));
-    let pages = counted(class.pages, "page", "pages");
-    format!("{:<14} {pages:>16} {:>12} {share:>5.1} %", class.name, bytes(size))
+    let pages = format!("{} page{}", count(class.pages), if class.pages == 1 { " " } else { "s" });
+    format!("{:<26} {pages:>18} {:>12} {share:>5.1} %", class.name, bytes(size))
 }

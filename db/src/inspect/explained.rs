@@ -3,7 +3,9 @@
 use super::walk::trouble;
 use super::{PageKind, PageMap};
 use crate::salvage::Trouble;
-use mapleaf_btree::{LooseInner, LooseLeaf, explain_node, explain_record, explain_redo};
+use mapleaf_btree::{
+    LooseInner, LooseLeaf, RECORD_BYTES, explain_node, explain_record, explain_redo,
+};
 use mapleaf_pager::{
     Damage, Field, FieldValue, LoosePage, OWNED_BYTES, PageId, TxnId, explain_meta, explain_page,
     kind, page_checksum, run_extent,
@@ -173,7 +175,16 @@ impl PageMap {
         let id = explained.page;
         let page = std::mem::take(&mut explained.bytes);
         explain_page(&page, &mut |field| explained.fields.push(owned(&field)));
-        explain_node(&page, &mut |field| explained.fields.push(owned(&field)));
+        let of_names = explained.tree.as_deref() == Some("");
+        explain_node(&page, &mut |field| match field.name {
+            "value" if of_names && field.bytes.len() == RECORD_BYTES => {
+                explain_record(&page, field.bytes.start, &mut |mut part| {
+                    part.index = field.index;
+                    explained.fields.push(owned(&part));
+                });
+            }
+            _ => explained.fields.push(owned(&field)),
+        });
         let (facts, body) = (LoosePage::read(&page), page.get(OWNED_BYTES..).unwrap_or(&[]));
         let layout = match facts.kind {
             kind::LEAF => LooseLeaf::read(id, body).map(drop).map_err(trouble),
@@ -232,6 +243,19 @@ impl ExplainedPage {
         self.fields.push(ExplainedField { bytes, name: "value, continued", index: None, content });
     }
 
+    /// What bytes between fields are, from `at` on.
+    fn between(&self, at: usize) -> &'static str {
+        let heap = |field: &ExplainedField| match field.content {
+            FieldContent::Number(heap) => field.name == "heap start" && at as u64 >= heap,
+            _ => false,
+        };
+        match self.kind {
+            Some(PageKind::Log) => "no whole block of this ring",
+            _ if self.fields.iter().any(heap) => "dead cells",
+            _ => "unused",
+        }
+    }
+
     /// Sorts the fields, and names what is between them.
     fn fill_gaps(&mut self) {
         self.fields.sort_by_key(|field| (field.bytes.start, field.bytes.end));
@@ -242,8 +266,8 @@ impl ExplainedPage {
         for bytes in starts {
             if bytes.start > end {
                 let content = FieldContent::None;
-                let bytes = end..bytes.start;
-                gaps.push(ExplainedField { bytes, name: "unused", index: None, content });
+                let (name, bytes) = (self.between(end), end..bytes.start);
+                gaps.push(ExplainedField { bytes, name, index: None, content });
             }
             end = end.max(bytes.end);
         }

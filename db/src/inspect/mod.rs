@@ -5,6 +5,7 @@
 
 mod explained;
 mod outline;
+mod residency;
 mod walk;
 
 pub use explained::{ExplainedField, ExplainedPage, FieldContent, PageChecksum};
@@ -205,6 +206,7 @@ impl PageMap {
         map.measure_residency();
         map.walk();
         map.pending = map.count_pending();
+        map.drop_what_was_read();
         Ok(map)
     }
 
@@ -320,9 +322,6 @@ impl PageMap {
     pub fn metas_whole(&self) -> [bool; 2] {
         self.metas_whole
     }
-
-    /// Asks the system anew which pages are in memory.
-    pub fn measure_residency(&mut self) {}
 
     /// Names and records of the trees; the first is the tree of the names themselves, without a name.
     #[must_use]
