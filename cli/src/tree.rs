@@ -121,7 +121,7 @@ fn dot(name: &str, outline: &TreeOutline, output: &mut Output) -> Outcome {
         label = format!("{label}\n{left_out}");
     }
     output.line("digraph tree {")?;
-    output.line(&format!("  graph [label={}, labelloc=t, rankdir=TB];", quoted(&label)))?;
+    output.line(&format!("  graph [label={}, labelloc=t, rankdir=LR];", quoted(&label)))?;
     output.line("  node [shape=box, style=filled, fontname=\"sans-serif\", fontsize=10];")?;
     output.line("  edge [fontname=\"sans-serif\", fontsize=9];")?;
     for (i, node) in outline.nodes.iter().enumerate() {
@@ -136,6 +136,9 @@ fn dot(name: &str, outline: &TreeOutline, output: &mut Output) -> Outcome {
             let from = node.from.as_ref().map_or(String::new(), |from| key(from));
             output.line(&format!("  n{parent} -> n{i} [label={}];", quoted(&from)))?;
         }
+    }
+    // Behind the children that are shown.
+    for (i, node) in outline.nodes.iter().enumerate() {
         if node.children_left_out > 0 {
             let more = counted(node.children_left_out as u64, "child", "children");
             let label = quoted(&format!("{more} left out"));

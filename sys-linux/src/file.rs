@@ -19,7 +19,7 @@ const TMPFS_MAGIC: FsWord = 0x0102_1994;
 const RAMFS_MAGIC: FsWord = 0x8584_58f6_u32 as FsWord;
 
 /// Zeros written at once where a file system cannot allocate.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 512] = [0; 512];
 
 /// Which file a descriptor stands for, whatever its names are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

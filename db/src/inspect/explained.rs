@@ -262,7 +262,8 @@ impl ExplainedPage {
         let mut gaps = Vec::new();
         let mut end = 0;
         let last = self.bytes.len();
-        let starts = self.fields.iter().map(|field| field.bytes.clone()).chain([last..last]);
+        let starts =
+            self.fields.iter().map(|field| field.bytes.clone()).chain(std::iter::once(last..last));
         for bytes in starts {
             if bytes.start > end {
                 let content = FieldContent::None;

@@ -7,6 +7,9 @@ use mapleaf_btree::{LooseInner, LooseLeaf, LooseValue, TreeRecord};
 use mapleaf_pager::{HEADER_BYTES, OWNED_BYTES, PageId, TxnId};
 use std::collections::HashSet;
 
+/// A child, and the separator before it.
+type Child = (PageId, Option<Vec<u8>>);
+
 /// A page of a tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -108,7 +111,7 @@ impl PageMap {
         parent: Option<usize>,
         is_leaf: bool,
         from: Option<Vec<u8>>,
-    ) -> (OutlineNode, Vec<(PageId, Option<Vec<u8>>)>) {
+    ) -> (OutlineNode, Vec<Child>) {
         let mut node = OutlineNode {
             page,
             parent,
@@ -127,11 +130,7 @@ impl PageMap {
         (node, children)
     }
 
-    fn fill_node(
-        &self,
-        node: &mut OutlineNode,
-        children: &mut Vec<(PageId, Option<Vec<u8>>)>,
-    ) -> Result<(), Trouble> {
+    fn fill_node(&self, node: &mut OutlineNode, children: &mut Vec<Child>) -> Result<(), Trouble> {
         let size = self.file.page_size;
         let mut page = vec![0; size];
         node.birth = self.file.read(node.page, &mut page)?.birth;
