@@ -24,7 +24,6 @@ const ACCOUNTS: u32 = 16;
 const EACH: u32 = 100;
 
 type Words = [AtomicU32; WORDS];
-
 /// RAM that loses power after so many barriers.
 struct Medium<'a> {
     ram: SliceMapping<'a>,
