@@ -1,4 +1,5 @@
-//! Pages of trees without a state around them: what salvage reads a damaged file with.
+//! Pages of trees without a state around them: what salvage reads a damaged file with, and
+//! `inspect` any.
 
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -49,6 +50,12 @@ impl<'a> LooseLeaf<'a> {
         self.0.count()
     }
 
+    /// Bytes of the page in use, header included: dead cells and unused slots are not.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.0.used_bytes()
+    }
+
     /// Whether there is no entry: no tree has such a leaf.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -78,6 +85,12 @@ impl<'a> LooseInner<'a> {
         let inner = InnerView::new(body, id)?;
         inner.check()?;
         Ok(LooseInner(inner))
+    }
+
+    /// Bytes of the page in use, header included: dead cells and unused slots are not.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.0.used_bytes()
     }
 
     /// Children: one more than separators.

@@ -1,6 +1,11 @@
 //! The arguments, and their help.
 
+mod looking;
+
+pub(crate) use looking::{ColorBy, Inspect, Page, TreeShape};
+
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use looking::{INSPECT_EXAMPLES, PAGE_EXAMPLES, TREE_EXAMPLES};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,6 +18,7 @@ Examples:
   mapleaf app.leaf scan --tree users --from a --to b --json
   mapleaf app.leaf check
   mapleaf app.leaf scrub --rate 50
+  mapleaf app.leaf inspect --watch
   mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
   mapleaf new.leaf dump | mdb_load back.lmdb
   mapleaf lab --quick    (no store: measures page faults, calls and write-back here; see lab --help)
@@ -96,6 +102,15 @@ pub(crate) enum Command {
     /// Print the store in the text format of LMDB's mdb_dump
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
+    /// Draw every page of the file by what it is used for, its birth, fill, or residency
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(Inspect),
+    /// Explain one page byte by byte
+    #[command(after_help = PAGE_EXAMPLES)]
+    Page(Page),
+    /// Show the pages of a tree, also as a drawing
+    #[command(after_help = TREE_EXAMPLES)]
+    Tree(TreeShape),
 }
 
 const LOAD_EXAMPLES: &str = "\

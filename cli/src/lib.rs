@@ -1,7 +1,7 @@
 //! What the `mapleaf` command is made of, so that its parsers can be fuzzed. No API: the crate for programs
 //! is `mapleaf`.
 //!
-//! The command loads, reads, changes, checks and dumps mapleaf stores.
+//! The command loads, reads, changes, checks, draws and dumps mapleaf stores.
 //!
 //! Exit codes: 0 done, 1 not found, damage found or something lost, 2 wrong usage, nothing to be
 //! salvaged or no scrub, 3 anything else.
@@ -13,6 +13,7 @@ mod dump;
 mod entry;
 mod failure;
 mod figures;
+mod inspect;
 mod json;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -20,6 +21,7 @@ mod lmdb;
 mod load;
 mod loader;
 mod output;
+mod page;
 mod progress;
 mod range;
 mod repair;
@@ -29,6 +31,7 @@ mod scrub;
 mod stat;
 mod store;
 mod text;
+mod tree;
 
 use crate::args::{Args, Command};
 use crate::failure::Outcome;
@@ -77,5 +80,8 @@ fn run(args: &Args) -> Outcome {
         Command::Scrub(scrub) => scrub::run(file, scrub),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
+        Command::Inspect(inspect) => inspect::run(file, inspect),
+        Command::Page(page) => page::run(file, page),
+        Command::Tree(tree) => tree::run(file, tree),
     }
 }

@@ -20,7 +20,7 @@ fn records(path: &Path, snap: &ReadTxn<'_>) -> Outcome<Vec<(Vec<u8>, TreeRecord)
         .collect()
 }
 
-fn tree_json(name: &[u8], record: &TreeRecord) -> Value {
+pub(crate) fn tree_json(name: &[u8], record: &TreeRecord) -> Value {
     json!({
         "tree": String::from_utf8_lossy(name),
         "entries": record.entries,

@@ -69,9 +69,11 @@ mod check;
 mod database;
 mod entropy;
 mod error;
+mod inspect;
 mod lock;
 mod memory;
 mod misuse;
+mod page_file;
 mod positioned;
 mod read;
 mod repair;
@@ -88,6 +90,10 @@ pub use builder::{Builder, Create};
 pub use check::{CheckReport, Found, PageUses};
 pub use database::{Database, Stats};
 pub use error::{Error, Result};
+pub use inspect::{
+    ExplainedField, ExplainedPage, FieldContent, OutlineNode, PageChecksum, PageFacts, PageKind,
+    PageMap, TreeOutline,
+};
 pub use read::{OwnedReadTxn, ReadTree, ReadTrees, ReadTxn, WaitlessTree};
 pub use repair::{RepairOutcome, RepairReport};
 pub use salvage::{Loss, Origin, Salvage, SalvageReport, SalvagedTree, Trouble, What};

@@ -14,6 +14,7 @@ mod checkpoint;
 mod close;
 mod commit;
 mod error;
+mod explain;
 mod ids;
 mod inspect;
 mod log;
@@ -50,6 +51,7 @@ mod waitless;
 
 pub use close::PackTrees;
 pub use error::{Damage, Error, Result, Unsupported};
+pub use explain::{Field, FieldValue, Fields, explain_meta, explain_page, page_checksum};
 pub use ids::{PageId, TxnId};
 pub use inspect::{Inspection, PageUse};
 pub use log::{Redo, RedoLog};

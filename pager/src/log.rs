@@ -67,7 +67,7 @@ const HASHED_MAX: u64 = 1024;
 
 /// The block at `offset` of the ring, if one whole block of this salt stands there. Takes its length
 /// from `budget`, the bytes that may still be hashed; there is none where that is used up.
-fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Block> {
+pub(crate) fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Block> {
     let bytes = ring.get(usize::try_from(offset).ok()?..)?;
     if bytes.len() < BLOCK_HEADER as usize || u64_at(bytes, 56) != salt {
         return None;
@@ -97,7 +97,7 @@ fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Blo
     })
 }
 
-fn hashing_budget(ring: &[u8]) -> u64 {
+pub(crate) fn hashing_budget(ring: &[u8]) -> u64 {
     (ring.len() as u64).saturating_mul(HASHED_MAX)
 }
 

@@ -1,4 +1,4 @@
-//! Pages and metas without a store around them: what salvage reads a damaged file with.
+//! Pages and metas without a store around them: what salvage reads a damaged file with, and `inspect` any.
 //!
 //! Nothing here looks further than the bytes it is given, so that a caller may read them one page at a
 //! time, from wherever it likes. What is checked is what a page can prove by itself: its checksum, which
@@ -7,10 +7,11 @@
 use crate::log::{Chain, RedoLog};
 use crate::meta::{self, Identity, State};
 use crate::pages::Root;
-use crate::space::Space;
+use crate::space::{Space, SpaceUse};
 use crate::verify::verify_bytes;
 use crate::view::{birth_of, kind_of, run_bytes, run_len_of, run_pages_of};
-use crate::{PageId, Result, TxnId};
+use crate::{Field, PageId, PageUse, Result, TxnId, explain};
+use core::ops::Range;
 
 /// Bytes of the longest meta: what [`LooseMeta::read`] is best given.
 pub const META_BYTES_MAX: usize = 4096;
@@ -102,8 +103,43 @@ impl LooseMeta {
         read: &mut dyn FnMut(PageId, &mut [u8]) -> bool,
         with: &mut dyn FnMut(PageId, u32),
     ) -> bool {
+        self.uses(page, read, &mut |first, pages, used| {
+            if used != PageUse::Space {
+                with(first, pages);
+            }
+        })
+    }
+
+    /// As [`unused`](LooseMeta::unused), with what each stretch is: [`Free`](PageUse::Free),
+    /// [`Pinned`](PageUse::Pinned), or a page of the [`Space`](PageUse::Space) itself.
+    pub fn uses(
+        &self,
+        page: &mut [u8],
+        read: &mut dyn FnMut(PageId, &mut [u8]) -> bool,
+        with: &mut dyn FnMut(PageId, u32, PageUse),
+    ) -> bool {
         let fits = page.len() == self.page_size();
-        self.space.as_ref().is_some_and(|space| fits && space.survey(page, read, with))
+        let mut with = |first, pages, used| {
+            let used = match used {
+                SpaceUse::Space => PageUse::Space,
+                SpaceUse::Free => PageUse::Free,
+                SpaceUse::Pinned => PageUse::Pinned,
+            };
+            with(first, pages, used);
+        };
+        self.space.as_ref().is_some_and(|space| fits && space.survey(page, read, &mut with))
+    }
+
+    /// Names the fields of the bytes `window` of the log, whose bytes are `ring`: whole blocks, current
+    /// or old, as far as they lie in the window. Offsets count from its start. Hashes each block of the
+    /// ring once.
+    pub fn explain_log<'r>(
+        &self,
+        ring: &'r [u8],
+        window: Range<usize>,
+        with: &mut dyn FnMut(Field<'r>),
+    ) {
+        explain::log(ring, self.state.log.salt, window, with);
     }
 }
 

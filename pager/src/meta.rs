@@ -43,8 +43,8 @@ const BYTE_ORDER: u32 = 0x0A0B_0C0D;
 const CHECKSUM_XXH3: u8 = 1;
 const PAGE_NUMBER_BYTES: u8 = 4;
 const FLAG_CLEAN: u16 = 1;
-const AT_ROOT: usize = 128;
-const AT_SPACE: usize = 256;
+pub(crate) const AT_ROOT: usize = 128;
+pub(crate) const AT_SPACE: usize = 256;
 /// No meta record is larger, whatever the page size: one host page.
 const RECORD_MAX: usize = 4096;
 
@@ -134,11 +134,12 @@ pub(crate) fn encode(out: &mut [u8], slot: u8, identity: &Identity, state: &Stat
     if let Some(space) = out.get_mut(AT_SPACE..) {
         state.space.encode(page_size, space);
     }
-    let sum = sum(slot, out);
+    let sum = record_checksum(slot, out);
     put_u64(out, 0, sum);
 }
 
-fn sum(slot: u8, record: &[u8]) -> u64 {
+/// The checksum that a record should have.
+pub(crate) fn record_checksum(slot: u8, record: &[u8]) -> u64 {
     page::checksum(PageId(u32::from(slot)), record.get(8..).unwrap_or(&[]))
 }
 
@@ -157,7 +158,7 @@ pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
         return None;
     }
     let record = bytes.get(..record_len(page_size))?;
-    let right = sum(slot, record) == u64_at(record, 0);
+    let right = record_checksum(slot, record) == u64_at(record, 0);
     (right || planted::is(Bug::NoMetaChecksum)).then_some(shift)
 }
 

@@ -48,7 +48,7 @@ impl<'s> Scrub<'s> {
             }
         };
         let space = &self.state.space;
-        space.survey(page, &mut read, &mut |_, _| {});
+        space.survey(page, &mut read, &mut |_, _, _| {});
         space.stats().space_pages
     }
 }

@@ -18,8 +18,9 @@ const PATH_MAX: usize = 4096;
 const TMPFS_MAGIC: FsWord = 0x0102_1994;
 const RAMFS_MAGIC: FsWord = 0x8584_58f6_u32 as FsWord;
 
-/// Zeros written at once where a file system cannot allocate.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Zeros written at once where a file system cannot allocate. On the stack: as a constant they would be a
+/// part of every program.
+const ZEROS_BYTES: usize = 8 << 10;
 
 /// Which file a descriptor stands for, whatever its names are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -192,10 +193,11 @@ fn extend_to(file: BorrowedFd<'_>, old: u64, new: u64, backed: bool) -> Result<(
 
 /// Zeros by position: what allocates on any file system.
 fn fill(file: BorrowedFd<'_>, old: u64, new: u64) -> Result<()> {
+    let zeros = [0; ZEROS_BYTES];
     let mut at = old;
     while at < new {
-        let count = usize::try_from(new - at).unwrap_or(usize::MAX).min(ZEROS.len());
-        write_all(file, ZEROS.get(..count).unwrap_or(&ZEROS), at)?;
+        let count = usize::try_from(new - at).unwrap_or(usize::MAX).min(ZEROS_BYTES);
+        write_all(file, zeros.get(..count).unwrap_or(&zeros), at)?;
         at += count as u64;
     }
     Ok(())

@@ -13,6 +13,7 @@
 //! | `hints` | madvise, process_madvise, posix_fadvise, mlock, pread |
 //! | `residency`, `seen` | cachestat, mincore; clock_gettime (in user space) |
 //! | `write_back` | msync, sync_file_range |
+//! | `residency`, `cached`, `write_back` | cachestat, mincore; msync, sync_file_range |
 //! | `faults`, `smaps` | getrusage; `/proc/self/smaps`, `/proc/self/pagemap`, `/proc/kpageflags` |
 //! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
@@ -24,6 +25,7 @@ extern crate std;
 
 mod barrier;
 mod bits;
+mod cached;
 mod error;
 mod faults;
 mod file;
@@ -45,6 +47,7 @@ mod turn;
 mod twin;
 mod write_back;
 
+pub use cached::cached_stretches;
 pub use error::OpenError;
 pub use faults::Faults;
 pub use file::{FileIdentity, identity, lives_in_memory};

@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod explain;
 mod inner;
 mod inner_content;
 mod inner_mut;
@@ -38,6 +39,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use explain::explain;
 pub(crate) use inner::{InnerView, Separator};
 pub(crate) use inner_content::InnerContent;
 pub(crate) use inner_mut::InnerMut;

@@ -3,7 +3,6 @@
 //! Nothing is opened here that could trust the file: it is read page by page, by position, and every
 //! page is verified before it is looked into. So this needs no promise, whatever the file holds.
 
-mod file;
 mod orphans;
 mod report;
 mod sink;
@@ -14,7 +13,7 @@ pub use report::{Loss, Origin, SalvageReport, SalvagedTree, Trouble, What};
 use crate::database::Database;
 use crate::error::{Error, Name, Result};
 use crate::lock;
-use file::{Bits, PageFile};
+use crate::page_file::{self, Bits, PageFile};
 use mapleaf_btree::{LooseValue, NAME_BYTES_MAX, TreeRecord};
 use mapleaf_pager::{Error as StoreError, LooseMeta, PageId, TxnId, Unsupported};
 use orphans::{Known, Orphans};
@@ -65,10 +64,10 @@ impl Salvage {
         let file = opened.map_err(|error| name.io("cannot open", error))?;
         let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
         let len = file.metadata().map_err(|error| name.io("cannot read", error))?.len();
-        let metas = file::metas(&file, &name)?;
+        let metas = page_file::metas(&file, &name)?;
         let page_size = match metas.iter().flatten().next() {
             Some(meta) => Some(meta.page_size()),
-            None => file::page_size_by_trial(&file, len),
+            None => page_file::page_size_by_trial(&file, len),
         };
         let nothing = StoreError::Unsupported(Unsupported::NotMapleaf);
         let page_size = page_size.ok_or_else(|| name.error(nothing))?;

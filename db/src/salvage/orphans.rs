@@ -10,11 +10,11 @@
 //! - leaves below nothing: all into one tree, whatever tree they are of, since nothing tells.
 
 use super::Progress;
-use super::file::{Bits, PageFile};
 use super::report::{Origin, SalvageReport, SalvagedTree, Trouble};
 use super::sink::{Sink, no_tree};
 use super::walk::{Trust, walk};
 use crate::error::Result;
+use crate::page_file::{Bits, PageFile};
 use mapleaf_btree::{LooseInner, LooseLeaf, LooseValue, NAME_BYTES_MAX, TreeRecord};
 use mapleaf_pager::{Damage, OWNED_BYTES, PageId, TxnId, kind};
 use std::cmp::Reverse;

@@ -1,9 +1,9 @@
 //! The new store, and entries on their way into it.
 
-use super::file::PageFile;
 use super::report::{Loss, Origin, SalvagedTree, What};
 use crate::database::Database;
 use crate::error::Result;
+use crate::page_file::PageFile;
 use crate::write::WriteTxn;
 use mapleaf_btree::{Key, LooseLeaf, LooseValue, TreeHandle, TreeOptions};
 use mapleaf_pager::{Durability, PageId, TxnId};

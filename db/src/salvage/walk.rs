@@ -1,8 +1,8 @@
 //! The pages below a root, read around whatever is damaged.
 
-use super::file::PageFile;
 use super::report::{Loss, SalvagedTree, Trouble, What};
 use crate::error::Result;
+use crate::page_file::PageFile;
 use mapleaf_btree::{Error as TreeError, HEIGHT_MAX, LooseInner, LooseLeaf};
 use mapleaf_pager::{Damage, Error as StoreError, OWNED_BYTES, PageId, TxnId, kind};
 

@@ -18,9 +18,9 @@ use crate::page::{OWNED_BYTES, kind, put_u32, put_u64, u32_at, u64_at};
 use crate::{Damage, Error, PageId, Result, TxnId};
 
 /// Bytes of an entry, on list pages and in the state's record.
-pub(super) const ENTRY_BYTES: usize = 24;
+pub(crate) const ENTRY_BYTES: usize = 24;
 /// Freed-at of an entry that is a link.
-const LINK: TxnId = TxnId(u64::MAX);
+pub(crate) const LINK: TxnId = TxnId(u64::MAX);
 
 const AT_KIND: usize = 0;
 const AT_COUNT: usize = 2;

@@ -63,6 +63,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use entry::{ENTRY_BYTES, LINK};
 pub(crate) use host::SpaceHost;
 pub(crate) use visit::SpaceUse;
 

@@ -1,9 +1,10 @@
-//! Which pages a state says it does not use, as far as its space can be read: for salvage.
+//! What a state says of the pages that no tree reaches, as far as its space can be read: for salvage and
+//! for pictures of a file.
 
 use super::bitmap::{Child, Shape, leaf_bits};
 use super::bits;
 use super::entry::{Chain, Head};
-use super::{Space, SpaceHost};
+use super::{Space, SpaceHost, SpaceUse};
 use crate::pins::Pins;
 use crate::{Error, PageId, Result, TxnId};
 
@@ -15,28 +16,29 @@ struct Survey<'v> {
     space: &'v Space,
     read: &'v mut ReadPage<'v>,
     page: &'v mut [u8],
-    with: &'v mut dyn FnMut(PageId, u32),
+    with: &'v mut dyn FnMut(PageId, u32, SpaceUse),
     /// Pages that may still be read: as many as the record counts, whatever they say.
     budget: u32,
 }
 
 impl Space {
-    /// Calls `with` for pages that are free or freed; whether these are all. `page` is a page long.
+    /// Calls `with` for pages that are free, freed or the space's own; whether these are all. `page` is
+    /// a page long.
     pub(crate) fn survey(
         &self,
         page: &mut [u8],
         read: &mut ReadPage<'_>,
-        with: &mut dyn FnMut(PageId, u32),
+        with: &mut dyn FnMut(PageId, u32, SpaceUse),
     ) -> bool {
         for page in self.reserve.as_slice().iter().chain(self.ready.as_slice()) {
-            with(PageId(*page), 1);
+            with(PageId(*page), 1, SpaceUse::Free);
         }
         for entry in self.pinned.as_slice() {
-            with(entry.page, entry.pages);
+            with(entry.page, entry.pages, SpaceUse::Pinned);
         }
         let budget = self.stats.space_pages;
         let mut read = |id: PageId, page: &mut [u8]| read(id, page);
-        let mut with = |first: PageId, pages: u32| with(first, pages);
+        let mut with = |first: PageId, pages: u32, used| with(first, pages, used);
         let mut survey = Survey { space: self, read: &mut read, page, with: &mut with, budget };
         let mut whole = true;
         for chain in [self.fresh, self.walking] {
@@ -58,13 +60,16 @@ impl Survey<'_> {
     fn load(&mut self, id: PageId) -> bool {
         let there = self.space.check_range(id, 1).is_ok() && self.budget > 0;
         self.budget = self.budget.saturating_sub(1);
+        if there {
+            (self.with)(id, 1, SpaceUse::Space);
+        }
         there && (self.read)(id, self.page)
     }
 
     fn tell(&mut self, first: PageId, pages: u32) -> bool {
         let inside = self.space.check_range(first, pages).is_ok();
         if inside {
-            (self.with)(first, pages);
+            (self.with)(first, pages, SpaceUse::Pinned);
         }
         inside
     }
@@ -120,7 +125,7 @@ impl Survey<'_> {
                 let first = PageId(first.saturating_add(bit));
                 let inside = space.check_range(first, pages).is_ok();
                 if inside {
-                    with(first, pages);
+                    with(first, pages, SpaceUse::Free);
                 }
                 inside
             });

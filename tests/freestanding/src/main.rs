@@ -5,6 +5,8 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../../examples/tiny/src/memory.rs"]
+mod memory;
 mod start;
 
 #[cfg(feature = "canary-std")]

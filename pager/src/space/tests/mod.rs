@@ -15,6 +15,9 @@ use std::rc::Rc;
 use std::vec::Vec;
 use std::{format, vec};
 
+/// Uses that the space itself knows of.
+const KEPT: [&str; 3] = ["free", "pinned", "space"];
+
 /// First page of what the tree reaches, its pages, and their birth.
 type Live = BTreeMap<u32, (u32, TxnId)>;
 
@@ -283,7 +286,7 @@ impl Store {
 
     /// A survey of the space, page by page, names the same pages.
     fn survey(&self, space: &Space, uses: &[Option<&str>]) {
-        let mut unused = vec![false; uses.len()];
+        let mut seen = vec![None; uses.len()];
         let mut page = vec![0; self.mock.page_size];
         let mut read = |id: PageId, page: &mut [u8]| {
             let body = self.mock.bodies.get(&id.0);
@@ -292,12 +295,19 @@ impl Store {
                 true
             })
         };
-        let mut with = |first: PageId, pages: u32| {
-            unused[first.0 as usize..(first.0 + pages) as usize].fill(true);
+        let mut with = |first: PageId, pages: u32, used: SpaceUse| {
+            let used = match used {
+                SpaceUse::Space => "space",
+                SpaceUse::Free => "free",
+                SpaceUse::Pinned => "pinned",
+            };
+            for page in first.0..first.0 + pages {
+                assert_eq!(seen[page as usize].replace(used), None, "page {page} is told of twice");
+            }
         };
         assert!(space.survey(&mut page, &mut read, &mut with), "a survey of part of the space");
-        let wanted = uses.iter().map(|used| matches!(used, Some("free" | "pinned")));
-        assert!(unused.into_iter().eq(wanted), "another survey");
+        let wanted = uses.iter().map(|used| used.filter(|used| KEPT.contains(used)));
+        assert!(seen.into_iter().eq(wanted), "another survey");
     }
 
     fn checkpoint(&mut self) {

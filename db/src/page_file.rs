@@ -1,11 +1,11 @@
-//! The damaged file, read page by page.
+//! A file that nothing is believed of, read page by page: for salvage and for pictures.
 //!
 //! By position and not through a mapping: a page that the medium does not deliver is then an error to
 //! be counted, not a signal; and what is in memory is one page, or one large value.
 
-use super::report::Trouble;
 use crate::error::{Name, Result};
 use crate::positioned;
+use crate::salvage::Trouble;
 use mapleaf_pager::{
     Damage, LooseMeta, LoosePage, META_BYTES_MAX, PAGE_SIZE_MAX, PAGE_SIZE_MIN, PageId, TxnId,
     kind, run_extent, verify_sealed,
@@ -16,19 +16,26 @@ use std::fs::File;
 const ENOUGH: u32 = 16;
 
 /// One bit a page.
-pub(super) struct Bits(Vec<u8>);
+pub(crate) struct Bits(Vec<u8>);
 
 impl Bits {
-    pub(super) fn new(pages: u32) -> Bits {
+    pub(crate) fn new(pages: u32) -> Bits {
         Bits(vec![0; pages as usize / 8 + 1])
     }
 
-    pub(super) fn has(&self, id: PageId) -> bool {
+    pub(crate) fn has(&self, id: PageId) -> bool {
         self.0.get(id.0 as usize / 8).is_some_and(|byte| byte >> (id.0 % 8) & 1 == 1)
     }
 
+    /// Clears a bit.
+    pub(crate) fn clear(&mut self, id: PageId) {
+        if let Some(byte) = self.0.get_mut(id.0 as usize / 8) {
+            *byte &= !(1 << (id.0 % 8));
+        }
+    }
+
     /// Sets a bit; false where it was set before. (Pages that there are not have none.)
-    pub(super) fn set(&mut self, id: PageId) -> bool {
+    pub(crate) fn set(&mut self, id: PageId) -> bool {
         let Some(byte) = self.0.get_mut(id.0 as usize / 8) else { return true };
         let fresh = *byte >> (id.0 % 8) & 1 == 0;
         *byte |= 1 << (id.0 % 8);
@@ -37,24 +44,25 @@ impl Bits {
 }
 
 /// The file, its page size, and which of its pages have been accounted for.
-pub(super) struct PageFile {
-    file: File,
-    pub(super) page_size: usize,
+pub(crate) struct PageFile {
+    pub(crate) file: File,
+    pub(crate) page_size: usize,
     /// Whole pages in the file.
-    pub(super) pages: u32,
+    pub(crate) pages: u32,
     /// Pages that were read for a tree, or are not to be.
-    pub(super) reached: Bits,
+    pub(crate) reached: Bits,
     /// Pages read so far.
-    pub(super) done: u64,
+    pub(crate) done: u64,
 }
 
 impl PageFile {
-    pub(super) fn new(file: File, len: u64, page_size: usize) -> PageFile {
+    pub(crate) fn new(file: File, len: u64, page_size: usize) -> PageFile {
         let pages = u32::try_from(len / page_size as u64).unwrap_or(u32::MAX);
         PageFile { file, page_size, pages, reached: Bits::new(pages), done: 0 }
     }
 
-    fn read_bytes(&self, id: PageId, into: &mut [u8]) -> Result<(), Trouble> {
+    /// Reads bytes from a page's start on, whatever they are.
+    pub(crate) fn read_bytes(&self, id: PageId, into: &mut [u8]) -> Result<(), Trouble> {
         let offset = u64::from(id.0) * self.page_size as u64;
         let read = positioned::read_exact_at(&self.file, into, offset);
         read.map_err(|error| match error.kind() {
@@ -64,14 +72,14 @@ impl PageFile {
     }
 
     /// The header of a page, whatever the rest is like.
-    pub(super) fn header(&self, id: PageId) -> Result<LoosePage, Trouble> {
+    pub(crate) fn header(&self, id: PageId) -> Result<LoosePage, Trouble> {
         let mut bytes = [0; mapleaf_pager::HEADER_BYTES];
         self.read_bytes(id, &mut bytes)?;
         Ok(LoosePage::read(&bytes))
     }
 
     /// Reads a whole page, and verifies its checksum.
-    pub(super) fn read(&self, id: PageId, page: &mut [u8]) -> Result<LoosePage, Trouble> {
+    pub(crate) fn read(&self, id: PageId, page: &mut [u8]) -> Result<LoosePage, Trouble> {
         self.read_bytes(id, page)?;
         match verify_sealed(id, page) {
             Ok(()) => Ok(LoosePage::read(page)),
@@ -80,7 +88,7 @@ impl PageFile {
     }
 
     /// Reads a page of a tree that was born at or before `birth`, and marks it as reached.
-    pub(super) fn read_tree_page(
+    pub(crate) fn read_tree_page(
         &mut self,
         id: PageId,
         birth: TxnId,
@@ -99,7 +107,7 @@ impl PageFile {
 
     /// Reads the value of a run that was born at or before `birth` into `value`, behind the header, and
     /// marks its pages as reached.
-    pub(super) fn read_run(
+    pub(crate) fn read_run(
         &mut self,
         id: PageId,
         len_bytes: u64,
@@ -140,7 +148,7 @@ impl PageFile {
     }
 
     /// Reads `pages` pages from `first` on.
-    pub(super) fn read_stretch(&self, first: PageId, pages: u32) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn read_stretch(&self, first: PageId, pages: u32) -> Result<Vec<u8>, Trouble> {
         if first.0.checked_add(pages).is_none_or(|end| end > self.pages) {
             return Err(Trouble::CutOff);
         }
@@ -151,7 +159,7 @@ impl PageFile {
 }
 
 /// The metas of a file, by slot; those that are not whole are `None`.
-pub(super) fn metas(file: &File, name: &Name) -> Result<[Option<LooseMeta>; 2]> {
+pub(crate) fn metas(file: &File, name: &Name) -> Result<[Option<LooseMeta>; 2]> {
     let meta_at = |offset: u64, slot| {
         let mut bytes = [0; META_BYTES_MAX];
         let mut len = bytes.len();
@@ -176,7 +184,7 @@ pub(super) fn metas(file: &File, name: &Name) -> Result<[Option<LooseMeta>; 2]> 
 }
 
 /// The page size of a file without a whole meta: the one with which pages have right checksums.
-pub(super) fn page_size_by_trial(file: &File, len: u64) -> Option<usize> {
+pub(crate) fn page_size_by_trial(file: &File, len: u64) -> Option<usize> {
     let mut block = vec![0; PAGE_SIZE_MAX];
     let mut found = [0u32; 8];
     for start in (0..len).step_by(PAGE_SIZE_MAX) {
