@@ -1,6 +1,6 @@
 //! Times of a workload: for each store, one number a chunk.
 
-use crate::peer::{Result, Unsupported, Who};
+use crate::peer::{Result, Unsupported, Who, Write};
 use std::time::Instant;
 
 /// The middle of some numbers, and how far they spread.
@@ -107,6 +107,13 @@ impl Samples {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Leaves those out whose transactions only collect what their commits do.
+    pub(crate) fn without_collectors(&mut self, txns: &[Box<dyn Write + '_>]) {
+        for (taken, txn) in self.taken.iter_mut().zip(txns).filter(|(_, txn)| txn.collects()) {
+            taken.left_out = Some("its transaction collects, its commit works".into());
         }
     }
 

@@ -152,6 +152,11 @@ pub(crate) trait Peer: Sync {
 
 /// A write transaction.
 pub(crate) trait Write {
+    /// Whether it only collects what its commit then does: the time without the commit says nothing.
+    fn collects(&self) -> bool {
+        false
+    }
+
     /// Stores one entry.
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
 

@@ -69,13 +69,17 @@ impl Team {
         let Team { members, model, .. } = self;
         let mut txns =
             members.iter().map(|member| member.peer.write()).collect::<Result<Vec<_>>>()?;
+        samples.without_collectors(&txns);
         for chunk in numbers.chunks(numbers.len().div_ceil(chunks)) {
             let entries = model.put(chunk);
             for (at, txn) in txns.iter_mut().enumerate() {
-                samples.take(at, entries.len(), || match append {
+                let inserted = samples.take(at, entries.len(), || match append {
                     true => txn.append(&entries),
                     false => txn.insert(&entries),
                 })?;
+                if inserted.is_none() {
+                    txn.insert(&entries)?;
+                }
             }
         }
         for txn in txns {

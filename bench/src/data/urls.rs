@@ -4,9 +4,9 @@ use super::mix;
 
 const WORDS: [&str; 32] = [
     "amber", "birch", "cedar", "delta", "ember", "field", "grove", "haven", "inlet", "jasper",
-    "kite", "lake", "maple", "north", "ocean", "pine", "quartz", "river", "stone", "tide",
-    "umber", "valley", "willow", "xenon", "yarrow", "zephyr", "archive", "blog", "docs", "news",
-    "shop", "wiki",
+    "kite", "lake", "maple", "north", "ocean", "pine", "quartz", "river", "stone", "tide", "umber",
+    "valley", "willow", "xenon", "yarrow", "zephyr", "archive", "blog", "docs", "news", "shop",
+    "wiki",
 ];
 const ENDINGS: [&str; 4] = ["com", "org", "net", "io"];
 const HOSTS: u64 = 4096;

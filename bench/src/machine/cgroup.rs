@@ -17,7 +17,8 @@ pub(crate) struct MemoryLimit {
 impl MemoryLimit {
     /// A new group of this process' own; `None` where this user cannot have one.
     pub(crate) fn new(bytes: u64) -> Option<MemoryLimit> {
-        let (parent, limit) = match std::path::Path::new(V1).join("memory.limit_in_bytes").exists() {
+        let (parent, limit) = match std::path::Path::new(V1).join("memory.limit_in_bytes").exists()
+        {
             true => (V1, "memory.limit_in_bytes"),
             false => (V2, "memory.max"),
         };

@@ -30,7 +30,13 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&super::lines(&[row])).unwrap();
         let fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let mut expected = [
-            "workload", "dataset", "store", "threads", "ns_per_op", "ratio_to_lmdb", "bytes_per_op",
+            "workload",
+            "dataset",
+            "store",
+            "threads",
+            "ns_per_op",
+            "ratio_to_lmdb",
+            "bytes_per_op",
         ];
         expected.sort_unstable();
         assert_eq!(fields, expected);

@@ -14,8 +14,7 @@ pub(super) fn cold(stage: &mut Stage<'_>) -> Result<()> {
     let at = stage.own_directory()?;
     let tasks = loaded(&stage.cold, |store| task(Job::Load, store, set, &at, count))?;
     for (workload, together) in [("cold-get", 1), ("cold-get-many", TOGETHER_MAX)] {
-        let mut samples =
-            Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
+        let mut samples = Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
         for round in 0..rounds as u64 {
             for (at, task) in tasks.iter().enumerate() {
                 machine::make_cold(&task.at)?;
@@ -51,8 +50,7 @@ pub(super) fn limited(stage: &mut Stage<'_>) -> Result<()> {
         Ok(Task { cache_bytes: memory / CACHE_PART, ..task })
     })?;
     for (workload, together) in [("limited-get", 1), ("limited-get-many", TOGETHER_MAX)] {
-        let mut samples =
-            Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
+        let mut samples = Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
         for (at, task) in tasks.iter().enumerate() {
             machine::make_cold(&task.at)?;
             limit.empty()?;
@@ -88,7 +86,7 @@ fn add(samples: &mut Samples, at: usize, task: &Task, limit: Option<&MemoryLimit
     };
     let answer = task.ask(&mut command)?;
     let taken = &mut samples.taken[at];
-    taken.nanoseconds.push(answer.nanoseconds / task.count as f64);
-    taken.bytes.push(answer.bytes / task.count as f64);
+    taken.nanoseconds.push(answer.nanoseconds);
+    taken.bytes.push(answer.bytes);
     Ok(())
 }

@@ -159,6 +159,12 @@ pub(crate) const ALL: &[Workload] = &[
         run: load::sorted,
     },
     Workload {
+        name: "load-batches",
+        about: "insert in no order, 10,000 a transaction, commits and background work counted",
+        sets: EVERY,
+        run: load::batches,
+    },
+    Workload {
         name: "remove-random",
         about: "removal in no order, half of all entries in one transaction",
         sets: ONE,

@@ -16,10 +16,14 @@ pub(super) fn random(stage: &mut Stage<'_>) -> Result<()> {
     let half = &shuffled(count, 41)[..(count / 2) as usize];
     let mut txns =
         team.members.iter().map(|member| member.peer.write()).collect::<Result<Vec<_>>>()?;
+    samples.without_collectors(&txns);
     for chunk in half.chunks(half.len().div_ceil(chunks)) {
         let keys = team.model.remove(chunk);
         for (at, txn) in txns.iter_mut().enumerate() {
             let removed = samples.take(at, keys.len(), || txn.remove(&keys))?;
+            if removed.is_none() {
+                txn.remove(&keys)?;
+            }
             if removed.is_some_and(|removed| removed != keys.len() as u64) {
                 return Err(format!("{}: keys were not there", team.members[at].name).into());
             }
@@ -29,7 +33,12 @@ pub(super) fn random(stage: &mut Stage<'_>) -> Result<()> {
         txn.commit()?;
     }
     for member in &team.members {
-        same(member.name, "what removals leave", member.peer.read()?.scan(false)?, team.model.scan())?;
+        same(
+            member.name,
+            "what removals leave",
+            member.peer.read()?.scan(false)?,
+            team.model.scan(),
+        )?;
     }
     drop(team);
     std::fs::remove_dir_all(at)?;
@@ -47,6 +56,7 @@ pub(super) fn ranges(stage: &mut Stage<'_>) -> Result<()> {
     let ranges: Vec<&[u64]> = sorted.chunks_exact(RANGE).collect();
     let mut txns =
         team.members.iter().map(|member| member.peer.write()).collect::<Result<Vec<_>>>()?;
+    samples.without_collectors(&txns);
     for pair in ranges.chunks_exact(2) {
         let bounds = Keys::of(team.set, &[pair[0][0], pair[1][0]]);
         team.model.remove(pair[0]);

@@ -9,10 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Runs one piece of work a thread, all at once; what they give back.
-fn together<W: Send, T: Send>(
-    work: Vec<W>,
-    run: impl Fn(W) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
+fn together<W: Send, T: Send>(work: Vec<W>, run: impl Fn(W) -> Result<T> + Sync) -> Result<Vec<T>> {
     std::thread::scope(|scope| {
         let run = &run;
         let threads: Vec<_> =
@@ -109,8 +106,7 @@ pub(super) fn writer_beside_readers(stage: &mut Stage<'_>) -> Result<()> {
     let mut readers = team.samples("readers-beside-writer", 1 + READERS);
     let mut draw = Draw::new(23);
     for _ in 0..batches.div_ceil(10) {
-        let numbers: Vec<Vec<u64>> =
-            (0..10).map(|_| draw.many(BATCH, team.model.len())).collect();
+        let numbers: Vec<Vec<u64>> = (0..10).map(|_| draw.many(BATCH, team.model.len())).collect();
         let entries: Vec<Entries> = numbers.iter().map(|n| team.model.put(n)).collect();
         let keys = look_at(team, &mut draw);
         for (at, member) in team.members.iter().enumerate() {
