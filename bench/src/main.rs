@@ -1,86 +1,192 @@
-//! mapleaf and LMDB side by side, in one run, on one disk.
+//! mapleaf and its peers side by side, in one run, on one disk.
 //!
-//! Every job is done in chunks, and the peers take turns chunk by chunk, so that what the machine
-//! does meanwhile meets all of them. A figure is the median of its chunks. What the peers answer is
-//! compared with what was stored.
+//! Every workload is done in chunks, and the stores take turns chunk by chunk, so that what the machine
+//! does meanwhile meets all of them. A figure is the median of its chunks. What the stores answer is
+//! compared with what was stored. `docs/bench/README.md` says what each workload is.
 //!
 //! ```sh
-//! cargo run --release -p mapleaf-bench -- [--quick] [--entries N] [--dir DIR] [--json FILE]
+//! cargo run --release -p mapleaf-bench -- [--quick] [--json FILE] [--plots DIR] [--stores a,b] ...
 //! ```
 
+mod child;
 mod data;
-mod jobs;
-mod lmdb;
-mod mapleaf_peer;
+mod machine;
+mod measure;
+mod model;
 mod peer;
+mod peers;
 mod report;
+mod sizes;
+mod stage;
+mod team;
+mod workloads;
 
+use clap::Parser as _;
+use data::DataSet;
+use peer::{Failure, Result, Store};
+use sizes::Sizes;
+use stage::{Row, Stage};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
+use workloads::Workload;
 
-/// What the command line asks for.
+/// mapleaf and its peers side by side, in one run, on one disk.
+#[derive(clap::Parser)]
+#[command(after_help = "The default build has LMDB and redb beside mapleaf; \
+    --features all (or one of them) adds others. --list says what a build has.")]
 struct Args {
-    /// Entries of the loaded store.
-    entries: u64,
-    /// Where the files are made; on the disk to measure.
-    dir: PathBuf,
-    /// Where the figures go as JSON.
+    /// Small sizes: to see that it works.
+    #[arg(long)]
+    quick: bool,
+    /// Where the figures go, as JSON lines.
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    sizes: jobs::Sizes,
+    /// Where a table (results.md) and plots (SVG) go.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Only these stores.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    stores: Vec<String>,
+    /// Only these workloads.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    workloads: Vec<String>,
+    /// Only these data sets.
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "NAME,...")]
+    datasets: Vec<DataSet>,
+    /// Entries of the data sets of small entries.
+    #[arg(long, value_name = "N")]
+    entries: Option<u64>,
+    /// Where the files are made: on the disk to measure.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    /// Says which stores and workloads there are.
+    #[arg(long)]
+    list: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-const ENTRIES: u64 = 1_000_000;
-const ENTRIES_QUICK: u64 = 100_000;
+#[derive(clap::Subcommand)]
+enum Command {
+    /// A job of the bench in a process of its own.
+    #[command(hide = true)]
+    Child(child::Task),
+}
 
-fn parse() -> Result<Args, String> {
-    let mut args =
-        Args { entries: ENTRIES, dir: PathBuf::from("."), json: None, sizes: jobs::Sizes::FULL };
-    let mut words = std::env::args_os().skip(1);
-    while let Some(word) = words.next() {
-        let mut value = |name: &str| words.next().ok_or(format!("{name} needs a value"));
-        match word.to_str() {
-            Some("--quick") => {
-                args.entries = ENTRIES_QUICK;
-                args.sizes = jobs::Sizes::QUICK;
-            }
-            Some("--entries") => {
-                let count = value("--entries")?.to_string_lossy().parse::<u64>();
-                args.entries = count.map_err(|error| format!("--entries: {error}"))?.max(1000);
-            }
-            Some("--dir") => args.dir = value("--dir")?.into(),
-            Some("--json") => args.json = Some(value("--json")?.into()),
-            Some("--help" | "-h") => {
-                return Err(
-                    "usage: mapleaf-bench [--quick] [--entries N] [--dir DIR] [--json FILE]".into(),
-                );
-            }
-            _ => return Err(format!("unknown argument {}", word.to_string_lossy())),
+/// Fewest entries that every workload can work with.
+const ENTRIES_MIN: u64 = 10_000;
+
+impl Args {
+    fn sizes(&self) -> Sizes {
+        let mut sizes = if self.quick { Sizes::QUICK } else { Sizes::FULL };
+        if let Some(entries) = self.entries {
+            sizes.entries = entries.max(ENTRIES_MIN);
+            sizes.entries_u64 = sizes.entries;
         }
+        sizes
     }
-    Ok(args)
+
+    fn stores(&self) -> Result<Vec<Store>> {
+        let all = peers::all();
+        known(&self.stores, "store", &all.iter().map(|store| store.name).collect::<Vec<_>>())?;
+        let wanted = |store: &Store| {
+            self.stores.is_empty() || self.stores.iter().any(|name| name == store.name)
+        };
+        Ok(all.into_iter().filter(wanted).collect())
+    }
+
+    fn workloads(&self) -> Result<Vec<&'static Workload>> {
+        let names: Vec<&str> = workloads::ALL.iter().map(|workload| workload.name).collect();
+        known(&self.workloads, "workload", &names)?;
+        let wanted = |workload: &&Workload| {
+            self.workloads.is_empty() || self.workloads.iter().any(|name| name == workload.name)
+        };
+        Ok(workloads::ALL.iter().filter(wanted).collect())
+    }
 }
 
-fn run(args: &Args) -> Result<(), peer::Failure> {
-    let directory = tempfile::Builder::new().prefix("mapleaf-bench-").tempdir_in(&args.dir)?;
-    let figures = jobs::run(directory.path(), args.entries, &args.sizes)?;
-    print!("{}", report::markdown(args.entries, &figures));
+fn known(wanted: &[String], what: &str, names: &[&str]) -> Result<()> {
+    match wanted.iter().find(|name| !names.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(format!("no such {what}: {name}; there are {}", names.join(", ")).into()),
+    }
+}
+
+fn list() {
+    println!("stores of this build:");
+    peers::all().iter().for_each(|store| println!("  {:<16} {}", store.name, store.settings));
+    println!("workloads:");
+    for workload in workloads::ALL {
+        let sets: Vec<&str> = workload.sets.iter().map(|set| set.name()).collect();
+        println!("  {:<22} {} [{}]", workload.name, workload.about, sets.join(", "));
+    }
+}
+
+fn measure(args: &Args) -> Result<Vec<Row>> {
+    let (stores, workloads, sizes) = (args.stores()?, args.workloads()?, args.sizes());
+    let sets = if args.datasets.is_empty() { &DataSet::ALL[..] } else { &args.datasets };
+    let mut rows = Vec::new();
+    for set in sets {
+        let wanted: Vec<&&Workload> = workloads.iter().filter(|w| w.sets.contains(set)).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut stage = Stage::new(&stores, sizes, *set, &args.dir)?;
+        for workload in wanted {
+            let start = Instant::now();
+            (workload.run)(&mut stage)
+                .map_err(|error| format!("{} {}: {error}", set.name(), workload.name))?;
+            let seconds = start.elapsed().as_secs_f64();
+            eprintln!("{:<5} {:<22} {seconds:6.1} s", set.name(), workload.name);
+        }
+        rows.append(&mut stage.rows);
+    }
+    Ok(rows)
+}
+
+fn describe(set: &str, sizes: &Sizes) -> String {
+    let entries = DataSet::named(set).map_or(0, |set| sizes.entries(set));
+    let what = match set {
+        "small" => "keys of 24 B, values of 150 B",
+        "u64" => "keys and values of 8 B",
+        "urls" => "URLs of 40 to 100 B, values of 32 B",
+        "4k" => "keys of 16 B, values of 4 KiB",
+        _ => "keys of 16 B, values of 100 KiB",
+    };
+    format!("`{set}`: {entries} entries, {what}")
+}
+
+fn run(args: &Args) -> Result<()> {
+    if let Some(Command::Child(task)) = &args.command {
+        return task.run(&peers::all());
+    }
+    if args.list {
+        list();
+        return Ok(());
+    }
+    let rows = measure(args)?;
+    let sizes = args.sizes();
+    let table = report::table(&rows, &|set| describe(set, &sizes));
+    print!("{table}");
+    std::io::stdout().flush()?;
     if let Some(path) = &args.json {
-        std::fs::write(path, report::json(args.entries, &figures))?;
+        std::fs::write(path, report::lines(&rows))?;
+    }
+    if let Some(directory) = &args.plots {
+        std::fs::create_dir_all(directory)?;
+        std::fs::write(directory.join("results.md"), table)?;
+        report::plots(&rows, directory)?;
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
-    let args = match parse() {
-        Ok(args) => args,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&args) {
+    match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error: Failure = error;
             eprintln!("mapleaf-bench: {error}");
             ExitCode::FAILURE
         }
