@@ -106,6 +106,8 @@ pub(crate) struct Space {
     /// Claims of pages, and of runs, that grow the file at once, since a search found nothing.
     dry: u32,
     dry_runs: u32,
+    /// Searches of the running transaction that may still pass before it gathers.
+    ungathered: u32,
     stats: SpaceStats,
     /// Pages from this birth on were born in the running transaction.
     started: TxnId,
@@ -132,6 +134,7 @@ impl Space {
             claimable: 0,
             dry: 0,
             dry_runs: 0,
+            ungathered: 0,
             stats: SpaceStats { free_pages: 0, pinned_pages: 0, space_pages: 0 },
             started: TxnId(0),
             base: TxnId(0),

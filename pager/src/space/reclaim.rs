@@ -16,6 +16,9 @@ const WALK_CLAIM: usize = 256;
 const DRAWS: usize = 4;
 /// Entries of ended chains that a search moves to the bitmap where they are many.
 const GATHER: usize = 512;
+/// Searches after which a transaction is large: it has claimed some 200 pages, besides which the copies of
+/// a few bitmap pages count for nothing.
+const UNGATHERED: u32 = 3;
 /// They are many from so many for each leaf of the bitmap on.
 const ENTRIES_A_LEAF: u32 = 64;
 /// Claims that grow the file at once after a search that found nothing: the search's cost is spread
@@ -48,6 +51,7 @@ impl Space {
         self.claimable = self.ready.len();
         self.dry = 0;
         self.dry_runs = 0;
+        self.ungathered = UNGATHERED;
         self.end_buckets(host)?;
         self.end_fresh(host, base_before)?;
         self.unpin(host, &limits, Unpin::Short)?;
@@ -183,10 +187,14 @@ impl Space {
         Ok(())
     }
 
-    /// Whether ended chains hold so many entries that putting them in the bitmap, and so in the order of
+    /// Whether the transaction is large, and ended chains hold so many entries that putting them in the bitmap, and so in the order of
     /// their numbers, copies few bitmap pages for each. Pages that follow each other share what the processor
     /// must look up to find them: on small pages most of what a store to a page not used lately costs.
-    fn worth_gathering(&self, page_size: usize) -> bool {
+    fn worth_gathering(&mut self, page_size: usize) -> bool {
+        if let Some(left) = self.ungathered.checked_sub(1) {
+            self.ungathered = left;
+            return false;
+        }
         let leaves = self.page_count / Shape::new(page_size).bits + 1;
         let entries = self.walking.entries.saturating_add(self.ended.entries);
         cfg!(feature = "large") && entries / ENTRIES_A_LEAF >= leaves
