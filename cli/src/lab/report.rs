@@ -59,8 +59,11 @@ fn page(facts: &[(&'static str, String)], sections: &[Section]) -> Result<String
             escaped(text)
         ));
     }
-    html.push_str("</table>\n<p>Medians; the spread is from 10 % to 90 % of the samples. Counts are the \
-        kernel's (<code>getrusage</code>, <code>/proc/self/io</code>), an operation each.</p>\n<ol>\n");
+    html.push_str(
+        "</table>\n<p>Medians; the spread is from 10 % to 90 % of the samples. Counts are the kernel's, an \
+         operation each (<code>getrusage</code>, <code>/proc/self/io</code>); barriers and bytes to the \
+         device are those of the whole disk, whoever asked.</p>\n<ol>\n",
+    );
     for section in sections {
         let (name, question) = (section.experiment.name, escaped(section.experiment.question));
         html.push_str(&format!("<li><a href=\"#{name}\">{name}</a>: {question}</li>\n"));

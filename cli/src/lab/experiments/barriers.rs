@@ -68,6 +68,8 @@ pub(super) fn run(bench: &Bench) -> Lab {
     scratch.reload(page)?;
     let map = scratch.map(true)?;
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    // So that loads from it are no faults among those of the stores.
+    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
     let file = scratch.file();
     let setting = Setting { bench, map, file, page, buffer: vec![0; page] };
     let mut findings = Findings::default();

@@ -24,6 +24,8 @@ pub(super) fn run(bench: &Bench) -> Lab {
     scratch.reload(page)?;
     let map = scratch.map(true)?;
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    // So that loads from it are no faults among those of the stores.
+    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
     let title = "Random pages changed and made durable";
     let mut table = Table::new("commit", title, "a commit").along("pages", "pages");
     let mut buffer = vec![0_u8; page];
