@@ -43,12 +43,25 @@ fn on_disk(dir: &Path) -> bool {
     !mapleaf_sys_linux::lives_in_memory(std::fs::File::open(dir).unwrap().as_fd())
 }
 
+/// A directory on a disk; `None`, with a word, where what is built lies in memory.
+fn disk_dir() -> Option<TempDir> {
+    let dir = dir();
+    if on_disk(dir.path()) {
+        return Some(dir);
+    }
+    assert!(std::env::var_os("MAPLEAF_TOOLS_REQUIRED").is_none(), "no disk to test on");
+    eprintln!("left out: no disk to test on");
+    None
+}
+
+/// Nearly: other programs can make the kernel write back or map a page between two looks.
+fn nearly(counted: u64, wanted: u64, of: u64) -> bool {
+    counted.abs_diff(wanted) * 100 <= of
+}
+
 #[test]
 fn the_kernel_counts_a_fault_for_each_page_and_tells_hard_from_soft() {
-    let dir = dir();
-    if !on_disk(dir.path()) {
-        return;
-    }
+    let Some(dir) = disk_dir() else { return };
     let lines = lines(lab(&["faults", "--quick", "--json", "--size", "8M"], dir.path()));
     let faults = |name: &str| {
         let line = case(&lines, "faults", name);
@@ -56,12 +69,14 @@ fn the_kernel_counts_a_fault_for_each_page_and_tells_hard_from_soft() {
         (count(line, "operations"), minor, major, count(line, "device_read_bytes"))
     };
     let (touched, minor, major, read) = faults("page is on the disk");
-    assert_eq!((minor, major), (0, touched), "{touched} pages touched");
+    assert_eq!(major, touched, "pages touched");
+    assert!(nearly(minor, 0, touched), "{minor} of {touched}");
     assert_eq!(read, touched * mapleaf_sys_linux::host_page() as u64);
     let (touched, minor, major, read) = faults("page is in memory, its neighbours are not");
-    assert_eq!((minor, major, read), (touched, 0, 0), "{touched} pages touched");
+    assert_eq!((major, read), (0, 0));
+    assert!(nearly(minor, touched, touched), "{minor} of {touched}");
     let (touched, minor, major, _) = faults("page is mapped: no fault");
-    assert!(touched > 0 && (minor, major) == (0, 0), "{minor}, {major}");
+    assert!(touched > 0 && major == 0 && nearly(minor, 0, touched), "{minor}, {major}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing stays");
 }
 
@@ -87,10 +102,7 @@ fn lookups_take_a_call_a_level_through_pread_and_none_through_the_map() {
 
 #[test]
 fn a_store_after_write_back_is_a_fault_and_the_next_one_is_not() {
-    let dir = dir();
-    if !on_disk(dir.path()) {
-        return;
-    }
+    let Some(dir) = disk_dir() else { return };
     let lines = lines(lab(&["redirty", "--quick", "--json", "--size", "8M"], dir.path()));
     let of = |name: &str| {
         let line = case(&lines, "redirty", name);
@@ -98,10 +110,11 @@ fn a_store_after_write_back_is_a_fault_and_the_next_one_is_not() {
     };
     let page = mapleaf_sys_linux::host_page() as u64;
     let (stores, faults, dirtied) = of("store through the map, page just written back");
-    assert_eq!((faults, dirtied), (stores, stores * page));
+    assert!(nearly(faults, stores, stores), "{faults} of {stores}");
+    assert!(nearly(dirtied, stores * page, stores * page), "{dirtied} by {stores}");
     let (stores, faults, dirtied) = of("store through the map, page still dirty");
-    assert!(stores > 0);
-    assert_eq!((faults, dirtied), (0, 0));
+    assert!(stores > 0 && nearly(faults, 0, stores), "{faults} of {stores}");
+    assert!(nearly(dirtied, 0, stores * page), "{dirtied} by {stores}");
 }
 
 #[test]

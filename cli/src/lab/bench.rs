@@ -3,7 +3,7 @@
 use crate::lab::counters::Counters;
 use crate::lab::device::Device;
 use crate::lab::findings::{Lab, Table};
-use crate::lab::meter::Meter;
+use crate::lab::meter::{Measured, Meter};
 use crate::lab::scratch::Scratch;
 use std::fs::File;
 
@@ -30,8 +30,11 @@ impl Bench {
         Meter::new(&self.counters, None)
     }
 
-    /// Takes samples, with what the device below the file counts: for commits.
+    /// Takes samples, with what the device below the file counts: for commits. First everybody's dirty
+    /// pages go to the device, which would be counted too.
     pub(crate) fn device_meter(&self) -> Meter<'_> {
+        // Where it fails the counts are less telling; the times are what they are.
+        let _ = rustix::fs::syncfs(self.scratch.file());
         Meter::new(&self.counters, self.device.as_ref())
     }
 
@@ -54,24 +57,54 @@ impl Bench {
 
     /// Measures several ways in turns, so that what else the machine does meets all of them alike: each
     /// `rounds` times, a sample of `operations` a time, after `before`. A way is told the round. Adds a row
-    /// for each; their medians.
+    /// for each; what was measured.
     pub(crate) fn in_turns(
         &self,
         table: &mut Table,
         (rounds, operations): (usize, usize),
-        mut before: impl FnMut() -> Lab<()>,
+        before: impl FnMut() -> Lab<()>,
         ways: &mut [Way<'_>],
-    ) -> Lab<Vec<f64>> {
-        let mut meters: Vec<Meter<'_>> = ways.iter().map(|_| self.meter()).collect();
-        for round in 0..rounds {
-            for (meter, (_, way)) in meters.iter_mut().zip(ways.iter_mut()) {
-                before()?;
-                meter.sample(operations, || way(round))?;
-            }
-        }
-        let rows = ways.iter().zip(meters);
-        Ok(rows.map(|((name, _), meter)| table.add(*name, meter.end())).collect())
+    ) -> Lab<Vec<Measured>> {
+        let meters = ways.iter().map(|_| self.meter()).collect();
+        turns(table, (rounds, operations), before, ways, meters)
     }
+
+    /// The same for commits: with what the device counts.
+    pub(crate) fn commits_in_turns(
+        &self,
+        table: &mut Table,
+        rounds: usize,
+        before: impl FnMut() -> Lab<()>,
+        ways: &mut [Way<'_>],
+    ) -> Lab<Vec<Measured>> {
+        let meters = ways.iter().map(|_| self.device_meter()).collect();
+        turns(table, (rounds, 1), before, ways, meters)
+    }
+}
+
+fn turns(
+    table: &mut Table,
+    (rounds, operations): (usize, usize),
+    mut before: impl FnMut() -> Lab<()>,
+    ways: &mut [Way<'_>],
+    mut meters: Vec<Meter<'_>>,
+) -> Lab<Vec<Measured>> {
+    for round in 0..rounds {
+        for (meter, (_, way)) in meters.iter_mut().zip(ways.iter_mut()) {
+            before()?;
+            meter.sample(operations, || way(round))?;
+        }
+    }
+    let measured: Vec<Measured> = meters.into_iter().map(Meter::end).collect();
+    for ((name, _), measured) in ways.iter().zip(&measured) {
+        table.add(*name, *measured);
+    }
+    Ok(measured)
+}
+
+/// The medians of what was measured.
+pub(crate) fn medians(measured: &[Measured]) -> Vec<f64> {
+    measured.iter().map(|measured| measured.summary.median).collect()
 }
 
 /// Nothing has to be done before a sample.

@@ -59,8 +59,11 @@ fn page(facts: &[(&'static str, String)], sections: &[Section]) -> Result<String
             escaped(text)
         ));
     }
-    html.push_str("</table>\n<p>Medians; the spread is from 10 % to 90 % of the samples. Counts are the \
-        kernel's (<code>getrusage</code>, <code>/proc/self/io</code>), an operation each.</p>\n<ol>\n");
+    html.push_str(
+        "</table>\n<p>Medians; the spread is from 10 % to 90 % of the samples. Counts are the kernel's, an \
+         operation each (<code>getrusage</code>, <code>/proc/self/io</code>); barriers and bytes to the \
+         device are those of the whole disk, whoever asked.</p>\n<ol>\n",
+    );
     for section in sections {
         let (name, question) = (section.experiment.name, escaped(section.experiment.question));
         html.push_str(&format!("<li><a href=\"#{name}\">{name}</a>: {question}</li>\n"));
@@ -142,4 +145,46 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escaped, rows};
+    use crate::lab::counters::Counts;
+    use crate::lab::findings::Table;
+    use crate::lab::meter::Measured;
+    use crate::lab::samples::Summary;
+
+    /// What stands between the tags of a row's cells.
+    fn cells<'a>(line: &'a str, tag: &str) -> Vec<&'a str> {
+        let opening = format!("<{tag}>");
+        let parts = line.split(&opening).skip(1);
+        parts.map(|part| part.split("</").next().unwrap_or(part)).collect()
+    }
+
+    #[test]
+    fn each_count_stands_below_its_name() {
+        let mut table = Table::new("t", "A table", "a page");
+        let summary = Summary::of(vec![1.0]);
+        // The second row has a count that comes before those of the first.
+        let counts = [
+            Counts { dirtied_bytes: 8192, ..Counts::default() },
+            Counts { write_calls: 6, copied_bytes: 4096, ..Counts::default() },
+        ];
+        for counts in counts {
+            table.add("case", Measured { summary, operations: 2, counts });
+        }
+        let mut html = String::new();
+        rows(&mut html, &table);
+        let lines: Vec<&str> = html.lines().collect();
+        let names = cells(lines[0], "th");
+        assert_eq!(names[5..], ["write calls", "bytes copied", "bytes dirtied"]);
+        assert_eq!(cells(lines[1], "td")[5..], ["0", "0 B", "4 KiB"]);
+        assert_eq!(cells(lines[2], "td")[5..], ["3", "2 KiB", "0 B"]);
+    }
+
+    #[test]
+    fn text_is_text() {
+        assert_eq!(escaped("a<b> & \"c\""), "a&lt;b&gt; &amp; &quot;c&quot;");
+    }
 }

@@ -1,6 +1,7 @@
 //! An experiment at a terminal: its tables with a bar each, and what they say.
 
 use crate::figures::counted;
+use crate::lab::counters::Counts;
 use crate::lab::findings::{Findings, Row, Table};
 use crate::lab::scale::Decades;
 use crate::lab::units::{digits, figure, size};
@@ -68,17 +69,18 @@ pub(crate) fn name(table: &Table, row: &Row) -> String {
 /// The counts worth a column: their keys and labels. Not what is next to nothing in each row, as are the
 /// traces of other programs.
 pub(crate) fn shown_counts(table: &Table) -> Vec<(&'static str, &'static str)> {
-    let mut counted = Vec::new();
-    for row in &table.rows {
-        for (key, label, count) in row.counts.named() {
-            let part = count as f64 / row.operations.max(1) as f64;
-            let worth = part >= if key.ends_with("_bytes") { BYTES_SHOWN } else { COUNT_SHOWN };
-            if worth && !counted.contains(&(key, label)) {
-                counted.push((key, label));
-            }
-        }
-    }
-    counted
+    let parts = |key: &str| {
+        let of_row = |row: &Row| {
+            let named = row.counts.named();
+            let found = named.iter().find(|(name, _, _)| *name == key);
+            found.map_or(0.0, |(_, _, count)| *count as f64 / row.operations.max(1) as f64)
+        };
+        table.rows.iter().map(of_row).fold(0.0, f64::max)
+    };
+    let least = |key: &str| if key.ends_with("_bytes") { BYTES_SHOWN } else { COUNT_SHOWN };
+    let all = Counts::default().named();
+    let shown = all.iter().filter(|(key, _, _)| parts(key) >= least(key));
+    shown.map(|(key, label, _)| (*key, *label)).collect()
 }
 
 /// A row's counts an operation, of those that are worth it.

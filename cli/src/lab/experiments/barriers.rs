@@ -1,8 +1,8 @@
 //! What a commit asks of the disk: barriers, ranges, new blocks, commits of several threads.
 
 use crate::lab::access::on_threads;
-use crate::lab::bench::Bench;
-use crate::lab::findings::{Findings, Lab, Table};
+use crate::lab::bench::{Bench, nothing};
+use crate::lab::findings::{Findings, Lab, Stop, Table};
 use crate::lab::map::Map;
 use crate::lab::meter::Measured;
 use crate::lab::order::chosen;
@@ -30,14 +30,9 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    fn measure(&self, mut commit: impl FnMut(&Self, &[usize]) -> Lab<()>) -> Lab<Measured> {
-        let mut meter = self.bench.device_meter();
-        for round in 0..self.bench.times(25, 100) as u64 {
-            // The last page is what commits: a log page, or a meta.
-            let pages = chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round);
-            meter.sample(1, || commit(self, &pages))?;
-        }
-        Ok(meter.end())
+    /// The pages of a round. The last one is what commits: a log page, or a meta.
+    fn pages(&self, round: usize) -> Vec<usize> {
+        chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round as u64)
     }
 
     /// The page's bytes keep its place among the others.
@@ -73,6 +68,8 @@ pub(super) fn run(bench: &Bench) -> Lab {
     scratch.reload(page)?;
     let map = scratch.map(true)?;
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    // So that loads from it are no faults among those of the stores.
+    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
     let file = scratch.file();
     let setting = Setting { bench, map, file, page, buffer: vec![0; page] };
     let mut findings = Findings::default();
@@ -103,62 +100,72 @@ fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     let told = |measured: &Measured| with_barriers(setting.bench, measured);
     let title = format!("A commit of {PAGES} random pages and one page more");
     let mut table = Table::new("commit", title, "a commit");
-    let none = ReadWriteFlags::empty();
-    let write = |setting: &Setting<'_>, pages: &[usize]| -> Lab<()> {
-        pages.iter().try_for_each(|number| setting.write(*number, none))
+    let write = |pages: &[usize]| -> Lab<()> {
+        pages.iter().try_for_each(|number| setting.write(*number, ReadWriteFlags::empty()))
     };
-    let bare = setting.measure(|at, _| Ok(fdatasync(at.file)?))?;
-    let one = setting.measure(|at, pages| at.write(pages[0], ReadWriteFlags::DSYNC))?;
-    let log = setting.measure(|at, pages| {
-        at.store(pages);
-        at.sync_page(pages[PAGES])
-    })?;
+    let sync = || fdatasync(setting.file).map(|()| 0).map_err(Stop::from);
+    let stored = |round: usize| {
+        let pages = setting.pages(round);
+        setting.store(&pages);
+        pages
+    };
+    // What the way before has left dirty is not this one's.
+    let clean = || sync().map(|_| ());
+    let rounds = setting.bench.times(60, 200);
+    let measured = setting.bench.commits_in_turns(
+        &mut table,
+        rounds,
+        clean,
+        &mut [
+            ("fdatasync, nothing dirty", &mut |_| sync()),
+            ("pwrite of one page with RWF_DSYNC", &mut |round| {
+                setting.write(setting.pages(round)[0], ReadWriteFlags::DSYNC).map(|()| 0)
+            }),
+            ("store into all, msync of the log page", &mut |round| {
+                setting.sync_page(stored(round)[PAGES]).map(|()| 0)
+            }),
+            ("pwrite each, one fdatasync", &mut |round| {
+                write(&setting.pages(round))?;
+                sync()
+            }),
+            ("pwrite each, fdatasync, meta with RWF_DSYNC", &mut |round| {
+                let pages = setting.pages(round);
+                write(&pages[..PAGES])?;
+                sync()?;
+                setting.write(pages[PAGES], ReadWriteFlags::DSYNC).map(|()| 0)
+            }),
+            ("store into all, one msync of the span", &mut |round| {
+                setting.sync_span(&stored(round)).map(|()| 0)
+            }),
+            ("store into all, one msync a page", &mut |round| {
+                stored(round).iter().try_for_each(|number| setting.sync_page(*number)).map(|()| 0)
+            }),
+        ],
+    )?;
+    let [bare, one, log, all, ordered, span, each] = &measured[..] else { return Ok(table) };
+    clean()?;
+    setting.sync_page(stored(0)[PAGES])?;
     let left = dirty_bytes(setting);
-    fdatasync(setting.file)?;
-    let all = setting.measure(|at, pages| {
-        write(at, pages)?;
-        Ok(fdatasync(at.file)?)
-    })?;
-    let ordered = setting.measure(|at, pages| {
-        write(at, &pages[..PAGES])?;
-        fdatasync(at.file)?;
-        at.write(pages[PAGES], ReadWriteFlags::DSYNC)
-    })?;
-    let span = setting.measure(|at, pages| {
-        at.store(pages);
-        at.sync_span(pages)
-    })?;
-    let each = setting.measure(|at, pages| {
-        at.store(pages);
-        pages.iter().try_for_each(|number| at.sync_page(*number))
-    })?;
     findings.say(format!(
         "A barrier alone takes {}; one page written with one (RWF_DSYNC), {}.",
-        told(&bare),
-        told(&one),
+        told(bare),
+        told(one),
     ));
     findings.say(format!(
         "A log makes a commit of {PAGES} pages as cheap as one page: dirty in place, then one ranged msync of the \
          log page, {}; {} of the file were still dirty afterwards, so the range was respected. All pages written, \
          then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
-        told(&log),
+        told(log),
         left.map_or("an unknown part".into(), |left| size(left as f64)),
-        told(&all),
-        told(&ordered),
+        told(all),
+        told(ordered),
     ));
     findings.say(format!(
         "Each msync of a range is a barrier: one over all {} pages takes {}, one for each page {}.",
         PAGES + 1,
-        told(&span),
-        told(&each),
+        told(span),
+        told(each),
     ));
-    table.add("fdatasync, nothing dirty", bare);
-    table.add("pwrite of one page with RWF_DSYNC", one);
-    table.add("store into all, msync of the log page", log);
-    table.add("pwrite each, one fdatasync", all);
-    table.add("pwrite each, fdatasync, meta with RWF_DSYNC", ordered);
-    table.add("store into all, one msync of the span", span);
-    table.add("store into all, one msync a page", each);
     Ok(table)
 }
 
@@ -178,27 +185,31 @@ fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
         fresh.set_len(NEW_BYTES)?;
     }
     fresh.sync_all()?;
-    let order = chosen(setting.bench.times(25, 100), NEW_BYTES as usize / setting.page, 15);
-    let mut medians = Vec::new();
-    for name in ["allocated, never written", "written before"] {
-        let mut meter = setting.bench.device_meter();
-        for number in &order {
-            meter.sample(1, || {
-                let bytes = [IoSlice::new(&setting.buffer)];
-                let at = (number * setting.page) as u64;
-                pwritev2(&fresh, &bytes, at, ReadWriteFlags::DSYNC)?;
-                Ok(())
-            })?;
-        }
-        let measured = meter.end();
-        medians.push((with_barriers(setting.bench, &measured), measured.summary.median));
-        table.add(name, measured);
-    }
-    if let [(new_text, new), (old_text, old)] = &medians[..] {
+    let rounds = setting.bench.times(60, 200);
+    let order = chosen(rounds, NEW_BYTES as usize / setting.page, 15);
+    // The second way writes what the first has written.
+    let write = |round: usize| -> Lab<u64> {
+        let number = order.get(round).copied().unwrap_or_default();
+        let bytes = [IoSlice::new(&setting.buffer)];
+        let at = (number * setting.page) as u64;
+        Ok(pwritev2(&fresh, &bytes, at, ReadWriteFlags::DSYNC)? as u64)
+    };
+    let measured = setting.bench.commits_in_turns(
+        &mut table,
+        rounds,
+        nothing,
+        &mut [
+            ("allocated, never written", &mut |round| write(round)),
+            ("written before", &mut |round| write(round)),
+        ],
+    )?;
+    if let [new, old] = &measured[..] {
         findings.say(format!(
-            "A block that was allocated but never written takes {new_text}, {} what one takes that was \
-             written before, {old_text}: the file system must note that it holds data now.",
-            times(new / old),
+            "A block that was allocated but never written takes {}, {} what one takes that was written before, \
+             {}: the file system must note that it holds data now.",
+            with_barriers(setting.bench, new),
+            times(new.summary.median / old.summary.median),
+            with_barriers(setting.bench, old),
         ));
     }
     Ok(table)
@@ -210,12 +221,11 @@ fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     let mut table = Table::new("threads", title, "a commit").rates().along("threads", "threads");
     let (scratch, each) = (&setting.bench.scratch, setting.bench.times(10, 30));
     let mut said = Vec::new();
-    for count in [1, 2, 4] {
-        let mut meter = setting.bench.device_meter();
-        let rounds = setting.bench.times(5, 15);
-        for round in 0..rounds {
-            meter.sample(each * count, || {
-                on_threads(count, |i| {
+    let mut meters: Vec<_> = [1, 2, 4].map(|count| (count, setting.bench.device_meter())).into();
+    for round in 0..setting.bench.times(8, 15) {
+        for (count, meter) in &mut meters {
+            meter.sample(each * *count, || {
+                on_threads(*count, |i| {
                     for commit in 0..each {
                         let number = (round * 1_009 + commit * 97 + i * 13) % scratch.pages();
                         let bytes = (round as u64).to_ne_bytes();
@@ -226,6 +236,8 @@ fn threads(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
                 })
             })?;
         }
+    }
+    for (count, meter) in meters {
         let measured = meter.end();
         if let Some(barriers) = barriers(setting.bench, &measured) {
             let threads = if count == 1 { "thread" } else { "threads" };

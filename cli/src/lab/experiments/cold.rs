@@ -1,16 +1,16 @@
 //! pread against the map, nothing of it in memory: random and in sequence, one thread and several.
 
-use crate::lab::access::{Reader, on_threads, sum, sum_mapped};
+use crate::lab::access::{Reader, on_threads, sum, sum_mapped, visit};
 use crate::lab::bench::Bench;
 use crate::lab::findings::{Findings, Lab, Table};
-use crate::lab::map::Map;
-use crate::lab::meter::Measured;
 use crate::lab::order::chosen;
 use crate::lab::units::{digits, size, time};
 use rustix::mm::Advice;
 
 /// Bytes of a large sequential read.
 const LARGE_READ: usize = 1 << 20;
+/// Threads that read at once.
+const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
 
 pub(super) fn run(bench: &Bench) -> Lab {
     bench.scratch.on_disk()?;
@@ -22,45 +22,45 @@ pub(super) fn run(bench: &Bench) -> Lab {
     Ok(findings)
 }
 
-/// Samples of one page each, of which every one is on the disk only.
-fn each_cold(bench: &Bench, map: &Map, mut read: impl FnMut(usize) -> Lab<u64>) -> Lab<Measured> {
-    let mut meter = bench.meter();
-    for number in chosen(bench.times(40, 200), bench.scratch.pages(), 7) {
-        // Read-ahead has brought others.
-        map.forget()?;
-        bench.scratch.evict()?;
-        meter.sample(1, || read(number * bench.scratch.page()))?;
-    }
-    Ok(meter.end())
-}
-
 fn random(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
-    let page = bench.scratch.page();
+    let (scratch, page) = (&bench.scratch, bench.scratch.page());
     let mut table = Table::new("random", "A random page, cold, one thread", "a page");
-    let first_word = |bytes: &[u8]| bytes.first().copied().unwrap_or_default().into();
-    let map = bench.scratch.map(false)?;
-    let usual = each_cold(bench, &map, |at| Ok(map.word(at)))?;
-    let read_around = usual.counts.device_read_bytes as f64 / usual.operations as f64;
-    let usual = table.add("map, as it is", usual);
-    map.advise(0..map.len(), Advice::Random)?;
-    let advised = table.add("map, MADV_RANDOM", each_cold(bench, &map, |at| Ok(map.word(at)))?);
-    let file = bench.reopened()?;
-    let mut reader = Reader::new(&file, page);
-    let read = each_cold(bench, &map, |at| reader.read(at).map(first_word))?;
-    table.add("pread, as it is", read);
-    let file = bench.reopened_random()?;
-    let mut reader = Reader::new(&file, page);
-    let read = each_cold(bench, &map, |at| reader.read(at).map(first_word))?;
-    let pread = table.add("pread, FADV_RANDOM", read);
-    findings.say(format!(
-        "A random page that is on the disk takes {} through a map without advice, which reads {} around it, \
-         and {} with MADV_RANDOM. By pread without read-ahead it takes {}: what is cold costs the disk's time, \
-         whichever way one asks.",
-        time(usual),
-        size(read_around),
-        time(advised),
-        time(pread),
-    ));
+    let rounds = bench.times(60, 200);
+    let places = chosen(rounds, scratch.pages(), 7);
+    let at = |round: usize| places.get(round).copied().unwrap_or_default() * page;
+    let (usual, advised) = (scratch.map(false)?, scratch.map(false)?);
+    advised.advise(0..advised.len(), Advice::Random)?;
+    let (file, random) = (bench.reopened()?, bench.reopened_random()?);
+    let (mut ahead, mut alone) = (Reader::new(&file, page), Reader::new(&random, page));
+    // Read-ahead has brought others.
+    let cold = || {
+        usual.forget()?;
+        advised.forget()?;
+        scratch.evict()
+    };
+    let measured = bench.in_turns(
+        &mut table,
+        (rounds, 1),
+        cold,
+        &mut [
+            ("map, as it is", &mut |round| Ok(usual.word(at(round)))),
+            ("map, MADV_RANDOM", &mut |round| Ok(advised.word(at(round)))),
+            ("pread, as it is", &mut |round| ahead.read(at(round)).map(sum)),
+            ("pread, FADV_RANDOM", &mut |round| alone.read(at(round)).map(sum)),
+        ],
+    )?;
+    if let [usual, advised, _, pread] = &measured[..] {
+        let read_around = usual.counts.device_read_bytes as f64 / usual.operations as f64;
+        findings.say(format!(
+            "A random page that is on the disk takes {} through a map without advice, which reads {} around \
+             it, and {} with MADV_RANDOM. By pread without read-ahead it takes {}: what is cold costs the \
+             disk's time, whichever way one asks.",
+            time(usual.summary.median),
+            size(read_around),
+            time(advised.summary.median),
+            time(pread.summary.median),
+        ));
+    }
     Ok(table)
 }
 
@@ -122,16 +122,16 @@ fn threads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
         .rates()
         .along("threads", "threads");
     let each = bench.times(150, 1_000);
-    for count in [1, 2, 4, 8, 16] {
-        let order = chosen(each * count, pages, 8);
-        let parts: Vec<&[usize]> = order.chunks(order.len().div_ceil(count)).collect();
-        let (mut read, mut loaded) = (bench.meter(), bench.meter());
-        for _ in 0..bench.times(3, 7) {
+    let mut meters: Vec<_> = THREADS.map(|count| (count, bench.meter(), bench.meter())).into();
+    for round in 0..bench.times(5, 7) {
+        for (count, loaded, read) in &mut meters {
+            let order = chosen(each * *count, pages, 8 + round as u64);
+            let parts: Vec<&[usize]> = order.chunks(order.len().div_ceil(*count)).collect();
             map.forget()?;
             bench.scratch.evict()?;
             loaded.sample(order.len(), || {
                 on_threads(parts.len(), |i| {
-                    std::hint::black_box(crate::lab::access::visit(&map, page, parts[i]));
+                    std::hint::black_box(visit(&map, page, parts[i]));
                     Ok(())
                 })
             })?;
@@ -143,6 +143,8 @@ fn threads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
                 })
             })?;
         }
+    }
+    for (count, loaded, read) in meters {
         table.add_at("map, MADV_RANDOM", count as f64, loaded.end().as_rate());
         table.add_at("pread, FADV_RANDOM", count as f64, read.end().as_rate());
     }

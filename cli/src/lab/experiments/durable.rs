@@ -24,11 +24,13 @@ pub(super) fn run(bench: &Bench) -> Lab {
     scratch.reload(page)?;
     let map = scratch.map(true)?;
     map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
+    // So that loads from it are no faults among those of the stores.
+    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
     let title = "Random pages changed and made durable";
     let mut table = Table::new("commit", title, "a commit").along("pages", "pages");
     let mut buffer = vec![0_u8; page];
     for count in PAGES.map(|count| count.min(scratch.pages())) {
-        let rounds = bench.times(30, 100).min(bench.times(40_000, 100_000) / count).max(3);
+        let rounds = bench.times(60, 200).min(bench.times(50_000, 150_000) / count).max(3);
         let (mut mapped, mut synced, mut data_synced) =
             (bench.device_meter(), bench.device_meter(), bench.device_meter());
         for round in 0..rounds {

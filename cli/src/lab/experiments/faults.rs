@@ -137,6 +137,6 @@ fn sweep(bench: &Bench, map: &Map) -> Lab<Table> {
     table.add("at random, a load each", random.end());
     table.add("in sequence, a load each", sequential.end());
     table.add("in sequence, after MADV_POPULATE_READ (with it)", populated.end());
-    table.add("mapped already, every byte read", whole.end());
+    table.add("already in the map, every byte read", whole.end());
     Ok(table)
 }

@@ -1,7 +1,7 @@
 //! Large pages: what they save at loads, how they come about, and what they cost at stores.
 
 use crate::lab::access::{Reader, follow, visit};
-use crate::lab::bench::{Bench, nothing};
+use crate::lab::bench::{Bench, medians, nothing};
 use crate::lab::findings::{Findings, Lab, Stop, Table};
 use crate::lab::map::{LARGE_PAGE, Map};
 use crate::lab::meter::Measured;
@@ -112,7 +112,7 @@ fn loads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
     }
     let mut reader = Reader::new(scratch.file(), page);
     let [mut at_small, mut at_large, mut at_read] = [0; 3];
-    let medians = bench.in_turns(
+    let measured = bench.in_turns(
         &mut table,
         (bench.times(10, 30), STEPS),
         nothing,
@@ -131,7 +131,7 @@ fn loads(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
             }),
         ],
     )?;
-    if let [small, large, _] = medians[..] {
+    if let [small, large, _] = medians(&measured)[..] {
         findings.say(format!(
             "A random load takes {} through small pages and {} through large ones: a processor keeps the \
              places of some thousand pages (its TLB), and looks others up in memory. A large page is one entry \
@@ -168,7 +168,7 @@ fn stores(bench: &Bench, findings: &mut Findings) -> Lab<Table> {
         map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
         let (mut stored, mut written) = (bench.device_meter(), bench.device_meter());
         let mut buffer = vec![0; page];
-        for round in 0..bench.times(15, 50) as u64 {
+        for round in 0..bench.times(30, 100) as u64 {
             let pages = chosen(STORES, scratch.pages(), 200 + round);
             stored.sample(1, || {
                 pages.iter().for_each(|number| map.set_word(number * page + SPARE, round));

@@ -1,7 +1,7 @@
 //! Pages that are known to be needed, and are on the disk: one after the other, or asked for together.
 
 use crate::lab::access::{Reader, visit};
-use crate::lab::bench::Bench;
+use crate::lab::bench::{Bench, medians};
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::order::chosen;
 use crate::lab::units::{digits, time};
@@ -30,7 +30,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
         map.forget()?;
         scratch.evict()
     };
-    let medians = bench.in_turns(
+    let measured = bench.in_turns(
         &mut table,
         (bench.times(15, 60), 1),
         cold,
@@ -46,7 +46,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
         ],
     )?;
     let mut findings = Findings::default();
-    if let [one, will_need, populate, _] = medians[..] {
+    if let [one, will_need, populate, _] = medians(&measured)[..] {
         findings.say(format!(
             "{BATCH} cold pages take {} one after the other, and {} where MADV_WILLNEED asks for all of them \
              first: {} times less, since the disk works on many at a time. Its reads are begun beforehand: the \

@@ -1,7 +1,7 @@
 //! pread against the map, all of it in memory: random and in sequence, one thread and several.
 
 use crate::lab::access::{Reader, follow, on_threads, sum, sum_mapped, visit};
-use crate::lab::bench::{Bench, nothing};
+use crate::lab::bench::{Bench, medians, nothing};
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::map::Map;
 use crate::lab::order::shuffled;
@@ -40,7 +40,7 @@ fn random(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     let known = |round: usize| order.chunks_exact(steps).cycle().nth(round).unwrap_or(&order);
     // Each starts a round where the last one of its kind ended.
     let [mut at_page, mut at_word, mut at_copy, mut at_load] = [0; 4];
-    let medians = bench.in_turns(
+    let measured = bench.in_turns(
         &mut table,
         (bench.times(10, 30), steps),
         nothing,
@@ -69,7 +69,7 @@ fn random(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
             ("map, next known", &mut |round| Ok(visit(map, page, known(round)))),
         ],
     )?;
-    if let [pread, call, copied, mapped, _, known] = medians[..] {
+    if let [pread, call, copied, mapped, _, known] = medians(&measured)[..] {
         findings.say(format!(
             "A random page that is in memory takes {} by pread; a pread of 64 bytes, nearly all of which is \
              the system call, {}. Through the map it takes {} where each page names the next, {} times less, \
@@ -97,7 +97,7 @@ fn sequential(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     };
     let (mut small, mut large) = (Reader::new(file, page), Reader::new(file, LARGE_READ));
     let rounds = (bench.times(5, 15), bytes / page);
-    let medians = bench.in_turns(
+    let measured = bench.in_turns(
         &mut table,
         rounds,
         nothing,
@@ -107,7 +107,7 @@ fn sequential(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
             ("map, where it lies", &mut |_| Ok(sum_mapped(map, 0, bytes))),
         ],
     )?;
-    if let [_, large, mapped] = medians[..] {
+    if let [_, large, mapped] = medians(&measured)[..] {
         findings.say(format!(
             "In sequence, with every byte looked at, a page takes {} by large preads and {} through the map, \
              {} that. Where all of a page is used in order, the system call is spread over many pages and \
@@ -125,7 +125,7 @@ fn threads(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
     let title = "Random pages, warm, all threads together";
     let mut table = Table::new("threads", title, "a page").rates().along("threads", "threads");
     let several = bench.threads();
-    let mut medians = Vec::new();
+    let mut rates = Vec::new();
     for count in [1, several] {
         let (mut read, mut loaded) = (bench.meter(), bench.meter());
         for _ in 0..bench.times(5, 15) {
@@ -143,10 +143,10 @@ fn threads(bench: &Bench, map: &Map, findings: &mut Findings) -> Lab<Table> {
             })?;
         }
         let x = count as f64;
-        medians.push(table.add_at("pread", x, read.end().as_rate()));
-        medians.push(table.add_at("map", x, loaded.end().as_rate()));
+        rates.push(table.add_at("pread", x, read.end().as_rate()));
+        rates.push(table.add_at("map", x, loaded.end().as_rate()));
     }
-    if let [read_one, map_one, read_all, map_all] = medians[..] {
+    if let [read_one, map_one, read_all, map_all] = rates[..] {
         findings.say(format!(
             "With {several} threads pread delivers {} times as many pages as with one, the map {} times.",
             digits(read_all / read_one),
