@@ -305,6 +305,22 @@ impl<'s> WriteTxn<'s> {
         read: [PageId; R],
         write: [PageId; W],
     ) -> Result<([&[u8]; R], [&mut [u8]; W])> {
+        self.may_edit(&read, &write)?;
+        let (mut host, _) = self.split();
+        let mut writes: [&mut [u8]; W] = core::array::from_fn(|_| &mut [][..]);
+        for (slot, id) in writes.iter_mut().zip(write) {
+            *slot = host.build(id)?.get_mut(OWNED_BYTES..).unwrap_or(&mut []);
+        }
+        let mut reads: [&[u8]; R] = [&[]; R];
+        for (slot, id) in reads.iter_mut().zip(read) {
+            *slot = host.lent(id)?.get(OWNED_BYTES..).unwrap_or(&[]);
+        }
+        Ok((reads, writes))
+    }
+
+    /// Proves what [`edit`](WriteTxn::edit) needs, and links the pages to be written. Apart from it, so that
+    /// this is compiled once.
+    fn may_edit(&mut self, read: &[PageId], write: &[PageId]) -> Result<()> {
         for (at, id) in write.iter().enumerate() {
             let twice = write.iter().skip(at + 1).any(|other| other == id) || read.contains(id);
             if twice || !self.owned(*id)? {
@@ -314,16 +330,7 @@ impl<'s> WriteTxn<'s> {
         // What is read goes into pages that get a checksum of their own.
         read.iter().try_for_each(|id| (&*self).verify(*id))?;
         let (mut host, _) = self.split();
-        let mut writes: [&mut [u8]; W] = core::array::from_fn(|_| &mut [][..]);
-        for (slot, id) in writes.iter_mut().zip(write) {
-            host.ensure_linked(id)?;
-            *slot = host.build(id)?.get_mut(OWNED_BYTES..).unwrap_or(&mut []);
-        }
-        let mut reads: [&[u8]; R] = [&[]; R];
-        for (slot, id) in reads.iter_mut().zip(read) {
-            *slot = host.lent(id)?.get(OWNED_BYTES..).unwrap_or(&[]);
-        }
-        Ok((reads, writes))
+        write.iter().try_for_each(|id| host.ensure_linked(*id))
     }
 
     /// Sets the tree layer's root data of the state that this transaction makes.

@@ -398,18 +398,22 @@ unsafe impl Mapping for FileMapping {
         }
     }
 
+    #[cfg(feature = "residency")]
     fn prefetch(&self, ranges: &[Bytes]) {
         self.begin_reading(ranges);
     }
 
+    #[cfg(feature = "residency")]
     fn prefault(&self, range: Bytes) -> Result<()> {
         self.read_in(&self.clip(&range))
     }
 
+    #[cfg(feature = "residency")]
     fn residency(&self, range: Bytes) -> Option<Residency> {
         self.resident_part(&self.clip(&range))
     }
 
+    #[cfg(feature = "residency")]
     fn resident(&self, range: Bytes) -> bool {
         self.is_resident(&self.clip(&range))
     }
@@ -418,10 +422,12 @@ unsafe impl Mapping for FileMapping {
         self.sparse.load(Ordering::Relaxed)
     }
 
+    #[cfg(feature = "residency")]
     fn lock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), true)
     }
 
+    #[cfg(feature = "residency")]
     fn unlock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), false)
     }
