@@ -156,14 +156,15 @@ fn opened(image: &[u8], options: &Options) -> TestStore {
 fn a_torn_meta_leaves_the_one_before_it() {
     let store = created(false);
     for round in 1..6 {
+        // Each block has units of the medium of its own: a flush of one does not save another.
         let (first, second) = (2 * round, 2 * round + 1);
-        logged(&store, first, 100);
+        logged(&store, first, 1100);
         store.checkpoint().unwrap();
         let before = store.mapping().durable();
         // By turns a checkpoint of its own, behind the log's last block, and one of a commit that has none.
         let logs = round % 2 == 0;
         if logs {
-            logged(&store, second, 100);
+            logged(&store, second, 1100);
             store.sync().unwrap();
             store.checkpoint().unwrap();
         } else {

@@ -65,6 +65,11 @@ fn what_is_free_behind_two_levels_of_the_bitmap_is_given_out_once() {
     assert!(lowest > starts[4], "a run of leaves of another part of the file");
     let again = store.claim(RUN / 4).unwrap();
     assert!((starts[1]..starts[5] + RUN).contains(&again), "{again}");
+    // Too short to be looked for across leaves: what the inner pages say has to lead to it.
+    for _ in 0..20 {
+        let short = store.claim(BITS / 16).unwrap();
+        assert!(short < starts[5] + RUN, "{short}: the file grew");
+    }
     while store.space.stats().free_pages > 500 {
         let _ = store.claim(1).unwrap();
     }
