@@ -18,6 +18,8 @@
 //! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
 #![no_std]
+// What the feature would use.
+#![cfg_attr(not(feature = "residency"), allow(dead_code, unused_imports))]
 #![deny(unsafe_code)]
 
 #[cfg(test)]
