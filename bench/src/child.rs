@@ -3,7 +3,7 @@
 
 use crate::data::{DataSet, Draw, Entries, Keys, shuffled};
 use crate::machine;
-use crate::peer::{Durability, Found, Options, Peer, Result, Store, TOGETHER_MAX};
+use crate::peer::{Durability, Found, Options, Peer, Result, Store, TOGETHER_MAX, unsupported};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -106,6 +106,9 @@ impl Task {
         let output = command.stderr(std::process::Stdio::inherit()).output()?;
         if self.job == Job::Die && output.status.signal().is_some() {
             return Ok(Answer::default());
+        }
+        if output.status.signal() == Some(rustix::process::Signal::KILL.as_raw()) {
+            return unsupported("live with so little memory: it was killed");
         }
         if !output.status.success() {
             return Err(format!("{}, {:?}: {}", self.store, self.job, output.status).into());

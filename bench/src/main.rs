@@ -140,6 +140,10 @@ fn measure(args: &Args) -> Result<Vec<Row>> {
                 .map_err(|error| format!("{} {}: {error}", set.name(), workload.name))?;
             let seconds = start.elapsed().as_secs_f64();
             eprintln!("{:<5} {:<22} {seconds:6.1} s", set.name(), workload.name);
+            if let Some(path) = &args.json {
+                // A long run that ends early has not been for nothing.
+                std::fs::write(path, report::lines(&rows) + &report::lines(&stage.rows))?;
+            }
         }
         rows.append(&mut stage.rows);
     }
@@ -171,9 +175,6 @@ fn run(args: &Args) -> Result<()> {
     let table = report::table(&rows, &|set| describe(set, &sizes));
     print!("{table}");
     std::io::stdout().flush()?;
-    if let Some(path) = &args.json {
-        std::fs::write(path, report::lines(&rows))?;
-    }
     if let Some(directory) = &args.plots {
         std::fs::create_dir_all(directory)?;
         std::fs::write(directory.join("results.md"), table)?;

@@ -112,7 +112,7 @@ impl Samples {
 
     /// Leaves those out whose transactions only collect what their commits do.
     pub(crate) fn without_collectors(&mut self, txns: &[Box<dyn Write + '_>]) {
-        for (taken, txn) in self.taken.iter_mut().zip(txns).filter(|(_, txn)| txn.collects()) {
+        for (taken, _) in self.taken.iter_mut().zip(txns).filter(|(_, txn)| txn.collects()) {
             taken.left_out = Some("its transaction collects, its commit works".into());
         }
     }

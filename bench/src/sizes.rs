@@ -41,13 +41,19 @@ pub(crate) struct Sizes {
     pub(crate) limited_bytes: u64,
     /// Gets from it.
     pub(crate) limited_gets: usize,
-    /// Entries are put again so many times over, before files are weighed once more.
-    pub(crate) churn: usize,
+    /// Entries are put again so many times over, before files are weighed once more; fewer times where that
+    /// is more than [`CHURN_MAX`] puts.
+    pub(crate) churn: u64,
     /// Transactions whose bytes a device counts: of one put, and of a thousand.
     pub(crate) counted: [usize; 2],
+    /// How often a process is killed.
+    pub(crate) deaths: usize,
     /// Batches that are committed before a process is killed.
     pub(crate) batches_before_death: usize,
 }
+
+/// Puts of churn, at most.
+const CHURN_MAX: u64 = 5_000_000;
 
 impl Sizes {
     /// For figures.
@@ -66,12 +72,13 @@ impl Sizes {
         batches: 60,
         rows: 5,
         ycsb: 200_000,
-        thread_gets: 100_000,
+        thread_gets: 50_000,
         rounds: 9,
         limited_bytes: 1 << 30,
         limited_gets: 20_000,
         churn: 5,
         counted: [200, 40],
+        deaths: 3,
         batches_before_death: 300,
     };
     /// To see that it works.
@@ -96,6 +103,7 @@ impl Sizes {
         limited_gets: 64,
         churn: 1,
         counted: [20, 4],
+        deaths: 1,
         batches_before_death: 10,
     };
 
@@ -112,5 +120,10 @@ impl Sizes {
     /// Gets of a data set, in all.
     pub(crate) fn gets(&self, set: DataSet) -> usize {
         if set.is_small() { self.gets } else { self.gets_large }
+    }
+
+    /// Puts of churn.
+    pub(crate) fn churn(&self, set: DataSet) -> u64 {
+        (self.churn * self.entries(set)).min(CHURN_MAX)
     }
 }

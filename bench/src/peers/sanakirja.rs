@@ -10,8 +10,8 @@ use std::path::Path;
 const VALUE_BYTES_MAX: usize = 510;
 /// Bytes of a new file.
 const FIRST_BYTES: u64 = 16 << 20;
-/// Versions that can live at once.
-const VERSIONS: usize = 2;
+/// Versions that can live at once: a writer waits while the oldest is read.
+const VERSIONS: usize = 4;
 /// Where the tree hangs.
 const ROOT: usize = 0;
 
@@ -21,7 +21,7 @@ type Tree = UDb<[u8], [u8]>;
 pub(crate) fn store() -> Store {
     Store {
         name: "sanakirja",
-        settings: "default, two versions; values of at most 510 B; without a barrier: cannot",
+        settings: "four versions; values of at most 510 B; without a barrier: cannot",
         is_lmdb: false,
         only_cold: false,
         takes: |set: DataSet| set.value_bytes() <= VALUE_BYTES_MAX,

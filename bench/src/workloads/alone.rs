@@ -19,7 +19,7 @@ pub(super) fn open(stage: &mut Stage<'_>) -> Result<()> {
             let open = Task { job: Job::Open, ..load.clone() };
             closed.taken[i].nanoseconds.push(open.ask(&mut open.command()?)?.nanoseconds);
         }
-        for round in 0..sizes.rounds as u64 {
+        for round in 0..sizes.deaths as u64 {
             let (count, seed) = (sizes.batches_before_death, 300 + round);
             let die = Task { job: Job::Die, count, seed, ..load.clone() };
             die.ask(&mut die.command()?)?;

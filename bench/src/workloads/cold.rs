@@ -58,7 +58,8 @@ pub(super) fn limited(stage: &mut Stage<'_>) -> Result<()> {
             let job = Job::Gets;
             let warm =
                 Task { job, count: warming, together: TOGETHER_MAX, seed: 200, ..task.clone() };
-            warm.ask(&mut limit.inside(&warm.command()?))?;
+            let command = warm.command()?;
+            samples.warm(at, || warm.ask(&mut limit.inside(&command)))?;
             let task = Task { job, count: sizes.limited_gets, together, seed: 201, ..task.clone() };
             add(&mut samples, at, &task, Some(&limit))?;
         }
@@ -84,9 +85,10 @@ fn add(samples: &mut Samples, at: usize, task: &Task, limit: Option<&MemoryLimit
         Some(limit) => limit.inside(&command),
         None => command,
     };
-    let answer = task.ask(&mut command)?;
-    let taken = &mut samples.taken[at];
-    taken.nanoseconds.push(answer.nanoseconds);
-    taken.bytes.push(answer.bytes);
+    if let Some(answer) = samples.warm(at, || task.ask(&mut command))? {
+        let taken = &mut samples.taken[at];
+        taken.nanoseconds.push(answer.nanoseconds);
+        taken.bytes.push(answer.bytes);
+    }
     Ok(())
 }

@@ -5,20 +5,20 @@ use crate::peer::{Result, disk_bytes_of};
 use crate::stage::Stage;
 use crate::team::Team;
 
-/// Transactions of a round of churn.
-const TRANSACTIONS: usize = 20;
+/// Transactions in which all entries would be put once.
+const TRANSACTIONS: u64 = 20;
 
-/// After a random load; after churn: five times as many puts as there are entries, in transactions of a
-/// twentieth of them; after compaction, where the store has one.
+/// After a random load; after churn: puts of five times as many entries (at most 5,000,000), a twentieth
+/// of them a transaction; after compaction, where the store has one.
 pub(super) fn size(stage: &mut Stage<'_>) -> Result<()> {
     let (count, chunks) = (stage.entries(), stage.sizes.chunks);
     let (mut team, at) = stage.own_team()?;
     team.load(count, chunks)?;
     weigh(stage, &team, "size-loaded")?;
     let mut draw = Draw::new(43);
-    let part = (count as usize / TRANSACTIONS).max(1);
+    let part = (count / TRANSACTIONS).max(1) as usize;
     let mut unmeasured = team.samples("churn", 1);
-    for _ in 0..stage.sizes.churn * TRANSACTIONS {
+    for _ in 0..stage.sizes.churn(stage.set) / part as u64 {
         let numbers = draw.many(part, count);
         team.put(&mut unmeasured, &numbers, part, |peer, entries| peer.put_all(entries))?;
     }

@@ -54,7 +54,7 @@ struct Chunk {
 
 impl Mix {
     fn chunk(&self, team: &mut Team, zipf: &Zipf, draw: &mut Draw, count: usize) -> Chunk {
-        let first_new = team.model.len();
+        let mut next_new = team.model.len();
         let mut numbers = Vec::new();
         let mut ops = Vec::new();
         for _ in 0..count {
@@ -65,9 +65,12 @@ impl Mix {
                 Op::Range(most) => Op::Range(1 + draw.below(most as u64) as usize),
                 other => other,
             };
-            let new = self.new && matches!(op, Op::Put);
-            let news = ops.iter().filter(|op| matches!(op, Op::Put)).count() as u64;
-            numbers.push(if new { first_new + news } else { zipf.next(draw) });
+            if self.new && matches!(op, Op::Put) {
+                numbers.push(next_new);
+                next_new += 1;
+            } else {
+                numbers.push(zipf.next(draw));
+            }
             ops.push(op);
         }
         let keys = team.keys(&numbers);
