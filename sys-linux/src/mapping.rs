@@ -150,6 +150,9 @@ impl FileMapping {
             Madvice::LinuxNoHugepage
         };
         self.sparse.store(sparse, Ordering::Relaxed);
+        if let Some(twin) = &self.twin {
+            twin.set_sparse(sparse);
+        }
         // Opening looks at the metas, and need not read megabytes for them.
         let front = METAS_BYTES.min(self.view.len());
         self.view.advise(0..front, Madvice::Random);
