@@ -62,7 +62,7 @@ usage: cargo xtask COMMAND
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
-  mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--heavy] [--list]
+  mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--programs N] [--heavy] [--list]
                                              changes of the pager's code that no test notices
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
   write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
