@@ -30,11 +30,6 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// The pages of a round. The last one is what commits: a log page, or a meta.
-    fn pages(&self, round: usize) -> Vec<usize> {
-        chosen(PAGES + 1, self.bench.scratch.pages(), 300 + round as u64)
-    }
-
     /// The page's bytes keep its place among the others.
     fn write(&self, number: usize, flags: ReadWriteFlags) -> Lab<()> {
         let at = number * self.page;
@@ -97,21 +92,23 @@ fn barriers(bench: &Bench, measured: &Measured) -> Option<f64> {
 }
 
 fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
-    let told = |measured: &Measured| with_barriers(setting.bench, measured);
     let title = format!("A commit of {PAGES} random pages and one page more");
     let mut table = Table::new("commit", title, "a commit");
     let write = |pages: &[usize]| -> Lab<()> {
         pages.iter().try_for_each(|number| setting.write(*number, ReadWriteFlags::empty()))
     };
     let sync = || fdatasync(setting.file).map(|()| 0).map_err(Stop::from);
+    let rounds = setting.bench.times(60, 200);
+    // Chosen beforehand: choosing is not measured. The last page is what commits: a log page, or a meta.
+    let pages: Vec<Vec<usize>> = (0..rounds)
+        .map(|round| chosen(PAGES + 1, setting.bench.scratch.pages(), 300 + round as u64))
+        .collect();
     let stored = |round: usize| {
-        let pages = setting.pages(round);
-        setting.store(&pages);
-        pages
+        setting.store(&pages[round]);
+        &pages[round]
     };
     // What the way before has left dirty is not this one's.
     let clean = || sync().map(|_| ());
-    let rounds = setting.bench.times(60, 200);
     let measured = setting.bench.commits_in_turns(
         &mut table,
         rounds,
@@ -119,32 +116,37 @@ fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
         &mut [
             ("fdatasync, nothing dirty", &mut |_| sync()),
             ("pwrite of one page with RWF_DSYNC", &mut |round| {
-                setting.write(setting.pages(round)[0], ReadWriteFlags::DSYNC).map(|()| 0)
+                setting.write(pages[round][0], ReadWriteFlags::DSYNC).map(|()| 0)
             }),
             ("store into all, msync of the log page", &mut |round| {
                 setting.sync_page(stored(round)[PAGES]).map(|()| 0)
             }),
             ("pwrite each, one fdatasync", &mut |round| {
-                write(&setting.pages(round))?;
+                write(&pages[round])?;
                 sync()
             }),
             ("pwrite each, fdatasync, meta with RWF_DSYNC", &mut |round| {
-                let pages = setting.pages(round);
-                write(&pages[..PAGES])?;
+                write(&pages[round][..PAGES])?;
                 sync()?;
-                setting.write(pages[PAGES], ReadWriteFlags::DSYNC).map(|()| 0)
+                setting.write(pages[round][PAGES], ReadWriteFlags::DSYNC).map(|()| 0)
             }),
             ("store into all, one msync of the span", &mut |round| {
-                setting.sync_span(&stored(round)).map(|()| 0)
+                setting.sync_span(stored(round)).map(|()| 0)
             }),
             ("store into all, one msync a page", &mut |round| {
                 stored(round).iter().try_for_each(|number| setting.sync_page(*number)).map(|()| 0)
             }),
         ],
     )?;
-    let [bare, one, log, all, ordered, span, each] = &measured[..] else { return Ok(table) };
     clean()?;
     setting.sync_page(stored(0)[PAGES])?;
+    said(setting, &measured, findings);
+    Ok(table)
+}
+
+fn said(setting: &Setting<'_>, measured: &[Measured], findings: &mut Findings) {
+    let told = |measured: &Measured| with_barriers(setting.bench, measured);
+    let [bare, one, log, all, ordered, span, each] = measured else { return };
     let left = dirty_bytes(setting);
     findings.say(format!(
         "A barrier alone takes {}; one page written with one (RWF_DSYNC), {}.",
@@ -153,8 +155,8 @@ fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
     ));
     findings.say(format!(
         "A log makes a commit of {PAGES} pages as cheap as one page: dirty in place, then one ranged msync of the \
-         log page, {}; {} of the file were still dirty afterwards, so the range was respected. All pages written, \
-         then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
+         log page, {}; {} of the file were still dirty after one of these, so the range was respected. All pages \
+         written, then one fdatasync: {}. Pages, barrier, meta, barrier, as stores without a log do: {}.",
         told(log),
         left.map_or("an unknown part".into(), |left| size(left as f64)),
         told(all),
@@ -166,7 +168,6 @@ fn commits(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
         told(span),
         told(each),
     ));
-    Ok(table)
 }
 
 /// Bytes of the file that are dirty in the page cache, where the kernel tells.
