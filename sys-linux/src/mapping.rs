@@ -386,27 +386,27 @@ unsafe impl Mapping for FileMapping {
         self.advise_part(&self.clip(&range), advice);
     }
 
-    #[cfg(feature = "residency")]
+    #[cfg(feature = "memory")]
     fn prefetch(&self, ranges: &[Bytes]) {
         self.begin_reading(ranges);
     }
 
-    #[cfg(feature = "residency")]
+    #[cfg(feature = "memory")]
     fn prefault(&self, range: Bytes) -> Result<()> {
         self.read_in(&self.clip(&range))
     }
 
-    #[cfg(feature = "residency")]
+    #[cfg(feature = "memory")]
     fn residency(&self, range: Bytes) -> Option<Residency> {
         self.resident_part(&self.clip(&range))
     }
 
-    #[cfg(feature = "residency")]
+    #[cfg(feature = "memory")]
     fn lock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), true)
     }
 
-    #[cfg(feature = "residency")]
+    #[cfg(feature = "memory")]
     fn unlock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), false)
     }
