@@ -16,9 +16,9 @@
 //! | `kernel` | those of them that rustix does not have |
 //! | `memory`, `fork` | sysinfo, control groups; madvise(MADV_WIPEONFORK) |
 #![no_std]
+// What the feature would use.
+#![cfg_attr(not(feature = "residency"), allow(dead_code, unused_imports))]
 #![deny(unsafe_code)]
-// What the mapping's methods would call.
-#![cfg_attr(not(feature = "memory"), allow(dead_code, unused_imports))]
 
 #[cfg(test)]
 extern crate std;

@@ -386,27 +386,27 @@ unsafe impl Mapping for FileMapping {
         self.advise_part(&self.clip(&range), advice);
     }
 
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "residency")]
     fn prefetch(&self, ranges: &[Bytes]) {
         self.begin_reading(ranges);
     }
 
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "residency")]
     fn prefault(&self, range: Bytes) -> Result<()> {
         self.read_in(&self.clip(&range))
     }
 
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "residency")]
     fn residency(&self, range: Bytes) -> Option<Residency> {
         self.resident_part(&self.clip(&range))
     }
 
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "residency")]
     fn lock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), true)
     }
 
-    #[cfg(feature = "memory")]
+    #[cfg(feature = "residency")]
     fn unlock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), false)
     }
