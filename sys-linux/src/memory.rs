@@ -13,7 +13,7 @@ const VERSION_2: (&[u8], &[u8]) = (b"/sys/fs/cgroup", b"/memory.max\0");
 const VERSION_1: (&[u8], &[u8]) = (b"/sys/fs/cgroup/memory", b"/memory.limit_in_bytes\0");
 
 /// Bytes of memory that this process may use: all of the machine's, or the least limit of the
-/// control groups it is in. A few system calls.
+/// control groups it is in (without the feature `residency` these are not looked at). A few system calls.
 ///
 /// ```
 /// assert!(mapleaf_sys_linux::memory_limit() > 1 << 20);
@@ -24,7 +24,8 @@ pub fn memory_limit() -> u64 {
     // The field's type differs between machines.
     #[allow(clippy::unnecessary_cast)]
     let machine = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
-    group_limit().map_or(machine, |group| group.min(machine))
+    let group = if cfg!(feature = "residency") { group_limit() } else { None };
+    group.map_or(machine, |group| group.min(machine))
 }
 
 /// The least limit on the way from this process' control group to the root.

@@ -21,7 +21,7 @@ use core::sync::atomic::AtomicU32;
 use lines::{Lines, answer, decimal};
 use mapleaf_btree::{Catalog, TreeOptions, Writer};
 use mapleaf_pager::{Durability, Options, Store, words_for};
-use mapleaf_sys_linux::{FileMapping, OpenOptions, entropy};
+use mapleaf_sys_linux::{Access, FileMapping, OpenOptions, entropy};
 
 /// One reader at a time: this loop.
 const READERS: usize = 1;
@@ -32,6 +32,8 @@ const TREE: &str = "main";
 const LOG_BYTES: u64 = 64 << 10;
 /// Address space for the file: the largest that it can grow to.
 const RESERVE_BYTES: u64 = 1 << 30;
+/// Pages that wait for a checkpoint take so much memory.
+const SHADOW_BYTES: u64 = 64 << 10;
 
 type Tiny = Store<FileMapping, [AtomicU32; WORDS]>;
 
@@ -39,7 +41,13 @@ type Tiny = Store<FileMapping, [AtomicU32; WORDS]>;
 type Step = u8;
 
 fn open() -> Result<Tiny, Step> {
-    let how = OpenOptions { create: true, reserve_bytes: RESERVE_BYTES, ..OpenOptions::default() };
+    let how = OpenOptions {
+        create: true,
+        access: Access::Sparse,
+        reserve_bytes: RESERVE_BYTES,
+        shadow_budget_bytes: SHADOW_BYTES,
+        ..OpenOptions::default()
+    };
     // SAFETY: the file is this service's own: mapleaf wrote it, and nothing else changes it.
     let mapping = unsafe { FileMapping::open(c"tiny.leaf", &how) }.map_err(|_| 10)?;
     let words = [const { AtomicU32::new(0) }; WORDS];

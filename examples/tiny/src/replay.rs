@@ -1,6 +1,6 @@
 //! Replaying the log after a death. `mapleaf_btree::Replayer` knows all records and can prove a file it does
-//! not trust; this knows those that this service writes (docs/format.md, "Redo records"), and takes a fifth
-//! of the code.
+//! not trust; this knows those that this service writes (docs/format.md, "Redo records"), and takes
+//! little code.
 
 use crate::TREE;
 use mapleaf_btree::{TreeOptions, Writer};
