@@ -72,6 +72,9 @@ mod error;
 mod lock;
 mod memory;
 mod misuse;
+mod observe;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod observed;
 mod positioned;
 mod read;
 mod repair;
