@@ -1,5 +1,6 @@
 //! The thread that makes checkpoints beside the writer.
 
+use crate::observe::{self, Step};
 use crate::store::Store;
 use mapleaf_pager::Error;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -83,13 +84,17 @@ fn run(store: &Store, bell: &Bell) {
         drop(wishes);
         // What was freed till now can be claimed once the checkpoint is made.
         store.tend();
-        let result = if store.checkpoint_due() { store.checkpoint().map(drop) } else { Ok(()) };
-        wishes = bell.lock();
-        wishes.error = match result {
-            // A commit makes one itself just now.
-            Ok(()) | Err(Error::CheckpointBusy) => None,
-            Err(error) => Some(error),
+        let result = if store.checkpoint_due() {
+            observe::step(Step::Checkpoint, || match store.checkpoint() {
+                // A commit makes one itself just now.
+                Ok(_) | Err(Error::CheckpointBusy) => Ok(()),
+                Err(error) => Err(error),
+            })
+        } else {
+            Ok(())
         };
+        wishes = bell.lock();
+        wishes.error = result.err();
         if wishes.error.is_some() && !wishes.stop {
             // A full disk is full for a while: no use in trying after each commit.
             let rung = bell.rung.wait_timeout(wishes, PAUSE_AFTER_ERROR);

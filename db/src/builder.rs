@@ -6,6 +6,7 @@ use crate::buffered::{self, BufferedFile};
 use crate::database::Database;
 use crate::error::{Error, Name, Result};
 use crate::memory::Memory;
+use crate::observe::{self, Step};
 use crate::store;
 use crate::{entropy, lock};
 use mapleaf_pager::{Mapping, Options, PAGE_SIZE_DEFAULT, Verify};
@@ -222,8 +223,15 @@ impl Builder {
     /// As [`Database::open`].
     #[cfg(target_os = "linux")]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
+        // SAFETY: the caller's promise.
+        observe::step(Step::Open, || unsafe { self.open_mapped(path.as_ref()) })
+    }
+
+    /// # Safety
+    /// As [`open`](Builder::open).
+    #[cfg(target_os = "linux")]
+    unsafe fn open_mapped(&self, path: &Path) -> Result<Database> {
         use crate::words::Words;
-        let path = path.as_ref();
         let name = Name::of(path);
         let options = self.sized_options(self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes));
         let create = self.may_create() && (self.create != Create::New || new_file(path, &name)?);
@@ -246,7 +254,10 @@ impl Builder {
     /// # Errors
     /// As [`Database::open_buffered`].
     pub fn open_buffered(&self, path: impl AsRef<Path>) -> Result<Database> {
-        let path = path.as_ref();
+        observe::step(Step::Open, || self.open_read(path.as_ref()))
+    }
+
+    fn open_read(&self, path: &Path) -> Result<Database> {
         let name = Name::of(path);
         let options = self.sized_options(self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT));
         let mapping = self.buffered(&name, path, &options, self.may_create())?;
@@ -270,7 +281,7 @@ impl Builder {
         // Nothing survives: a log would be work for nothing.
         (options.log_bytes, options.log_bytes_max) = (0, 0);
         let memory = Memory::new(capacity);
-        let mapping = Box::new(memory.map_err(|error| name.error(error))?);
+        let mapping = observe::boxed(memory.map_err(|error| name.error(error))?);
         let store = store::create(&name, mapping, self.readers, &options)?;
         Ok(Database::new(store, name, self.background))
     }
@@ -304,7 +315,7 @@ impl Builder {
         }
         // SAFETY: the caller's promise: nobody else changes the file.
         let mapped = unsafe { mapleaf_sys_linux::FileMapping::open(&as_c, &mapping) };
-        Ok(Box::new(mapped.map_err(|error| open_error(name, error))?))
+        Ok(observe::boxed(mapped.map_err(|error| open_error(name, error))?))
     }
 
     /// The file, read into memory.
@@ -325,7 +336,7 @@ impl Builder {
         let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
         let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
         let read = BufferedFile::open(file, capacity, options.read_only);
-        Ok(Box::new(read.map_err(|error| match error {
+        Ok(observe::boxed(read.map_err(|error| match error {
             buffered::OpenError::Io(error) => name.io("cannot read", error),
             buffered::OpenError::Memory => {
                 name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())

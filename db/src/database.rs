@@ -5,6 +5,7 @@
 use crate::background::Background;
 use crate::builder::Builder;
 use crate::error::{Error, Name, Result};
+use crate::observe::{self, Step};
 use crate::read::{OwnedReadTxn, ReadTxn};
 use crate::store::{OwnedSnapshot, Store};
 use crate::turns::{Turn, Turns};
@@ -59,6 +60,7 @@ impl Inner {
 
     /// After a commit: wakes whoever makes checkpoints, if one is due.
     pub(crate) fn committed(&self) {
+        observe::state(|| self.store.stats());
         if let Some(background) = &self.background
             && self.store.checkpoint_due()
         {
@@ -72,7 +74,7 @@ impl Drop for Inner {
         // First the thread, so that its checkpoint does not run beside the last one.
         self.background = None;
         // Whatever fails here, the next opening recovers.
-        let _ = self.store.close_packed(&mut PackTrees);
+        let _ = observe::step(Step::Close, || self.store.close_packed(&mut PackTrees));
     }
 }
 
@@ -175,7 +177,8 @@ impl Database {
     pub fn sync(&self) -> Result<TxnId> {
         // With the turn nobody begins to write meanwhile; without it somebody writes already.
         let _turn = self.inner.turns.try_take();
-        self.inner.store.sync().map_err(|error| self.inner.name.error(error))
+        observe::step(Step::Sync, || self.inner.store.sync())
+            .map_err(|error| self.inner.name.error(error))
     }
 
     /// Writes everything committed so far to its place in the file, so that opening it finds no log to
@@ -184,14 +187,15 @@ impl Database {
     /// # Errors
     /// As [`sync`](Database::sync).
     pub fn checkpoint(&self) -> Result<TxnId> {
-        loop {
+        let checkpoint = || loop {
             match self.inner.store.checkpoint() {
                 Err(StoreError::CheckpointBusy) => {
                     std::thread::sleep(std::time::Duration::from_micros(100));
                 }
                 result => return result.map_err(|error| self.inner.name.error(error)),
             }
-        }
+        };
+        observe::step(Step::Checkpoint, checkpoint)
     }
 
     /// Writes everything out and marks the file as closed cleanly, so that the next opening has nothing
@@ -202,7 +206,8 @@ impl Database {
     /// [`StoreError::Poisoned`], [`Error::Io`]: the next opening recovers.
     pub fn close(self) -> Result<()> {
         let turn = self.inner.turns.wait();
-        self.inner.when_free(&turn, || self.inner.store.close_packed(&mut PackTrees))
+        let close = || self.inner.store.close_packed(&mut PackTrees);
+        observe::step(Step::Close, || self.inner.when_free(&turn, close))
     }
 
     /// Figures of the database. No system call.

@@ -74,6 +74,9 @@ mod lock;
 mod memory;
 mod misuse;
 mod page_file;
+mod observe;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod observed;
 mod positioned;
 mod read;
 mod repair;

@@ -2,6 +2,7 @@
 
 use crate::database::Inner;
 use crate::error::Result;
+use crate::observe::{self, Step};
 use crate::read::ReadTxn;
 use crate::turns::Turn;
 use mapleaf_btree::{
@@ -283,7 +284,8 @@ impl<'db> WriteTxn<'db> {
     /// transaction is [`Poisoned`](crate::StoreError::Poisoned) until the database is opened anew.
     pub fn commit_with(self, durability: Durability) -> Result<TxnId> {
         let WriteTxn { writer, turn, inner } = self;
-        let txn = writer.commit(durability).map_err(|error| inner.name.error(error))?;
+        let txn = observe::step(Step::Commit(durability), || writer.commit(durability))
+            .map_err(|error| inner.name.error(error))?;
         drop(turn);
         inner.committed();
         Ok(txn)

@@ -51,6 +51,7 @@ pub struct FileMapping {
     in_memory: bool,
     sparse: AtomicBool,
     sparse_from: u64,
+    fetched: bool,
     grain: u64,
     seen: Seen,
 }
@@ -69,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) read_only: bool,
     pub(crate) in_memory: bool,
     pub(crate) sparse_from: u64,
+    pub(crate) fetched: bool,
     pub(crate) page_size: u64,
 }
 
@@ -91,6 +93,7 @@ impl FileMapping {
             in_memory: parts.in_memory,
             sparse: AtomicBool::new(false),
             sparse_from: parts.sparse_from,
+            fetched: parts.fetched,
             grain: parts.page_size.max(UNIT as u64).max(host_page() as u64),
         };
         mapping.advise_whole();
@@ -106,7 +109,11 @@ impl FileMapping {
     /// How the file is being read now; never `Auto`.
     #[must_use]
     pub fn access(&self) -> Access {
-        if self.sparse.load(Ordering::Relaxed) { Access::Sparse } else { Access::Resident }
+        match (self.fetched, self.sparse.load(Ordering::Relaxed)) {
+            (true, _) => Access::Fetched,
+            (false, true) => Access::Sparse,
+            (false, false) => Access::Resident,
+        }
     }
 
     /// Which file this is.
@@ -144,7 +151,7 @@ impl FileMapping {
         let sparse = self.len() > self.sparse_from || self.sparse_from == 0;
         let advice = if sparse {
             Madvice::Random
-        } else if self.large_folios_welcome() {
+        } else if self.large_folios_welcome() && !self.fetched {
             Madvice::LinuxHugepage
         } else {
             Madvice::LinuxNoHugepage
@@ -422,7 +429,7 @@ unsafe impl Mapping for FileMapping {
     }
 
     fn sparse(&self) -> bool {
-        self.sparse.load(Ordering::Relaxed)
+        self.fetched || self.sparse.load(Ordering::Relaxed)
     }
 
     #[cfg(feature = "residency")]

@@ -152,7 +152,7 @@ fn build(
     let (view, twin) = reserve(file.as_fd(), len, options, shadow)?;
     let sparse_from = match options.access {
         Access::Auto => memory / 2,
-        Access::Resident => u64::MAX,
+        Access::Resident | Access::Fetched => u64::MAX,
         Access::Sparse => 0,
     };
     let here = Birthplace::new().map_err(OpenError::sys("mmap"))?;
@@ -171,6 +171,7 @@ fn build(
         read_only: options.read_only,
         in_memory,
         sparse_from,
+        fetched: options.access == Access::Fetched,
         page_size: options.page_size as u64,
     });
     Ok(mapping)

@@ -26,8 +26,13 @@ pub enum Access {
     Auto,
     /// The file fits into memory: large pages where the system has them, usual read-ahead.
     Resident,
-    /// The file is larger than memory: read no more than is asked for.
+    /// The file is larger than memory: read no more than is asked for. Since Linux 6.3 the kernel then
+    /// drops what was read longest ago, however much it is used.
     Sparse,
+    /// The file is larger than memory, and read by operations without waiting (`try_get`, `try_next`), by
+    /// `get_many` and by scans, which say what is to be read. The kernel keeps what is used most; a plain
+    /// lookup's hard fault reads around it as for `Resident`.
+    Fetched,
 }
 
 /// Options of [`FileMapping::open`](crate::FileMapping::open).

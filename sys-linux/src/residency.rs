@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code)] // Touches pages of the map.
 
-use crate::FileMapping;
 use crate::host_page;
 use crate::kernel::{Stretch, cachestat, mincore};
 use crate::mapping::addresses;
+use crate::{Access, FileMapping};
 use core::ops::Range;
 use mapleaf_pager::{Bytes, PageStates, Residency, Result};
 
@@ -58,11 +58,13 @@ impl FileMapping {
     }
 
     /// `mincore(2)`, for pages not seen lately—whether a range can be read without waiting for the medium.
-    /// What can is touched: the kernel maps it, and drops it later than what nobody touches. Where the
-    /// kernel cannot be asked everything is taken for resident.
+    /// What can is touched: the kernel maps it, and drops it later than what nobody touches. (Not where it
+    /// was told of random access: since Linux 6.3 it does not heed what is used there. So each page is
+    /// asked about each time.) Where the kernel cannot be asked everything is taken for resident.
     pub(crate) fn is_resident(&self, range: &Bytes) -> bool {
         let range = addresses(range);
-        if self.seen().contains(range.clone()) {
+        let remembers = self.access() != Access::Sparse;
+        if remembers && self.seen().contains(range.clone()) {
             return true;
         }
         let mut whole = true;
@@ -71,7 +73,9 @@ impl FileMapping {
         }
         if whole {
             self.touch(range.clone());
-            self.seen().insert(range);
+            if remembers {
+                self.seen().insert(range);
+            }
         }
         whole
     }

@@ -1,8 +1,8 @@
 //! Host pages that were seen resident lately: a bit each, so that most are not asked about again.
 //!
 //! A bit says that the page was in memory, and was touched, at most [`REMEMBERED_MS`] ago. The kernel drops
-//! what was touched least lately, so that it is there still, unless memory is desperately short. Bits are
-//! forgotten all at once when the time is over, and by range where this process itself drops pages.
+//! what was touched least lately, so that it is there still, unless memory is desperately short (or the map is
+//! advised as random, where nothing is remembered). Bits are forgotten all at once when the time is over, and by range where this process itself drops pages.
 
 #![allow(unsafe_code)] // Slices of atomics over a span of zeroed memory.
 

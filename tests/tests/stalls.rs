@@ -100,6 +100,7 @@ fn try_get_takes_no_hard_fault() {
     for (access, mode) in [
         (Access::Sparse, WriteMode::Shadow),
         (Access::Resident, WriteMode::Shadow),
+        (Access::Fetched, WriteMode::Shadow),
         (Access::Sparse, WriteMode::InPlace),
     ] {
         let db = open(&path, access, mode);
@@ -185,7 +186,7 @@ fn what_is_missing_leads_to_the_answer_in_as_many_rounds_as_there_are_levels() {
 #[test]
 fn try_next_takes_no_hard_fault_and_leaves_nothing_out() {
     let Some((_directory, path)) = made() else { return };
-    for access in [Access::Sparse, Access::Resident] {
+    for access in [Access::Sparse, Access::Resident, Access::Fetched] {
         let db = open(&path, access, WriteMode::Shadow);
         let snap = db.read().unwrap();
         let mut rng = Rng(0xACE);

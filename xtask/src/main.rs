@@ -14,6 +14,7 @@
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask mutants [--sample N] [--seed S]   # changes of the pager that no test notices
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
+//! cargo xtask stalls [--mib N] [...]           # how long lookups hold a thread up when memory is short
 //! cargo xtask write-order [--images N] [--seed S]  # power loss below a real ext4
 //! cargo xtask fuzz-canaries [TARGET...]         # each fuzzer finds the bug planted for it
 //! cargo xtask crash [--quick] [...]             # crashes at every point of simulated histories
@@ -39,6 +40,7 @@ mod names;
 mod process;
 mod readers;
 mod sanitize;
+mod stalls;
 mod write_order;
 
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ usage: cargo xtask COMMAND
   mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--programs N] [--heavy] [--list]
                                              changes of the pager's code that no test notices
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
+  stalls [--mib N] [--percent N] [--seconds N] [--rate N] [--dir DIR]
+                                             how long lookups hold a thread up when memory is short
   write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
   crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
@@ -89,6 +93,7 @@ fn run(words: &[String]) -> Result<bool> {
         "loom" => loom::run(rest),
         "mutants" => mutants::run(rest),
         "sanitize" => sanitize::run(rest),
+        "stalls" => stalls::run(rest),
         "write-order" => write_order::run(rest),
         "fuzz-canaries" => fuzz::canaries(rest),
         "crash" => crash::run(rest),

@@ -104,6 +104,7 @@ pub(crate) fn child(words: &[String]) -> Result<bool> {
     match word(0) {
         "growth" => growth::child(path, number(2)?),
         "cold" => cold::child(path),
+        "stalls" => crate::stalls::child(words.get(1..).unwrap_or(&[])),
         "writer" => crate::history::writer(words.get(1..).unwrap_or(&[])),
         other => Err(format!("no such child: {other}").into()),
     }

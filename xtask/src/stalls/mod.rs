@@ -1,0 +1,145 @@
+//! `cargo xtask stalls`: how long lookups hold up a thread that serves, when memory is short.
+//!
+//! A file is served by one thread in a process whose control group has a quarter of the file's size of
+//! memory (`--part`). Requests are for random keys: 80 % from a tenth of the file, 20 % from all of it.
+//! `closed`: as many as are answered; `open`: at a fixed rate, whatever the thread does, as clients
+//! ask. Printed is how long single calls held the thread up, and how long answers took from the moment of
+//! asking. Needs the right to make a control group with a memory limit: root, as a rule.
+
+#![allow(unsafe_code)] // Opens a mapped database that this run has made.
+
+mod serve;
+
+use crate::data::value;
+use crate::{Result, process};
+use mapleaf::{Builder, Database};
+use serve::{Load, Way, serve};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Bytes of a value; with its key and its share of the pages an entry takes about 190.
+const VALUE_BYTES: usize = 150;
+const ENTRIES_A_MIB: u64 = 5200;
+/// Requests a second of the open load: a third of what a disk of this kind answers one after the other.
+const RATE_DEFAULT: u64 = 4000;
+
+struct Plan {
+    mebibytes: u64,
+    /// Memory, in hundredths of the file's length.
+    percent: u64,
+    seconds: u64,
+    rate: u64,
+    directory: PathBuf,
+}
+
+pub(crate) fn run(words: &[String]) -> Result<bool> {
+    let directory = std::env::temp_dir();
+    let mut plan = Plan { mebibytes: 512, percent: 25, seconds: 5, rate: RATE_DEFAULT, directory };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let next = words.next().ok_or(crate::USAGE)?;
+        match word.as_str() {
+            "--mib" => plan.mebibytes = next.parse()?,
+            "--percent" => plan.percent = next.parse()?,
+            "--seconds" => plan.seconds = next.parse()?,
+            "--rate" => plan.rate = next.parse()?,
+            "--dir" => plan.directory = next.into(),
+            _ => return Err(crate::USAGE.into()),
+        }
+    }
+    let scratch = tempfile::tempdir_in(&plan.directory)?;
+    let path = scratch.path().join("stalls.leaf");
+    let bytes = build(&path, plan.mebibytes * ENTRIES_A_MIB)?;
+    let limit = bytes * plan.percent / 100;
+    println!(
+        "{} MiB file, {} MiB of memory, 4 KiB pages; {} s each after as much warming",
+        bytes >> 20,
+        limit >> 20,
+        plan.seconds
+    );
+    println!(
+        "{:<26} {:>9}  {:>34}  {:>34} {:>6}",
+        "", "answers/s", "a call, us", "an answer, us", "hard"
+    );
+    println!("{:<26} {:>9}  {}  {} {:>6}", "", "", serve::HEAD, serve::HEAD, "%");
+    for rate in [0, plan.rate] {
+        println!("{}", if rate == 0 { "closed".into() } else { format!("open, {rate} a second") });
+        for way in Way::ALL {
+            let group = Group::new(limit)?;
+            let path = path.to_str().ok_or("a path that is not UTF-8")?;
+            let words = ["stalls", way.name(), path, &rate.to_string(), &plan.seconds.to_string()];
+            let mut child = process::child(&words)?;
+            child.env("MAPLEAF_GROUP", group.procs());
+            print!("{}", String::from_utf8(process::output(&mut child)?)?);
+        }
+    }
+    Ok(true)
+}
+
+/// One way of serving, in a process of its own: `WAY PATH RATE SECONDS`.
+pub(crate) fn child(words: &[String]) -> Result<bool> {
+    let [way, path, rate, seconds] = words else { return Err(crate::USAGE.into()) };
+    let way = Way::ALL.into_iter().find(|known| known.name() == way).ok_or(crate::USAGE)?;
+    if let Some(procs) = std::env::var_os("MAPLEAF_GROUP") {
+        std::fs::write(procs, std::process::id().to_string())?;
+    }
+    let builder = Builder::new().read_only(true).access(way.access());
+    // SAFETY: the parent's own file, which nothing changes.
+    let db = unsafe { builder.open(path) }?;
+    // What the parent has left in memory is not charged to this group.
+    db.evict();
+    let entries = db.read()?.tree("t")?.len();
+    let time = Duration::from_secs(seconds.parse()?);
+    let load = Load { entries, rate: rate.parse()?, time };
+    serve(&db, way, &load)?;
+    println!("{:<26} {}", way.name(), serve(&db, way, &load)?);
+    Ok(true)
+}
+
+/// A file of `entries` entries with keys in ascending order; its length in bytes.
+fn build(path: &Path, entries: u64) -> Result<u64> {
+    /// Entries a transaction.
+    const BATCH: u64 = 100_000;
+    // SAFETY: a new file in a directory of its own.
+    let db = unsafe { Database::open(path) }?;
+    for first in (0..entries).step_by(BATCH as usize) {
+        let mut txn = db.write()?;
+        let mut tree = txn.tree("t")?;
+        for number in first..entries.min(first + BATCH) {
+            tree.append(&serve::key(number), &value(number, 0, VALUE_BYTES))?;
+        }
+        txn.commit()?;
+    }
+    let bytes = db.stats().file_bytes;
+    db.close()?;
+    Ok(bytes)
+}
+
+/// A control group with a limit of memory, removed when dropped.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(limit: u64) -> Result<Group> {
+        let name = format!("mapleaf-stalls-{}", std::process::id());
+        let (parent, file) = match Path::new("/sys/fs/cgroup/memory") {
+            first if first.exists() => (first, "memory.limit_in_bytes"),
+            _ => (Path::new("/sys/fs/cgroup"), "memory.max"),
+        };
+        let group = Group(parent.join(name));
+        std::fs::create_dir_all(&group.0)
+            .and_then(|()| std::fs::write(group.0.join(file), limit.to_string()))
+            .map_err(|error| format!("no control group of {limit} bytes: {error}"))?;
+        Ok(group)
+    }
+
+    fn procs(&self) -> PathBuf {
+        self.0.join("cgroup.procs")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Empty, since its process has ended; what fails leaves an empty group behind.
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
