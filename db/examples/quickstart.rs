@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Made where there is none. Unsafe, because nothing but mapleaf may change the file while it is open:
     // its bytes are read in place. `Database::open_buffered` is the safe way, with the file in memory.
+    // SAFETY: a file that mapleaf writes and nothing else changes.
     let db = unsafe { Database::open(&path) }?;
 
     // One write transaction at a time. Trees are made when they are first named.

@@ -178,9 +178,10 @@ fn query(db: &Database, asked: &[String]) -> Result<()> {
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        // SAFETY (both): an index that this program made, and nothing else changes meanwhile.
         ["index", store, directory] => {
-            index(&unsafe { Database::open(store) }?, directory.as_ref())
+            // SAFETY: an index that this program made, and nothing else changes meanwhile.
+            let db = unsafe { Database::open(store) }?;
+            index(&db, directory.as_ref())
         }
         ["query", store, _, ..] => {
             let builder = Builder::new().create(Create::Never);

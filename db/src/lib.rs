@@ -73,10 +73,10 @@ mod inspect;
 mod lock;
 mod memory;
 mod misuse;
-mod page_file;
 mod observe;
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 mod observed;
+mod page_file;
 mod positioned;
 mod read;
 mod repair;

@@ -19,7 +19,7 @@ const LARGE_EVERY: u64 = 1000;
 const LARGE_BYTES: usize = 50_000;
 
 fn value_of(number: u64) -> Vec<u8> {
-    value(number, 0, if number % LARGE_EVERY == 0 { LARGE_BYTES } else { VALUE_BYTES })
+    value(number, 0, if number.is_multiple_of(LARGE_EVERY) { LARGE_BYTES } else { VALUE_BYTES })
 }
 
 struct Rng(u64);
