@@ -43,8 +43,10 @@ impl Medium<'_> {
             let len = durable.len().max(end);
             durable.resize(len, 0);
             for at in start..end {
-                // SAFETY: within the mapping; the store has one thread, which waits for this.
-                durable[at] = unsafe { self.ram.base().add(at).read() };
+                // SAFETY: within the mapping, which is one allocation.
+                let byte = unsafe { self.ram.base().add(at) };
+                // SAFETY: initialised; the store has one thread, which waits for this.
+                durable[at] = unsafe { byte.read() };
             }
         }
         Ok(())
