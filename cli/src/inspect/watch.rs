@@ -151,3 +151,60 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of a screen of this size.
+    fn screen(watch: &Watch, width: u16, height: u16) -> (Buffer, Vec<String>) {
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        watch.draw(area, &mut buffer);
+        let line = |y| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
+        let lines = (0..height).map(|y| line(y).trim_end().to_owned()).collect();
+        (buffer, lines)
+    }
+
+    fn key(code: char) -> KeyEvent {
+        KeyEvent::new(KeyCode::Char(code), KeyModifiers::NONE)
+    }
+
+    #[test]
+    fn draws_and_heeds_keys_and_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("w.leaf");
+        let db = mapleaf::Database::open_buffered(&path).unwrap();
+        db.checkpoint().unwrap();
+        let picture = Picture::new(&path, ColorBy::Kind).unwrap();
+        let mut watch = Watch { picture, trouble: None, ink: Ink::Full };
+        let (buffer, lines) = screen(&watch, 80, 30);
+        assert!(lines[0].ends_with("w.leaf") && lines[1].contains("pages of 4,096 bytes"));
+        assert!(lines.iter().any(|line| line.contains(" meta ")), "{lines:#?}");
+        assert_eq!(lines[29], KEYS);
+        // The first cell is a meta; below it a page of the log.
+        let first = &buffer[(LABEL_COLUMNS as u16, 3)];
+        assert_eq!((first.symbol(), first.fg), ("▀", Color::Rgb(214, 39, 40)));
+        assert_eq!(first.bg, Color::Rgb(255, 140, 26));
+
+        for (letter, title) in [('f', "by fill"), ('b', "by birth"), ('r', "by residency")] {
+            assert!(!watch.pressed(key(letter)));
+            assert!(screen(&watch, 80, 30).1[2].starts_with(title));
+        }
+        assert!(!watch.pressed(key('c')) && screen(&watch, 80, 30).1[2].starts_with("by kind"));
+
+        let before = watch.picture.map.txn();
+        let mut txn = db.write().unwrap();
+        txn.tree("numbers").unwrap().insert(b"one", b"1").unwrap();
+        txn.commit().unwrap();
+        db.checkpoint().unwrap();
+        watch.refresh();
+        assert!(watch.picture.map.txn() > before && watch.trouble.is_none());
+        // No size is too small to draw on.
+        for (width, height) in [(0, 0), (1, 1), (12, 3), (11, 9), (300, 5)] {
+            screen(&watch, width, height);
+        }
+        assert!(watch.pressed(key('q')));
+        assert!(watch.pressed(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+    }
+}
