@@ -146,7 +146,9 @@ impl<'s> WriteTxn<'s> {
         }
         let id = space.claim(&mut host)?;
         host.start(id)?;
-        if let Some(next) = space.next_ready() {
+        if cfg!(feature = "locality")
+            && let Some(next) = space.next_ready()
+        {
             // Its memory was used long ago: the next claim's first store would wait for it.
             host.view.prefetch_built(next, 1);
         }
@@ -283,7 +285,7 @@ impl<'s> WriteTxn<'s> {
             return Ok(());
         }
         let view = self.parts.view;
-        if view.two_views() {
+        if cfg!(feature = "locality") && view.two_views() {
             // Claimed again once nobody can see it any more.
             view.mapping().advise(view.range(id, pages), Advice::WillClaim);
         }

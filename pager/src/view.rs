@@ -292,7 +292,7 @@ impl<'s> View<'s> {
     /// As [`prefetch`](View::prefetch), in the write view: of a page that is, or will be, claimed.
     #[inline]
     pub(crate) fn prefetch_built(&self, id: PageId, lines: usize) {
-        if id.0 < self.mapped_pages() {
+        if cfg!(feature = "locality") && id.0 < self.mapped_pages() {
             self.prefetch_at(self.mapping.write_base(), id, 0, lines);
         }
     }

@@ -403,6 +403,7 @@ unsafe impl Mapping for FileMapping {
     fn advise(&self, range: Bytes, advice: Advice) {
         let range = self.clip(&range);
         match (advice, &self.twin) {
+            #[cfg(feature = "residency")]
             (Advice::WillClaim, Some(twin)) => twin.expect(&range),
             _ => self.advise_part(&range, advice),
         }
@@ -462,6 +463,7 @@ unsafe impl Mapping for FileMapping {
         self.guard.as_ref().map_or(Ok(()), Guard::health)
     }
 
+    #[cfg(feature = "residency")]
     fn tend(&self) {
         if let Some(twin) = &self.twin {
             twin.tend();

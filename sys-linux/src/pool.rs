@@ -29,6 +29,9 @@ const LARGE_UNITS_MAX: usize = (160 << 20) / UNIT;
 
 /// Units of the part with large pages of a twin with that budget.
 pub(crate) fn large_units(budget_units: usize) -> usize {
+    if cfg!(not(feature = "residency")) {
+        return 0;
+    }
     (budget_units / 4).min(LARGE_UNITS_MAX) / LARGE_UNITS * LARGE_UNITS
 }
 
@@ -70,7 +73,7 @@ impl Twin {
         let limit = counts.allowed / UNIT;
         for _ in 0..WALK_UNITS {
             let start = self.expected.next(*at, limit)?;
-            let room = match start < self.large_units {
+            let room = match start < self.large_units() {
                 true => LARGE_UNITS,
                 false => self.pool_units.saturating_sub(counts.idle),
             };
@@ -89,28 +92,42 @@ impl Twin {
         Some(0..0)
     }
 
+    /// The first so many units are backed by large pages: they stay.
+    fn large_units(&self) -> usize {
+        if cfg!(feature = "residency") { self.large_units } else { 0 }
+    }
+
     /// Units have memory and are not in use.
     pub(crate) fn add_idle(&self, counts: &mut Counts, units: Range<usize>) {
-        let edge = self.large_units.clamp(units.start, units.end.max(units.start));
-        if self.idle.insert(units.start..edge) > 0 {
-            counts.large_used = counts.large_used.max(edge);
+        let (large, pooled) = self.split(units);
+        if !large.is_empty() {
+            counts.large_used = counts.large_used.max(large.end);
+            self.idle.insert(large);
         }
-        counts.idle += self.idle.insert(edge..units.end);
+        counts.idle += self.idle.insert(pooled);
     }
 
     /// Units are used, or have no memory any more; how many had some.
     pub(crate) fn take_idle(&self, counts: &mut Counts, units: Range<usize>) -> usize {
-        let edge = self.large_units.clamp(units.start, units.end.max(units.start));
-        let (large, pooled) =
-            (self.idle.remove(units.start..edge), self.idle.remove(edge..units.end));
+        let (large, pooled) = self.split(units);
+        let pooled = self.idle.remove(pooled);
         counts.idle -= pooled;
-        large + pooled
+        if large.is_empty() { pooled } else { pooled + self.idle.remove(large) }
+    }
+
+    /// The units with large pages among these, and those behind them.
+    fn split(&self, units: Range<usize>) -> (Range<usize>, Range<usize>) {
+        if cfg!(not(feature = "residency")) {
+            return (0..0, units);
+        }
+        let edge = self.large_units.clamp(units.start, units.end.max(units.start));
+        (units.start..edge, edge..units.end)
     }
 
     /// Units that ended to be in use are idle, or given back where they are many and the pool is full.
     pub(crate) fn put_idle(&self, counts: &mut Counts, units: Range<usize>) {
         self.add_idle(counts, units.clone());
-        let full = units.start >= self.large_units
+        let full = units.start >= self.large_units()
             && units.len() >= RELEASE_UNITS
             && counts.idle > self.pool_units;
         if full && counts.apart_from_moving(&units) {
@@ -132,7 +149,7 @@ impl Twin {
         if self.counts.lock().idle <= self.pool_units {
             return;
         }
-        let (first, limit) = (self.large_units, self.span.len().div_ceil(UNIT));
+        let (first, limit) = (self.large_units(), self.span.len().div_ceil(UNIT));
         // Once over all units at the most; a call into the system each time, so the lock is let go between.
         let mut wraps = 0;
         while wraps < 2 {

@@ -275,12 +275,14 @@ impl Twin {
         let retired = self.retired.remove(units.clone());
         counts.retired -= retired;
         let idle = self.take_idle(&mut counts, units.clone());
-        self.expected.remove(units.clone());
+        if cfg!(feature = "residency") {
+            self.expected.remove(units.clone());
+        }
         if was_held + retired + idle < units.len() && units.start == counts.next {
             self.back_ahead(&mut counts, units.clone());
         }
         counts.next = end;
-        if units.start < self.large_units {
+        if cfg!(feature = "residency") && units.start < self.large_units {
             counts.large_used = counts.large_used.max(end.min(self.large_units));
         }
         (end, held)
@@ -385,7 +387,7 @@ impl Twin {
         let (from, to) = (units.start * UNIT, (units.end * UNIT).min(len));
         // SAFETY: the caller's promise.
         let bytes = unsafe { self.bytes(from, to) };
-        let sparse = self.sparse.load(Ordering::Relaxed);
+        let sparse = cfg!(not(feature = "residency")) || self.sparse.load(Ordering::Relaxed);
         let most = if sparse { WRITE_BYTES_SPARSE } else { WRITE_BYTES_RESIDENT };
         let (mut at, mut rest) = (from, bytes);
         while let Some((chunk, behind)) = rest.split_at_checked(rest.len().min(most - at % most))
@@ -532,7 +534,9 @@ impl Twin {
         let mut counts = self.lock_still(&units);
         let ended = self.claimed.remove(units.clone());
         self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
-        self.expected.remove(units.clone());
+        if cfg!(feature = "residency") {
+            self.expected.remove(units.clone());
+        }
         let held = self.held.remove(units.clone());
         self.held_units.fetch_sub(held, Ordering::Relaxed);
         counts.retired -= self.retired.remove(units.clone());

@@ -191,13 +191,16 @@ impl Space {
     /// their numbers, copies few bitmap pages for each. Pages that follow each other share what the processor
     /// must look up to find them: on small pages most of what a store to a page not used lately costs.
     fn worth_gathering(&mut self, page_size: usize) -> bool {
+        if cfg!(not(feature = "locality")) {
+            return false;
+        }
         if let Some(left) = self.ungathered.checked_sub(1) {
             self.ungathered = left;
             return false;
         }
         let leaves = self.page_count / Shape::new(page_size).bits + 1;
         let entries = self.walking.entries.saturating_add(self.ended.entries);
-        cfg!(feature = "large") && entries / ENTRIES_A_LEAF >= leaves
+        entries / ENTRIES_A_LEAF >= leaves
     }
 
     /// Moves entries of ended chains to the bitmap, as many as a search may.
