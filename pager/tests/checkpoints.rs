@@ -69,6 +69,24 @@ fn a_checkpoint_is_due_when_half_of_the_ring_is_used() {
     assert_eq!(store.stats().log_used_bytes, 0);
 }
 
+/// Else the file of a store that changes a little at a time would grow, the log being far from full.
+#[test]
+fn a_checkpoint_is_due_when_freed_pages_wait_for_it() {
+    let store = created(true);
+    let mut txn = store.begin_write().unwrap();
+    let live = pages(&mut txn, 600);
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    store.checkpoint().unwrap();
+    assert!(!store.checkpoint_due());
+    free(&store, &live[..100]);
+    assert!(!store.checkpoint_due(), "fewer than half of the 256 that may wait");
+    free(&store, &live[100..140]);
+    assert!(store.checkpoint_due());
+    store.checkpoint().unwrap();
+    assert!(!store.checkpoint_due());
+}
+
 /// Else a program that asks often, to be sure, would pay for barriers each time.
 #[test]
 fn a_checkpoint_of_what_is_durable_costs_nothing() {
