@@ -23,7 +23,7 @@ mod workloads;
 
 use clap::Parser as _;
 use data::DataSet;
-use peer::{Failure, Result, Store};
+use peer::{Result, Store};
 use sizes::Sizes;
 use stage::{Row, Stage};
 use std::io::Write as _;
@@ -187,7 +187,6 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error: Failure = error;
             eprintln!("mapleaf-bench: {error}");
             ExitCode::FAILURE
         }

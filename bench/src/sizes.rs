@@ -100,7 +100,7 @@ impl Sizes {
         thread_gets: 5_000,
         rounds: 2,
         limited_bytes: 48 << 20,
-        limited_gets: 64,
+        limited_gets: 32,
         churn: 1,
         counted: [20, 4],
         deaths: 1,
