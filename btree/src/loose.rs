@@ -135,6 +135,41 @@ pub enum LooseStep<'a> {
 /// 16 on) of page `id`, whichever way the caller came by its bytes. Neither age nor place of the page is looked
 /// at; a way down ends after as many steps as the tree's record says. No system call, no allocation.
 ///
+/// ```
+/// use core::sync::atomic::AtomicU32;
+/// use mapleaf_btree::{Catalog, LooseStep, LooseValue, TreeOptions, Writer, loose_step};
+/// use mapleaf_pager::{Durability, Options, PageId, Pages, SliceMapping, Store, words_for};
+///
+/// let mut ram = [0u8; 128 * 512];
+/// let words: [AtomicU32; words_for(4)] = [const { AtomicU32::new(0) }; words_for(4)];
+/// let options = Options::default().page_size(512).log_bytes(0, 0);
+/// let store = Store::create(SliceMapping::empty(&mut ram), words, &options)?;
+/// let mut writer = Writer::new(store.begin_write()?)?;
+/// let users = writer.create("users", TreeOptions::default())?;
+/// for number in 0..100u8 {
+///     writer.tree(users)?.insert(&[number], &[number; 20])?;
+/// }
+/// writer.commit(Durability::Sync)?;
+/// let snapshot = store.begin_read(0)?;
+/// let record = Catalog::new(&snapshot)?.open("users")?.record();
+///
+/// let look = |key: &[u8]| {
+///     let mut id = record.root;
+///     for _ in 1..record.height {
+///         match loose_step(id, (&snapshot).page(id)?, key)? {
+///             LooseStep::Child(child) => id = child,
+///             _ => unreachable!("this tree is whole"),
+///         }
+///     }
+///     loose_step(id, (&snapshot).page(id)?, key)
+/// };
+/// assert!(record.height > 1);
+/// assert_eq!(look(&[42])?, LooseStep::Found(LooseValue::Inline(&[42; 20])));
+/// assert_eq!(look(&[200])?, LooseStep::Absent);
+/// assert!(loose_step(PageId(9), &[7; 496], b"ada").is_err());
+/// # Ok::<(), mapleaf_btree::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Corrupt`](mapleaf_pager::Error::Corrupt): it is neither an inner page nor a leaf, or damaged where it
 /// was looked at.

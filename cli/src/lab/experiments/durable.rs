@@ -1,10 +1,11 @@
 //! Making pages durable: stores through the map and msync against pwrite and fsync.
 
+use crate::figures::counted;
 use crate::lab::bench::Bench;
 use crate::lab::findings::{Findings, Lab, Table};
 use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
-use crate::lab::units::{digits, time, times};
+use crate::lab::units::{time, times};
 use rustix::fs::{fdatasync, fsync};
 use rustix::mm::Advice;
 use std::os::unix::fs::FileExt;
@@ -80,11 +81,11 @@ fn said(table: &Table) -> String {
         let x = row.x.unwrap_or_default();
         let Some(synced) = table.median_at(DATASYNC, x) else { continue };
         parts.push(format!(
-            "{} pages take {} with pwrite and fdatasync, and {} that by stores and msync",
-            digits(x),
+            "{} in {} by pwrite and fdatasync, in {} that by stores and msync",
+            counted(x as u64, "page", "pages"),
             time(synced),
             times(row.value.median / synced),
         ));
     }
-    format!("Made durable in one commit, {}.", parts.join("; "))
+    format!("Made durable in one commit: {}.", parts.join("; "))
 }
