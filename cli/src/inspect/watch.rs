@@ -111,7 +111,8 @@ impl Watch {
         let grid = Grid::new(classes, &self.picture.damaged, columns, 2 * u32::from(lines));
         line(buffer, 2, &scale(classes.by, &grid), Style::new());
         let used = (grid.rows().div_ceil(2) as u16).min(lines);
-        for y in 0..used {
+        // On a screen too low for one row there is none.
+        for y in (0..used).take_while(|y| 3 + y < area.height) {
             self.draw_row(buffer, &grid, u32::from(y) * 2, Rect { y: area.y + 3 + y, ..area });
         }
         for (i, class) in legend.iter().enumerate() {
