@@ -103,12 +103,12 @@ impl fmt::Display for Served {
 }
 
 /// Answers requests for as long as the load says.
-pub(super) fn serve(db: &Database, way: Way, load: &Load) -> Result<Served> {
+pub(super) fn serve(db: &Database, way: Way, load: &Load, seed: u64) -> Result<Served> {
     let snap = db.read()?;
     let tree = snap.tree("t")?;
     let mut served = Served::default();
     let mut blocked: VecDeque<Request> = VecDeque::new();
-    let mut random = mix(std::process::id().into());
+    let mut random = mix(seed);
     let (start, faults) = (Instant::now(), Faults::of_thread());
     let mut asked = 0;
     while start.elapsed() < load.time {
