@@ -58,6 +58,8 @@ mod record;
 mod redo;
 mod tree;
 mod tree_mut;
+mod tree_options;
+mod width;
 mod writer;
 
 pub use bounds::{KeyBound, KeyRange};
@@ -79,4 +81,6 @@ pub use record::{HEIGHT_MAX, RECORD_BYTES, TreeRecord};
 pub use redo::{Replayer, apply, apply_to_remains};
 pub use tree::{Entry, Tree};
 pub use tree_mut::TreeMut;
-pub use writer::{NAME_BYTES_MAX, Savepoint, TREES_MAX, TreeHandle, TreeOptions, Writer};
+pub use tree_options::TreeOptions;
+pub use width::FixedWidth;
+pub use writer::{NAME_BYTES_MAX, Savepoint, TREES_MAX, TreeHandle, Writer};

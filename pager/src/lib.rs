@@ -14,6 +14,7 @@ mod checkpoint;
 mod close;
 mod commit;
 mod error;
+pub mod features;
 mod ids;
 mod inspect;
 mod log;
