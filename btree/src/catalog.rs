@@ -18,7 +18,7 @@ impl<'a, P: Pages<'a>> Catalog<'a, P> {
     /// # Errors
     /// As [`TreeRecord::decode`].
     pub fn new(pages: P) -> Result<Catalog<'a, P>> {
-        Ok(Catalog { tree: Tree::open(pages, TreeRecord::decode(pages.root())?) })
+        Ok(Catalog { tree: Tree::open(pages, TreeRecord::decode_names(pages.root())?) })
     }
 
     /// The record of the tree `name`; `None` where there is no such tree.

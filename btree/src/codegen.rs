@@ -17,6 +17,20 @@ pub fn codegen_upper_bound(heads: &[[u8; 4]], needle: u32) -> usize {
     search::upper_bound(heads, needle)
 }
 
+/// Lower bound among keys of fixed width: as that among heads.
+#[inline(never)]
+#[must_use]
+pub fn codegen_fixed_bound(keys: &[u8], needle: u64) -> usize {
+    search::lower_bound_of::<8>(keys, needle)
+}
+
+/// The same, of keys that go on behind their first eight bytes.
+#[inline(never)]
+#[must_use]
+pub fn codegen_fixed_bound_long(keys: &[u8], needle: u64) -> usize {
+    search::lower_bound_of::<16>(keys, needle)
+}
+
 /// Which heads of a block are equal: vector compares, no branch at all.
 #[inline(never)]
 #[must_use]

@@ -1,5 +1,6 @@
 //! What can go wrong in a tree.
 
+use crate::FixedWidth;
 use core::fmt;
 use mapleaf_pager::{Damage, PageId};
 
@@ -24,12 +25,22 @@ pub enum Error {
     TooManyTrees,
     /// `append` got a key that is not above every key of the tree.
     NotSorted,
+    /// A tree of fixed width was given a key or a value of another size.
+    WrongWidth {
+        /// The sizes that its entries have.
+        width: FixedWidth,
+    },
+    /// No tree can have entries of this fixed width: a key of no bytes, or too many bytes in all.
+    WidthTooLarge {
+        /// Most bytes of key and value together.
+        limit_bytes: usize,
+    },
     /// The caller's work area is too small for a single step.
     WorkAreaTooSmall {
         /// Bytes needed at least.
         needed_bytes: usize,
     },
-    /// The tree's record carries flags that this build does not know.
+    /// The tree's record carries flags that this build does not know: counted, multimap.
     UnsupportedTree {
         /// The unknown flag bits.
         flags: u8,
@@ -71,6 +82,13 @@ impl fmt::Display for Error {
             Error::TreeExists => f.write_str("a tree of that name exists"),
             Error::TooManyTrees => f.write_str("too many trees are open in this transaction"),
             Error::NotSorted => f.write_str("the key is not above every key of the tree"),
+            Error::WrongWidth { width: FixedWidth { key_bytes, value_bytes } } => {
+                write!(f, "the tree has keys of {key_bytes} bytes and values of {value_bytes}")
+            }
+            Error::WidthTooLarge { limit_bytes } => write!(
+                f,
+                "an entry of fixed width has a key, and at most {limit_bytes} bytes in all"
+            ),
             Error::WorkAreaTooSmall { needed_bytes } => {
                 write!(f, "the work area is too small: at least {needed_bytes} bytes are needed")
             }

@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::node::{InnerView, LeafView, Value};
 use mapleaf_pager::{PageId, kind};
 
-/// A leaf all of whose cells are in order.
+/// A leaf of either kind all of whose entries are in order.
 #[derive(Clone, Copy, Debug)]
 pub struct LooseLeaf<'a>(LeafView<'a>);
 
@@ -42,6 +42,12 @@ impl<'a> LooseLeaf<'a> {
         let leaf = LeafView::new(body, id)?;
         leaf.check()?;
         Ok(LooseLeaf(leaf))
+    }
+
+    /// The page that it is.
+    #[must_use]
+    pub fn page(&self) -> PageId {
+        self.0.id()
     }
 
     /// Entries.

@@ -4,14 +4,15 @@
 //! |---|---|
 //! | 0..4 | root page, 0 for an empty tree |
 //! | 4 | height: 0 empty, 1 the root is a leaf |
-//! | 5 | flags: bit 0 counted, 1 multimap, 2 fixed width; all 0 in v1 |
-//! | 6..8 | key size of a fixed-width tree |
+//! | 5 | flags: bit 2 fixed width; bits 0 counted, 1 multimap: 0 so far |
+//! | 6..8 | bytes of a key of a fixed-width tree, else 0 |
 //! | 8..16 | entries |
 //! | 16..20, 20..24, 24..28 | inner pages, leaf pages, pages in runs |
-//! | 28..32 | value size of a fixed-width tree |
+//! | 28..32 | bytes of a value of a fixed-width tree, else 0 |
 //! | 32..40 | the user's tag |
 //! | 40..64 | reserved, zero |
 
+use crate::FixedWidth;
 use crate::error::{Error, Result};
 use mapleaf_pager::{Damage, PageId, ROOT_BYTES};
 
@@ -20,6 +21,9 @@ pub const RECORD_BYTES: usize = ROOT_BYTES;
 
 /// Pages from the root to a leaf, both included, at most: cursors keep a stack of this depth.
 pub const HEIGHT_MAX: usize = if cfg!(feature = "large") { 32 } else { 10 };
+
+/// The flag of a fixed-width tree.
+const FLAG_FIXED: u8 = 1 << 2;
 
 /// Root, height, counts and tag of one tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,6 +43,8 @@ pub struct TreeRecord {
     pub run_pages: u32,
     /// The user's tag: any number.
     pub tag: u64,
+    /// The sizes of all its keys and values, where they were declared.
+    pub fixed: Option<FixedWidth>,
 }
 
 /// Reads `N` bytes at `at`.
@@ -58,27 +64,51 @@ impl TreeRecord {
     pub fn decode(bytes: &[u8]) -> Result<TreeRecord> {
         let bytes: &[u8; RECORD_BYTES] =
             bytes.try_into().map_err(|_| Error::corrupt(PageId::NONE, Damage::Layout))?;
-        if bytes[5] != 0 {
-            return Err(Error::UnsupportedTree { flags: bytes[5] });
+        let root = PageId(u32::from_le_bytes(bytes_at(bytes, 0)));
+        let unknown = bytes[5] & !FLAG_FIXED;
+        if unknown != 0 {
+            return Err(Error::UnsupportedTree { flags: unknown });
         }
+        let damaged = Error::corrupt(root, Damage::Layout);
+        let key_bytes = u16::from_le_bytes(bytes_at(bytes, 6));
+        let value_bytes = u32::from_le_bytes(bytes_at(bytes, 28));
+        let fixed = match (bytes[5], key_bytes, value_bytes) {
+            (0, 0, 0) => None,
+            (0, ..) | (_, 0, _) => return Err(damaged),
+            _ => {
+                let value_bytes = u16::try_from(value_bytes).map_err(|_| damaged)?;
+                Some(FixedWidth { key_bytes, value_bytes })
+            }
+        };
         let record = TreeRecord {
-            root: PageId(u32::from_le_bytes(bytes_at(bytes, 0))),
+            root,
             height: bytes[4],
             entries: u64::from_le_bytes(bytes_at(bytes, 8)),
             inner_pages: u32::from_le_bytes(bytes_at(bytes, 16)),
             leaf_pages: u32::from_le_bytes(bytes_at(bytes, 20)),
             run_pages: u32::from_le_bytes(bytes_at(bytes, 24)),
             tag: u64::from_le_bytes(bytes_at(bytes, 32)),
+            fixed,
         };
         if usize::from(record.height) > HEIGHT_MAX || record.root.is_none() != (record.height == 0)
         {
             return Err(Error::corrupt(record.root, Damage::Depth));
         }
-        let sizes_zero = bytes[6..8] == [0; 2] && bytes[28..32] == [0; 4];
-        if !sizes_zero || bytes[40..] != [0; RECORD_BYTES - 40] {
-            return Err(Error::corrupt(record.root, Damage::Layout));
+        if bytes[40..] != [0; RECORD_BYTES - 40] {
+            return Err(damaged);
         }
         Ok(record)
+    }
+
+    /// As [`decode`](TreeRecord::decode), of the names of trees, which are of any length.
+    ///
+    /// # Errors
+    /// As [`decode`](TreeRecord::decode).
+    pub(crate) fn decode_names(bytes: &[u8]) -> Result<TreeRecord> {
+        match TreeRecord::decode(bytes)? {
+            TreeRecord { root, fixed: Some(_), .. } => Err(Error::corrupt(root, Damage::Layout)),
+            record => Ok(record),
+        }
     }
 
     /// Encodes the record.
@@ -87,6 +117,11 @@ impl TreeRecord {
         let mut bytes = [0; RECORD_BYTES];
         bytes[0..4].copy_from_slice(&self.root.0.to_le_bytes());
         bytes[4] = self.height;
+        if let Some(FixedWidth { key_bytes, value_bytes }) = self.fixed {
+            bytes[5] = FLAG_FIXED;
+            bytes[6..8].copy_from_slice(&key_bytes.to_le_bytes());
+            bytes[28..32].copy_from_slice(&u32::from(value_bytes).to_le_bytes());
+        }
         bytes[8..16].copy_from_slice(&self.entries.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.inner_pages.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.leaf_pages.to_le_bytes());
@@ -95,9 +130,9 @@ impl TreeRecord {
         bytes
     }
 
-    /// The record of an empty tree with the same tag.
+    /// The record of an empty tree with the same tag and sizes.
     #[must_use]
     pub(crate) fn emptied(&self) -> TreeRecord {
-        TreeRecord { tag: self.tag, ..TreeRecord::default() }
+        TreeRecord { tag: self.tag, fixed: self.fixed, ..TreeRecord::default() }
     }
 }

@@ -11,12 +11,13 @@
 //! | 7 create | tag u64, name |
 //! | 8 rename | from_len u8, from, to |
 //! | 9 drop | name |
+//! | 128 create, fixed width | tag u64, bytes of a key u16, of a value u32, name |
 //!
 //! A transaction binds a slot before it first uses it, and again after a rollback to a savepoint,
 //! which takes the log back too. Numbers are little-endian.
 
 use crate::error::{Error, Result};
-use crate::{CheckReport, CheckVisitor, Finding, ReachSet, TreeOptions, Writer, check};
+use crate::{CheckReport, CheckVisitor, Finding, FixedWidth, ReachSet, TreeOptions, Writer, check};
 use core::ops::Bound;
 use mapleaf_pager::{
     Damage, Inspection, PageId, PageUse, Part, Redo, RedoLog, Replay, Unsupported, WriteTxn,
@@ -33,6 +34,8 @@ mod op {
     pub(super) const CREATE: u8 = 7;
     pub(super) const RENAME: u8 = 8;
     pub(super) const DROP: u8 = 9;
+    /// From here on: what a feature bit of the file announces.
+    pub(super) const CREATE_FIXED: u8 = 128;
 }
 
 /// Kinds of bounds in a record.
@@ -110,8 +113,14 @@ impl TreeLog<'_> {
 }
 
 /// Logs a new tree.
-pub(crate) fn log_create(txn: &mut WriteTxn<'_>, name: &[u8], tag: u64) {
-    txn.redo(&[Part::Bytes(&[op::CREATE]), Part::Bytes(&tag.to_le_bytes()), Part::Bytes(name)]);
+pub(crate) fn log_create(txn: &mut WriteTxn<'_>, name: &[u8], options: TreeOptions) {
+    let (tag, name) = (options.tag.to_le_bytes(), Part::Bytes(name));
+    let Some(FixedWidth { key_bytes, value_bytes }) = options.fixed else {
+        return txn.redo(&[Part::Bytes(&[op::CREATE]), Part::Bytes(&tag), name]);
+    };
+    let (key_bytes, value_bytes) = (key_bytes.to_le_bytes(), u32::from(value_bytes).to_le_bytes());
+    let sizes = [Part::Bytes(&key_bytes), Part::Bytes(&value_bytes)];
+    txn.redo(&[Part::Bytes(&[op::CREATE_FIXED]), Part::Bytes(&tag), sizes[0], sizes[1], name]);
 }
 
 /// Logs a tree's new name. Names are at most 255 bytes.
@@ -178,6 +187,8 @@ pub fn apply_to_remains(writer: &mut Writer<'_>, record: &[u8]) -> Result<bool> 
     match try_apply(writer, record) {
         Ok(()) => Ok(true),
         Err(Error::NoSuchTree | Error::TreeExists | NOT_APPLICABLE) => Ok(false),
+        // The tree was made anew without its sizes, or with those of another of its name.
+        Err(Error::WrongWidth { .. } | Error::WidthTooLarge { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -188,6 +199,16 @@ fn try_apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
         op::CREATE => {
             let (tag, name) = take_u64(rest)?;
             writer.create(text(name)?, TreeOptions::default().tag(tag)).map(drop)
+        }
+        op::CREATE_FIXED => {
+            let (tag, rest) = take_u64(rest)?;
+            let (key_bytes, rest) = rest.split_first_chunk().ok_or(NOT_APPLICABLE)?;
+            let (value_bytes, name) = rest.split_first_chunk().ok_or(NOT_APPLICABLE)?;
+            let value_bytes = u16::try_from(u32::from_le_bytes(*value_bytes));
+            let key_bytes = u16::from_le_bytes(*key_bytes);
+            let options = TreeOptions::default().tag(tag);
+            let options = options.fixed_width(key_bytes, value_bytes.map_err(|_| NOT_APPLICABLE)?);
+            writer.create(text(name)?, options).map(drop)
         }
         op::RENAME => {
             let (&from_len, names) = rest.split_first().ok_or(NOT_APPLICABLE)?;

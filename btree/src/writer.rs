@@ -6,31 +6,14 @@ use crate::node::max_key_len;
 use crate::open_trees::OpenTrees;
 use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
-use crate::{Catalog, Tree, TreeMut, TreeNames, TreeRecord};
-use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn};
+use crate::{Catalog, FixedWidth, Tree, TreeMut, TreeNames, TreeOptions, TreeRecord};
+use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn, features};
 
 /// Trees that can be open in one write transaction.
 pub const TREES_MAX: usize = if cfg!(feature = "large") { 64 } else { 4 };
 
 /// Longest name of a tree in bytes (or the longest key of the page size, where that is shorter).
 pub const NAME_BYTES_MAX: usize = if cfg!(feature = "large") { 255 } else { 95 };
-
-/// What a new tree is made with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct TreeOptions {
-    /// The user's tag: any number.
-    pub tag: u64,
-}
-
-impl TreeOptions {
-    /// With this tag.
-    #[must_use]
-    pub const fn tag(mut self, tag: u64) -> TreeOptions {
-        self.tag = tag;
-        self
-    }
-}
 
 /// An open tree of a [`Writer`]. `Copy`; using it after its tree was dropped, or after a rollback
 /// that undid its creation or renaming, is [`NoSuchTree`](crate::Error::NoSuchTree). So is using one that
@@ -75,7 +58,7 @@ impl<'s> Writer<'s> {
     // A call: its copies are off the stack before anything is changed.
     #[inline(never)]
     pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
-        let catalog = TreeRecord::decode((&txn).root())?;
+        let catalog = TreeRecord::decode_names((&txn).root())?;
         Ok(Writer { txn, catalog, open: OpenTrees::new(), silent: false })
     }
 
@@ -173,7 +156,7 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// [`TreeExists`](Error::TreeExists), [`TooManyTrees`](Error::TooManyTrees),
-    /// [`KeyTooLong`](Error::KeyTooLong).
+    /// [`KeyTooLong`](Error::KeyTooLong), [`WidthTooLarge`](Error::WidthTooLarge).
     #[inline(never)]
     pub fn create(&mut self, name: &str, options: TreeOptions) -> Result<TreeHandle> {
         self.check_name(name)?;
@@ -182,16 +165,32 @@ impl<'s> Writer<'s> {
             return Err(Error::TreeExists);
         }
         self.open.room_for(key)?;
-        let record = TreeRecord { tag: options.tag, ..TreeRecord::default() };
+        let TreeOptions { tag, fixed } = options;
+        self.check_width(fixed)?;
+        let record = TreeRecord { tag, fixed, ..TreeRecord::default() };
         self.store(key, &record)?;
+        if fixed.is_some() {
+            self.txn.announce(features::FIXED_WIDTH);
+        }
         if !self.silent {
-            log_create(&mut self.txn, key, options.tag);
+            log_create(&mut self.txn, key, options);
         }
         let opened = self.open.open(key, record).and_then(|tree| {
             self.open.set_named(usize::from(tree.slot))?;
             Ok(tree)
         });
         self.whole(opened)
+    }
+
+    /// That pages have room for entries of this width.
+    fn check_width(&self, fixed: Option<FixedWidth>) -> Result<()> {
+        let page_size = (&self.txn).page_size();
+        match fixed {
+            Some(width) if !width.fits(page_size) => {
+                Err(Error::WidthTooLarge { limit_bytes: FixedWidth::entry_bytes_max(page_size) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the tree `name`.
@@ -209,7 +208,7 @@ impl<'s> Writer<'s> {
         self.open.open(key, record)
     }
 
-    /// Opens the tree `name`, and creates it where there is none.
+    /// Opens the tree `name`, and creates it with these options where there is none.
     ///
     /// # Errors
     /// As [`create`](Writer::create), without `TreeExists`.
@@ -349,7 +348,7 @@ impl<'s> Writer<'s> {
     /// Reads the records of the open trees from the catalog again; closes what has no such tree
     /// there.
     fn read_back(&mut self, clock: u32) -> Result<()> {
-        self.catalog = TreeRecord::decode((&self.txn).root())?;
+        self.catalog = TreeRecord::decode_names((&self.txn).root())?;
         for slot in 0..self.open.len() {
             let Some(name) = self.open.name(slot) else { continue };
             // Named since: the tree of that name in the catalog, if any, may be another.

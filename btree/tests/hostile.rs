@@ -16,17 +16,25 @@ use mapleaf_pager::{Durability, Mapping, Pages, SliceMapping, Store};
 use quickcheck::{Gen, QuickCheck};
 use support::*;
 
-const NAMES: [&str; 3] = ["empty", "small", "tree"];
+const NAMES: [&str; 4] = ["empty", "fixed", "small", "tree"];
 
-/// A store of three trees, one of them four levels deep and with values in runs, and its length.
+/// A store of four trees, one of them four levels deep and with values in runs, one of fixed width; and
+/// its length.
 fn image() -> (Vec<u8>, usize) {
     let mut ram = vec![0; 4 << 20];
     let store = create(&mut ram, PAGE, 0);
     let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
     for name in NAMES {
-        let tree = writer.create(name, TreeOptions::default()).unwrap();
+        let options = TreeOptions::default();
+        let options = if name == "fixed" { options.fixed_width(8, 11) } else { options };
+        let tree = writer.create(name, options).unwrap();
         let step = match name {
             "empty" => continue,
+            "fixed" => {
+                let entries = (0..900).map(|n| (fixed_key(n), [n as u8; 11]));
+                writer.tree(tree).unwrap().load(entries, 80).unwrap();
+                continue;
+            }
             "small" => 9001,
             _ => 23,
         };
@@ -40,6 +48,11 @@ fn image() -> (Vec<u8>, usize) {
     let len = len_of(&store);
     drop(store);
     (ram, len)
+}
+
+/// A key of the tree of fixed width.
+fn fixed_key(n: u16) -> [u8; 8] {
+    (u64::from(n) * 70).to_be_bytes()
 }
 
 /// A change of the image: page, place in it, and what is written there.
@@ -97,8 +110,13 @@ fn read<'a, P: Pages<'a>>(pages: P, page_count: u32) -> u64 {
 /// Changes a tree until something is found wrong.
 fn change(writer: &mut Writer<'_>, tree: TreeHandle, seed: u16) -> mapleaf_btree::Result<()> {
     for i in 0..60u16 {
-        let (key, other) = (key_of(seed ^ (i * 977)), key_of(seed.wrapping_add(i * 31)));
-        let value = value_of(len_of_value(i.wrapping_mul(seed)), 1);
+        let (mut key, mut other) = (key_of(seed ^ (i * 977)), key_of(seed.wrapping_add(i * 31)));
+        let mut value = value_of(len_of_value(i.wrapping_mul(seed)), 1);
+        if let Some(width) = writer.record(tree)?.fixed {
+            key = fixed_key((seed ^ (i * 977)) % 1000).to_vec();
+            other = fixed_key(seed.wrapping_add(i * 31) % 1000).to_vec();
+            value.resize(usize::from(width.value_bytes), 0);
+        }
         let mut tree = writer.tree(tree)?;
         match i % 10 {
             0..=3 => drop(tree.insert(&key, &value)?),

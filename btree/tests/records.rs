@@ -75,7 +75,7 @@ fn records_decode_or_say_why_not() {
     assert_eq!(TreeRecord::decode(&record.encode()), Ok(record));
     assert_eq!(TreeRecord::decode(&[0; RECORD_BYTES]), Ok(TreeRecord::default()));
     let refused = |at, value| TreeRecord::decode(&changed(&record, at, value)).err();
-    for flags in [1, 2, 0x80] {
+    for flags in [1, 2, 0x80, 3] {
         assert_eq!(refused(5, flags), Some(Error::UnsupportedTree { flags }));
     }
     let depth = Some(Error::corrupt(record.root, Damage::Depth));
@@ -85,6 +85,20 @@ fn records_decode_or_say_why_not() {
     for at in [6, 7, 28, 31, 40, RECORD_BYTES - 1] {
         assert_eq!(refused(at, 1), layout, "{at}");
     }
+    // Fixed width: with a key's size, and a value's that a page can have.
+    let with = |key_bytes: u8, value_low: u8, value_high: u8| {
+        let mut bytes = record.encode();
+        (bytes[5], bytes[6], bytes[28], bytes[30]) = (4, key_bytes, value_low, value_high);
+        TreeRecord::decode(&bytes)
+    };
+    assert_eq!(with(0, 8, 0).err(), layout);
+    assert_eq!(with(8, 8, 1).err(), layout);
+    let fixed = with(8, 9, 0).unwrap();
+    assert_eq!(fixed.fixed.map(|width| (width.key_bytes, width.value_bytes)), Some((8, 9)));
+    assert_eq!(TreeRecord::decode(&fixed.encode()), Ok(fixed));
+    let mut both = fixed.encode();
+    both[5] |= 1;
+    assert_eq!(TreeRecord::decode(&both), Err(Error::UnsupportedTree { flags: 1 }));
     let short = Error::corrupt(PageId::NONE, Damage::Layout);
     assert_eq!(TreeRecord::decode(&record.encode()[1..]), Err(short));
 }
@@ -95,16 +109,76 @@ fn a_later_versions_names_are_refused_by_everybody() {
     let mut ram = vec![0; 1 << 18];
     let store = create(&mut ram, PAGE, 0);
     let record = tree(&store, &[(b"a", b"1")]);
-    set_names(&store, &changed(&record, 5, 4));
-    let later = Error::UnsupportedTree { flags: 4 };
+    set_names(&store, &changed(&record, 5, 2));
+    let later = Error::UnsupportedTree { flags: 2 };
     let snapshot = store.begin_read(0).unwrap();
     assert_eq!(Catalog::new(&snapshot).err(), Some(later));
     assert_eq!(told(&snapshot).scrub, [(None, later, true)]);
     assert_eq!(Writer::new(store.begin_write().unwrap()).err(), Some(later));
     let inspection = store.inspect().unwrap();
     let proven = Replayer::new().prove(&inspection, &mut [0; 64]);
-    assert_eq!(proven, Err(PagerError::Unsupported(Unsupported::Features { unknown: 4 })));
+    assert_eq!(proven, Err(PagerError::Unsupported(Unsupported::Features { unknown: 2 })));
     assert_eq!(Replayer::new().prove(&inspection, &mut []), Err(PagerError::InvalidArgument));
+}
+
+/// The records of a tree of fixed width and of another, each with one entry.
+fn fixed_and_plain(store: &RamStore<'_>) -> [TreeRecord; 2] {
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let options = TreeOptions::default();
+    for (name, options) in [("fixed", options.fixed_width(8, 8)), ("plain", options)] {
+        let tree = writer.create(name, options).unwrap();
+        writer.tree(tree).unwrap().insert(b"12345678", b"abcdefgh").unwrap();
+    }
+    writer.commit(Durability::Sync).unwrap();
+    let snapshot = store.begin_read(0).unwrap();
+    let catalog = Catalog::new(&snapshot).unwrap();
+    ["fixed", "plain"].map(|name| catalog.get(name).unwrap().unwrap())
+}
+
+/// Names are of any length: their tree cannot have a fixed width.
+#[test]
+fn names_of_fixed_width_are_refused() {
+    let mut ram = vec![0; 1 << 18];
+    let store = create(&mut ram, PAGE, 0);
+    let [record, _] = fixed_and_plain(&store);
+    set_names(&store, &record.encode());
+    let layout = Error::corrupt(record.root, Damage::Layout);
+    assert_eq!(Catalog::new(&store.begin_read(0).unwrap()).err(), Some(layout));
+    assert_eq!(Writer::new(store.begin_write().unwrap()).err(), Some(layout));
+    let found = told(&store.begin_read(0).unwrap());
+    assert_eq!(found.check, [(record.root, Damage::Layout)]);
+    assert_eq!(found.scrub, [(None, layout, true)]);
+}
+
+/// A record of other sizes than its pages', of none, of some where the pages have none, and of what no page
+/// has.
+#[test]
+fn widths_that_contradict_the_pages_are_told() {
+    let widths = [Some((8, 16)), None, Some((8, 8)), Some((8, u16::MAX))];
+    for (which, width) in widths.into_iter().enumerate() {
+        let mut ram = vec![0; 1 << 18];
+        let store = create(&mut ram, PAGE, 0);
+        let [fixed, plain] = fixed_and_plain(&store);
+        let mut wrong = if which == 2 { plain } else { fixed };
+        wrong.fixed = width.and_then(|(k, v)| TreeOptions::default().fixed_width(k, v).fixed);
+        let names = tree(&store, &[(b"t", &wrong.encode())]);
+        set_names(&store, &names.encode());
+        let found = told(&store.begin_read(0).unwrap());
+        assert!(
+            found.check.contains(&(wrong.root, Damage::Layout)),
+            "{wrong:?}: {:?}",
+            found.check
+        );
+        // Reading and changing it answers, or says what is wrong.
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let opened = writer.open("t").unwrap();
+        let mut tree = writer.tree(opened).unwrap();
+        let _ = tree.get(b"12345678");
+        let _ = tree.insert(b"12345679", b"abcdefgh");
+        let _ = tree.insert(b"12345679", &[7; 16]);
+        let _ = tree.remove(b"12345678");
+        let _ = tree.load([(b"99999999", b"abcdefgh")], 100);
+    }
 }
 
 #[test]

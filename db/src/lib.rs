@@ -104,9 +104,9 @@ pub use scrub::{Scar, ScrubReport};
 pub use write::{TreeRef, WriteReadTree, WriteTrees, WriteTxn};
 
 pub use mapleaf_btree::{
-    Cursor, CursorMut, Entry, Error as TreeError, Key, KeyBound, KeyRange, Loader, NAME_BYTES_MAX,
-    Pending, Range, Savepoint, TREES_MAX, Tree, TreeHandle, TreeMut, TreeOptions, TreeRecord,
-    Warmed,
+    Cursor, CursorMut, Entry, Error as TreeError, FixedWidth, Key, KeyBound, KeyRange, Loader,
+    NAME_BYTES_MAX, Pending, Range, Savepoint, TREES_MAX, Tree, TreeHandle, TreeMut, TreeOptions,
+    TreeRecord, Warmed,
 };
 pub use mapleaf_pager::{
     Damage, Durability, Error as StoreError, PageId, PageStates, Residency, Stats as StoreStats,

@@ -1,7 +1,7 @@
 //! Writes the seeds from which the committed corpus was grown: `cargo run --example seeds` in fuzz/.
 
 use mapleaf_btree::{TreeOptions, Writer};
-use mapleaf_fuzz::forged::{PAGE, made};
+use mapleaf_fuzz::forged::{PAGE, made, made_fixed};
 use mapleaf_fuzz::words;
 use mapleaf_pager::{Durability, Options, SliceMapping, Store};
 use std::path::Path;
@@ -43,17 +43,18 @@ fn main() -> io::Result<()> {
         seed("salvage", name, &[&[0], &image[..]].concat())?;
     }
     seed("salvage", "damaged", &[1, 5, 40, 0, 7, 9, 100, 1, 3])?;
-    let (image, pages) = (&made().image, &made().tree_pages);
-    for (at, page) in pages.iter().enumerate().step_by(5) {
-        let body = &image[page * PAGE + 16..][..PAGE - 16];
-        seed("node", &format!("page-{page}"), &[&[at as u8, at as u8 + 1, 3], body].concat())?;
+    for (name, made) in [("page", made()), ("fixed", made_fixed())] {
+        for (at, page) in made.tree_pages.iter().enumerate().step_by(5) {
+            let body = &made.image[page * PAGE + 16..][..PAGE - 16];
+            seed("node", &format!("{name}-{page}"), &[&[at as u8, at as u8 + 1, 3], body].concat())?;
+        }
     }
     seed("sealed", "bits", &[2, 0, 9, 3, 5, 0, 16, 1, 9, 0, 10, 255])?;
     let ops = |first: u8| -> Vec<u8> {
         let change = |n: u8| [n % 8, n.wrapping_mul(37), n, n.wrapping_mul(11), n.wrapping_mul(53)];
         [&[first, 3, 9, 0, 60][..], &[40], &(0..80).flat_map(change).collect::<Vec<_>>()].concat()
     };
-    for first in [0, 1, 2, 3, 8, 15, 27, 31] {
+    for first in [0, 1, 2, 3, 8, 15, 27, 31, 192, 193, 208, 225, 240, 241] {
         seed("ops", &format!("history-{first}"), &ops(first))?;
         seed("crash", &format!("history-{first}"), &ops(first))?;
     }

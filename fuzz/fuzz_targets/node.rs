@@ -4,13 +4,15 @@
 //! panic, no endless loop, no access outside the bytes. Where the proof finds nothing wrong, keys ascend,
 //! lookups find what walking shows, and the tree can be changed and is sound afterwards.
 //!
+//! Where the first page brought is of fixed width, so is the store's tree.
+//!
 //! Input: two choices of a page, a number that changes are drawn from, then the pages' bytes from 16 on.
 #![no_main]
 
-use mapleaf_btree::{Catalog, Replayer, Result, TreeOptions, Writer};
+use mapleaf_btree::{Catalog, Replayer, Result, TreeMut, TreeOptions, Writer};
 use mapleaf_fuzz::forged::{self, PAGE};
 use mapleaf_fuzz::{SliceStore, with_room, words};
-use mapleaf_pager::{Durability, Options, Pages, Replay, SliceMapping, Store};
+use mapleaf_pager::{Durability, Options, Pages, Replay, SliceMapping, Store, kind};
 
 /// Bytes of a page that its owner may not write: checksum and birth.
 const OWNED: usize = 16;
@@ -19,7 +21,8 @@ const CHANGES: u8 = 24;
 
 /// The made store with the pages that the input brings.
 fn forge(pages: &[u8], choices: [u8; 2]) -> Vec<u8> {
-    let made = forged::made();
+    let fixed = pages.first() == Some(&kind::LEAF_FIXED);
+    let made = if fixed { forged::made_fixed() } else { forged::made() };
     let mut image = made.image.clone();
     for (bytes, choice) in pages.chunks(PAGE - OWNED).zip(choices) {
         let page = made.tree_pages[usize::from(choice) % made.tree_pages.len()];
@@ -68,6 +71,10 @@ fn change(store: &SliceStore<'_>, seed: u8) -> Result<()> {
     for number in 0..CHANGES {
         let mixed = u16::from(number.wrapping_mul(37) ^ seed);
         let key = format!("{:04}/{}", mixed % 220, "key".repeat(usize::from(mixed % 9)));
+        if writer.record(tree)?.fixed.is_some() {
+            change_fixed(&mut writer.tree(tree)?, mixed, seed)?;
+            continue;
+        }
         let mut tree = writer.tree(tree)?;
         match (number ^ seed) % 8 {
             0..=2 => drop(tree.insert(key.as_bytes(), &[seed; 60][..usize::from(seed % 60)])?),
@@ -78,6 +85,19 @@ fn change(store: &SliceStore<'_>, seed: u8) -> Result<()> {
         }
     }
     writer.commit(Durability::Sync)?;
+    Ok(())
+}
+
+/// Changes an entry of the tree of fixed width.
+fn change_fixed(tree: &mut TreeMut<'_, '_>, number: u16, seed: u8) -> Result<()> {
+    let key = u64::from(number * 5 % 1400).to_be_bytes();
+    let value = [seed; forged::FIXED_WIDTH.1 as usize];
+    match (number as u8 ^ seed) % 8 {
+        0..=3 => drop(tree.insert(&key, &value)?),
+        4 | 5 => drop(tree.remove(&key)?),
+        6 => drop(tree.remove_range((&key[..], &(u64::from(number) * 5 + 100).to_be_bytes()[..]))?),
+        _ => drop((tree.pop_first(|_, _| ())?, tree.pop_last(|_, _| ())?)),
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Any history of changes, on pages of 512 bytes.
+//! Any history of changes, on pages of 512 bytes, of a tree with or without a fixed width.
 //!
 //! Invariants checked: the tree is what a `BTreeMap` is, after every commit, rollback, savepoint and
 //! reopening; a held snapshot does not change; every page is accounted for once.
@@ -17,7 +17,15 @@ const HELD: usize = 5;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut ram = vec![0; RAM_BYTES];
     let mut source = Source(bytes);
-    let log = if source.byte().is_some_and(|byte| byte % 2 == 0) { 8 << 10 } else { 0 };
+    let first = source.byte().unwrap_or(1);
+    let log = if first % 2 == 0 { 8 << 10 } else { 0 };
+    let width = match first >> 4 {
+        12 => Some((8, 8)),
+        13 => Some((3, 0)),
+        14 => Some((20, 40)),
+        15 => Some((1, 90)),
+        _ => None,
+    };
     let options = Options::default().page_size(512).log_bytes(log, log);
     let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
     let mut model = ops::Model::new();
@@ -30,7 +38,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let begun = store.begin_write().map_err(mapleaf_btree::Error::from);
         let done = begun.and_then(Writer::new).and_then(|writer| {
             let planted = cfg!(feature = "planted");
-            ops::transaction(writer, &mut source, &model, &mut attempted, planted)
+            ops::transaction(writer, width, &mut source, &model, &mut attempted, planted)
         });
         match done {
             Ok(Some(_)) => model = attempted.unwrap(),

@@ -145,7 +145,7 @@ fn step(
             let begun = store.begin_write().map_err(mapleaf_btree::Error::from);
             let writer = begun.and_then(Writer::new);
             return match writer
-                .and_then(|writer| ops::transaction(writer, source, newest, attempted, false))
+                .and_then(|writer| ops::transaction(writer, None, source, newest, attempted, false))
             {
                 Ok(Some(durability)) => {
                     Step::Committed { durable: durability == mapleaf_pager::Durability::Sync }

@@ -12,6 +12,8 @@ pub const PAGE: usize = 512;
 const RAM_BYTES: usize = 1 << 19;
 /// Entries of the made store: enough for three levels.
 const ENTRIES: u16 = 220;
+/// Bytes of the keys and values of the store of fixed width.
+pub const FIXED_WIDTH: (u16, u16) = (8, 12);
 /// Every so many values is a run of pages.
 const RUN_EVERY: u16 = 40;
 
@@ -29,9 +31,6 @@ pub struct Made {
 pub fn made() -> &'static Made {
     static MADE: OnceLock<Made> = OnceLock::new();
     MADE.get_or_init(|| {
-        let mut ram = vec![0; RAM_BYTES];
-        let options = Options::default().page_size(PAGE as u32).log_bytes(0, 0);
-        let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
         let mut entries = BTreeMap::new();
         for number in 0..ENTRIES {
             let key = format!(
@@ -42,21 +41,47 @@ pub fn made() -> &'static Made {
             let len = if number % RUN_EVERY == 0 { 700 } else { usize::from(number % 30) };
             entries.insert(key.into_bytes(), vec![number as u8; len]);
         }
-        fill(&store, &entries).unwrap();
-        store.close().unwrap();
-        let pages = store.stats().page_count as usize;
-        drop(store);
-        ram.truncate(pages * PAGE);
-        let kind_at = |page: &usize| ram[page * PAGE + 16];
-        let tree_pages =
-            (2..pages).filter(|page| matches!(kind_at(page), kind::INNER | kind::LEAF)).collect();
-        Made { image: ram, tree_pages, entries }
+        make(TreeOptions::default(), entries)
     })
 }
 
-fn fill(store: &SliceStore<'_>, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> mapleaf_btree::Result<()> {
+/// As [`made`], of a tree of fixed width. The same each time.
+pub fn made_fixed() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let entry = |number: u16| {
+            let key = u64::from(number * 3).to_be_bytes().to_vec();
+            (key, vec![number as u8; usize::from(FIXED_WIDTH.1)])
+        };
+        let options = TreeOptions::default().fixed_width(FIXED_WIDTH.0, FIXED_WIDTH.1);
+        make(options, (0..2 * ENTRIES).map(entry).collect())
+    })
+}
+
+/// A sound store of these entries, closed cleanly.
+fn make(tree: TreeOptions, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Made {
+    let mut ram = vec![0; RAM_BYTES];
+    let options = Options::default().page_size(PAGE as u32).log_bytes(0, 0);
+    let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
+    fill(&store, tree, &entries).unwrap();
+    store.close().unwrap();
+    let pages = store.stats().page_count as usize;
+    drop(store);
+    ram.truncate(pages * PAGE);
+    let of_tree = |page: &usize| {
+        matches!(ram[page * PAGE + 16], kind::INNER | kind::LEAF | kind::LEAF_FIXED)
+    };
+    let tree_pages = (2..pages).filter(of_tree).collect();
+    Made { image: ram, tree_pages, entries }
+}
+
+fn fill(
+    store: &SliceStore<'_>,
+    options: TreeOptions,
+    entries: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> mapleaf_btree::Result<()> {
     let mut writer = Writer::new(store.begin_write()?)?;
-    let tree = writer.create("t", TreeOptions::default())?;
+    let tree = writer.create("t", options)?;
     for (key, value) in entries {
         writer.tree(tree)?.insert(key, value)?;
     }

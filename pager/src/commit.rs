@@ -49,11 +49,16 @@ impl<'s> WriteTxn<'s> {
         self.settle()?;
         let ring = self.parts.ring(&self.writer.state);
         match ring {
-            Some(ring) if self.takes_log(&ring, durability)? => {
+            Some(ring) if !self.announces() && self.takes_log(&ring, durability)? => {
                 self.commit_logged(&ring, durability)
             }
             _ => self.commit_as_checkpoint(),
         }
+    }
+
+    /// Whether the file says nothing yet of a feature that the transaction uses.
+    fn announces(&self) -> bool {
+        self.parts.core.latest.lock().state.features != self.writer.state.features
     }
 
     fn commit_nothing(mut self, durability: Durability) -> Result<TxnId> {

@@ -15,6 +15,7 @@ mod close;
 mod commit;
 mod error;
 mod explain;
+pub mod features;
 mod ids;
 mod inspect;
 mod log;

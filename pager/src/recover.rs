@@ -222,7 +222,8 @@ fn first_state(mapping: &dyn Mapping, page_size: u32, options: &Options) -> Resu
         made_by: TxnId(1),
     };
     let page_count = pages.checked_add(2).ok_or(Error::InvalidArgument)?;
-    Ok(State { txn: TxnId(2), root: [0; ROOT_BYTES], log, space: Space::new(page_count) })
+    let space = Space::new(page_count);
+    Ok(State { txn: TxnId(2), features: 0, root: [0; ROOT_BYTES], log, space })
 }
 
 fn open<M: Mapping, W: AsRef<[AtomicU32]>>(

@@ -343,6 +343,15 @@ impl<'s> WriteTxn<'s> {
         }
     }
 
+    /// Says that the state that this transaction makes uses these features (bits of
+    /// [`features`](crate::features)). Where they are new to the file the commit is a checkpoint, so that no
+    /// build that does not know them finds them in the log. A rollback to a savepoint does not take it back.
+    pub fn announce(&mut self, features: u64) {
+        let Writer { run, state, .. } = &mut *self.writer;
+        run.changed |= state.features & features != features;
+        state.features |= features;
+    }
+
     /// Appends one redo record, the concatenation of `parts`, to the log's tail. Where the log is
     /// off or the record does not fit, the commit becomes a checkpoint instead. Never fails.
     pub fn redo(&mut self, parts: &[Part<'_>]) {

@@ -25,15 +25,35 @@ pub struct Case {
     pub log_bytes: u64,
     /// Whether it was left as by a death, with commits in its log; else it was closed cleanly.
     pub died: bool,
+    /// Whether it has trees of fixed width too.
+    pub fixed: bool,
 }
 
 /// All golden files.
 pub const CASES: [Case; 5] = [
-    Case { name: "v1-512-closed.leaf", page_size: 512, log_bytes: 8 << 10, died: false },
-    Case { name: "v1-512-died.leaf", page_size: 512, log_bytes: 8 << 10, died: true },
-    Case { name: "v1-512-no-log.leaf", page_size: 512, log_bytes: 0, died: true },
-    Case { name: "v1-4096-closed.leaf", page_size: 4096, log_bytes: 64 << 10, died: false },
-    Case { name: "v1-4096-died.leaf", page_size: 4096, log_bytes: 64 << 10, died: true },
+    Case {
+        name: "v1-512-closed.leaf",
+        page_size: 512,
+        log_bytes: 8 << 10,
+        died: false,
+        fixed: false,
+    },
+    Case { name: "v1-512-died.leaf", page_size: 512, log_bytes: 8 << 10, died: true, fixed: false },
+    Case { name: "v1-512-no-log.leaf", page_size: 512, log_bytes: 0, died: true, fixed: false },
+    Case {
+        name: "v1-4096-closed.leaf",
+        page_size: 4096,
+        log_bytes: 64 << 10,
+        died: false,
+        fixed: false,
+    },
+    Case {
+        name: "v1-4096-died.leaf",
+        page_size: 4096,
+        log_bytes: 64 << 10,
+        died: true,
+        fixed: false,
+    },
 ];
 
 const RAM_BYTES: usize = 4 << 20;
@@ -56,10 +76,38 @@ fn words() -> Vec<AtomicU32> {
 /// One change of the history. An entry without a value is removed.
 type Change = (&'static str, Vec<u8>, Option<Vec<u8>>);
 
+/// What a tree is made with.
+fn options_of(name: &str) -> TreeOptions {
+    let options = TreeOptions::default().tag(0xDEAD_BEEF);
+    match name {
+        "numbers" => options.fixed_width(8, 8),
+        "set" => options.fixed_width(5, 0),
+        "odd" => options.fixed_width(16, 33),
+        _ => options,
+    }
+}
+
+/// What transaction `number` changes in trees of fixed width.
+fn fixed_changes(number: u64) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for i in 0..if number < SMALL_FROM { 24 } else { 1 } {
+        let seed = mix(number * 1000 + i + 500);
+        let n = (seed >> 8) % 900;
+        let removed = seed % 7 == 0;
+        let key = n.to_be_bytes().to_vec();
+        changes.push(("numbers", key.clone(), (!removed).then(|| value(seed, 4, 8))));
+        changes.push(("set", key[3..].to_vec(), (!removed).then(Vec::new)));
+        let key = [&b"prefix/"[..], &[7, (n % 5) as u8], &key[1..]].concat();
+        changes.push(("odd", key, (!removed).then(|| value(seed, 5, 33))));
+    }
+    changes
+}
+
 /// What transaction `number` changes: keys of many lengths and common prefixes, values from none to
 /// several pages, removals.
-fn changes(number: u64, page_size: usize) -> Vec<Change> {
-    let mut changes = Vec::new();
+fn changes(number: u64, case: &Case) -> Vec<Change> {
+    let page_size = case.page_size as usize;
+    let mut changes = if case.fixed { fixed_changes(number) } else { Vec::new() };
     let key_max = (page_size - 32) / 4 - 26;
     let count = if number < SMALL_FROM { 16 } else { 1 };
     for i in 0..count {
@@ -85,7 +133,7 @@ pub fn content(case: &Case) -> Content {
     let mut content = Content::new();
     content.insert("empty".into(), (7, BTreeMap::new()));
     for number in 0..TRANSACTIONS {
-        for (name, key, value) in changes(number, case.page_size as usize) {
+        for (name, key, value) in changes(number, case) {
             let (tag, entries) = content.entry(name.into()).or_default();
             *tag = 0xDEAD_BEEF;
             match value {
@@ -121,8 +169,8 @@ pub fn write_with(case: &Case, entropy: u64) -> Result<Vec<u8>, Box<dyn Error>> 
         if number == 0 {
             writer.create("empty", TreeOptions::default().tag(7))?;
         }
-        for (name, key, value) in changes(number, case.page_size as usize) {
-            let tree = writer.open_or_create(name, TreeOptions::default().tag(0xDEAD_BEEF))?;
+        for (name, key, value) in changes(number, case) {
+            let tree = writer.open_or_create(name, options_of(name))?;
             match value {
                 Some(value) => writer.tree(tree)?.insert(&key, &value)?,
                 None => writer.tree(tree)?.remove(&key)?,

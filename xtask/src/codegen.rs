@@ -33,9 +33,11 @@ const fn wanted(name: &'static str, uses: &'static [(&'static str, usize)]) -> W
     Wanted { name, uses, branches_on_finds: false, canary: false }
 }
 
-const FUNCTIONS: [Wanted; 6] = [
+const FUNCTIONS: [Wanted; 8] = [
     wanted("codegen_lower_bound", &[CMOV]),
     wanted("codegen_upper_bound", &[CMOV]),
+    wanted("codegen_fixed_bound", &[CMOV]),
+    wanted("codegen_fixed_bound_long", &[CMOV]),
     wanted("codegen_equal_bits", &[VECTORS]),
     Wanted { branches_on_finds: true, ..wanted("codegen_find_equal", &[VECTORS]) },
     Wanted { canary: true, ..wanted("codegen_canary_bound", &[]) },
@@ -82,7 +84,9 @@ pub(crate) fn run() -> Result<bool> {
 /// The instructions of the function in whose mangled name this is.
 fn function<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
     let mut lines = text.lines();
-    lines.find(|line| line.ends_with(':') && line.contains(name))?;
+    // Mangled, a name has its length before it.
+    let named = format!("{}{name}", name.len());
+    lines.find(|line| line.ends_with(':') && line.contains(&named))?;
     let body = lines.take_while(|line| !line.trim_start().starts_with(".Lfunc_end"));
     Some(body.map(str::trim).filter(|line| !line.starts_with('.') && !line.is_empty()).collect())
 }

@@ -163,7 +163,7 @@ impl<'a, P: Pages<'a>> Pass<'_, '_, P> {
 
     /// The catalog, and every tree it names.
     fn trees(&mut self) -> Result<()> {
-        let Some(catalog) = self.good(None, TreeRecord::decode(self.pages.root()))? else {
+        let Some(catalog) = self.good(None, TreeRecord::decode_names(self.pages.root()))? else {
             return Ok(());
         };
         let found = Walk::new(self, None, catalog).run()?;

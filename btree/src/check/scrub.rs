@@ -57,7 +57,7 @@ pub trait ScrubVisitor {
 /// leads to. Damage is told to the visitor: nothing ends a scrub.
 pub fn scrub<'a, P: Pages<'a>>(pages: P, page_count: u32, visitor: &mut dyn ScrubVisitor) {
     let mut scrub = Scrub { pages, budget: page_count, visitor };
-    match TreeRecord::decode(pages.root()) {
+    match TreeRecord::decode_names(pages.root()) {
         Ok(catalog) => scrub.tree(None, catalog),
         Err(error) => scrub.tell(Found::tree(None, PageId::NONE, error)),
     }

@@ -45,6 +45,10 @@ impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
 
     /// Walks the tree; how many entries it has.
     pub(super) fn run(mut self) -> Result<u64> {
+        let width = self.record.fixed;
+        if width.is_some_and(|width| !width.fits(self.pass.pages.page_size())) {
+            self.good(Err::<(), _>(Error::corrupt(self.record.root, Damage::Layout)))?;
+        }
         if self.record.height > 0 {
             self.enter(self.record.root)?;
         }
@@ -107,6 +111,9 @@ impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
         let page = leaf(pages, id)?;
         self.counts.entries += page.count() as u64;
         if self.pass.full {
+            if page.width() != self.record.fixed {
+                return Err(Error::corrupt(id, Damage::Layout));
+            }
             page.check()?;
             self.check_leaf_bounds(&page)?;
             let used = page.used_bytes() as u64;

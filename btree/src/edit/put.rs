@@ -194,7 +194,11 @@ impl Editor<'_, '_> {
     /// Makes the value one that a leaf can hold: long ones go to a run.
     pub(super) fn store<'v>(&mut self, key_len: usize, source: Source<'v>) -> Result<NewValue<'v>> {
         let len = source.len();
-        if len <= max_inline_value((&*self.txn).page_size(), key_len) {
+        if let Some(width) = self.record.fixed {
+            width.check(key_len, len)?;
+        }
+        if self.record.fixed.is_some() || len <= max_inline_value((&*self.txn).page_size(), key_len)
+        {
             return Ok(match source {
                 Source::Bytes(bytes) => NewValue::Inline(bytes),
                 Source::Room(len) => NewValue::Reserved(len),
@@ -271,7 +275,11 @@ impl Editor<'_, '_> {
         prefix: &[u8],
     ) -> Result<()> {
         let ([], [body]) = self.txn.edit([], [page])?;
-        match change.apply(&mut LeafMut::init(body, page, prefix)?, 0)? {
+        let mut leaf = match self.record.fixed {
+            None => LeafMut::init(body, page, prefix)?,
+            Some(width) => LeafMut::init_fixed(body, page, width)?,
+        };
+        match change.apply(&mut leaf, 0)? {
             Fit::Done => Ok(()),
             Fit::Rebuild | Fit::Split => Err(Error::corrupt(page, Damage::Layout)),
         }

@@ -1,8 +1,9 @@
 //! Naming the fields of a slotted page, whatever it holds.
 
+use super::heads;
 use super::inner;
 use super::layout::{BODY_HEADER_BYTES, HEAD_BYTES, INNER, LEAF, Shape, field, padded};
-use super::leaf;
+use crate::width::VALUES_ALIGN;
 use mapleaf_pager::{Field, Fields, OWNED_BYTES, kind};
 
 /// Where the parts of a slotted page lie, counted from the page's start, as its header says: nothing
@@ -22,6 +23,7 @@ pub(crate) fn explain<'b>(page: &'b [u8], with: &mut dyn FnMut(Field<'b>)) {
     match page.get(OWNED_BYTES + field::KIND).copied() {
         Some(kind::INNER) => inner(&mut fields),
         Some(kind::LEAF) => leaf(&mut fields),
+        Some(kind::LEAF_FIXED) => fixed(&mut fields),
         _ => {}
     }
 }
@@ -71,7 +73,7 @@ fn u16_at(page: &[u8], at: usize) -> usize {
     bytes.map_or(0, |bytes| usize::from(u16::from_le_bytes(*bytes)))
 }
 
-fn heads(fields: &mut Fields<'_, '_>, parts: &Parts) {
+fn named_heads(fields: &mut Fields<'_, '_>, parts: &Parts) {
     array(fields, parts, (0, HEAD_BYTES), "unused heads", &mut |fields, at| {
         fields.hex(at, HEAD_BYTES, "head");
     });
@@ -99,14 +101,14 @@ fn cells(
 
 fn leaf(fields: &mut Fields<'_, '_>) {
     let parts = header(fields, &LEAF);
-    heads(fields, &parts);
+    named_heads(fields, &parts);
     cells(fields, &parts, HEAD_BYTES, |fields, at| {
         let key_len = fields.number(at, 2, "key length") as usize;
         let value_len = fields.number(at + 2, 2, "value length");
-        let key = at + leaf::CELL_HEADER_BYTES;
+        let key = at + heads::CELL_HEADER_BYTES;
         let value = key + key_len;
         fields.bytes(key..value, "key");
-        if value_len == u64::from(leaf::RUN_MARK) {
+        if value_len == u64::from(heads::RUN_MARK) {
             fields.page_id(value, "value: first page of the run");
             fields.nothing(value + 4..value + 8, "zero");
             fields.number(value + 8, 8, "value: length in bytes");
@@ -116,9 +118,29 @@ fn leaf(fields: &mut Fields<'_, '_>) {
     });
 }
 
+/// A leaf of fixed width; see `fixed.rs`.
+fn fixed(fields: &mut Fields<'_, '_>) {
+    let count = fields.number(18, 2, "entries") as usize;
+    let capacity = fields.number(20, 2, "capacity") as usize;
+    fields.nothing(22..24, "zero");
+    fields.number(24, 2, "page size (0 for 65,536)");
+    fields.nothing(26..28, "zero");
+    let key_bytes = fields.number(28, 2, "bytes of a key") as usize;
+    let value_bytes = fields.number(30, 2, "bytes of a value") as usize;
+    let keys = OWNED_BYTES + BODY_HEADER_BYTES;
+    let values = keys + (key_bytes * capacity).next_multiple_of(VALUES_ALIGN);
+    for (start, bytes, name) in [(keys, key_bytes, "key"), (values, value_bytes, "value")] {
+        for i in 0..count.min(capacity) {
+            fields.set_index(Some(i));
+            fields.bytes(start + i * bytes..start + (i + 1) * bytes, name);
+        }
+    }
+    fields.set_index(None);
+}
+
 fn inner(fields: &mut Fields<'_, '_>) {
     let parts = header(fields, &INNER);
-    heads(fields, &parts);
+    named_heads(fields, &parts);
     array(fields, &parts, (HEAD_BYTES, 4), "unused children", &mut |fields, at| {
         fields.page_id(at, "child");
     });

@@ -1,8 +1,10 @@
 //! Entries of leaves, to be laid out in fresh pages.
 
+use super::fixed::FixedView;
+use super::fixed_mut::FixedMut;
+use super::heads::{CELL_HEADER_BYTES, HeadsView, RawCell, Value};
+use super::heads_mut::{HEADS, OFFSETS};
 use super::layout::{LEAF, damaged, head_of, padded, shared_prefix, stored, without};
-use super::leaf::{CELL_HEADER_BYTES, RawCell};
-use super::leaf_mut::{HEADS, OFFSETS};
 use super::search::Head;
 use super::slots::{SlotsMut, stored_offset, write_parts};
 use super::split::{self, PageItems};
@@ -39,8 +41,8 @@ struct Change<'a> {
 
 impl<'a> LeafContent<'a> {
     /// The entries of one leaf.
-    pub(crate) fn of(leaf: LeafView<'a>) -> LeafContent<'a> {
-        LeafContent { left: leaf, right: None, change: None }
+    pub(crate) fn of(leaf: impl Into<LeafView<'a>>) -> LeafContent<'a> {
+        LeafContent { left: leaf.into(), right: None, change: None }
     }
 
     /// The entries of two neighbours.
@@ -75,7 +77,10 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn total_bytes(&self) -> Result<usize> {
-        PageItems::total_bytes(self)
+        match self.left {
+            LeafView::Heads(_) => PageItems::total_bytes(self),
+            LeafView::Fixed(leaf) => Ok(fixed_bytes(&leaf, self.len())),
+        }
     }
 
     /// Number of entries.
@@ -115,7 +120,10 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// As [`LeafView::key`].
     pub(crate) fn page_bytes(&self, range: Range<usize>) -> Result<usize> {
-        split::page_bytes(self, range)
+        match self.left {
+            LeafView::Heads(_) => split::page_bytes(self, range),
+            LeafView::Fixed(leaf) => Ok(fixed_bytes(&leaf, range.len())),
+        }
     }
 
     /// Whether a change that found no room in place wants the page rebuilt or split.
@@ -129,7 +137,12 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`: fewer than two entries, or no cut fits (the page is damaged).
     pub(crate) fn split_point(&self) -> Result<usize> {
-        split::cut(self, 1)
+        let len = self.len();
+        match self.left {
+            LeafView::Heads(_) => split::cut(self, 1),
+            LeafView::Fixed(leaf) if len < 2 => Err(damaged(leaf.id())),
+            LeafView::Fixed(_) => Ok(len / 2),
+        }
     }
 
     /// Makes the page a leaf of the entries of `range`, with the prefix they share.
@@ -140,6 +153,9 @@ impl<'a> LeafContent<'a> {
     /// # Errors
     /// `Layout`, of the source page: a cell leaves it, or the entries do not fit.
     pub(crate) fn fill(&self, range: Range<usize>, body: &mut [u8]) -> Result<()> {
+        if let LeafView::Fixed(leaf) = &self.left {
+            return self.fill_fixed(leaf, range, body);
+        }
         let damaged = damaged(self.left.id());
         let prefix_len = self.prefix_len(&range)?;
         let prefix = match prefix_len {
@@ -153,6 +169,7 @@ impl<'a> LeafContent<'a> {
             match self.source(i) {
                 Source::New(change) => write_new(&mut slots, slot, &change),
                 Source::Page(leaf, i) => {
+                    let leaf = cells_of(leaf)?;
                     let (head, cell) = leaf.raw(i)?;
                     copy(&mut slots, slot, leaf.prefix(), head, cell)
                 }
@@ -161,6 +178,37 @@ impl<'a> LeafContent<'a> {
         }
         slots.share_gap();
         Ok(())
+    }
+
+    /// As [`fill`](LeafContent::fill), of a page as `leaf` is.
+    fn fill_fixed(&self, leaf: &FixedView<'a>, range: Range<usize>, body: &mut [u8]) -> Result<()> {
+        let damaged = damaged(leaf.id());
+        let mut page = FixedMut::init(body, leaf.id(), leaf.width())?;
+        for i in range {
+            let (key, value) = match self.source(i) {
+                Source::New(change) => (change.key, change.value),
+                Source::Page(leaf, i) => match leaf.entry(i)? {
+                    (key, Value::Inline(value)) => (key, NewValue::Inline(value)),
+                    (_, Value::Run { .. }) => return Err(damaged),
+                },
+            };
+            page.push(key.parts(), value).ok_or(damaged)?;
+        }
+        page.store();
+        Ok(())
+    }
+}
+
+/// Bytes of a page as `leaf` is that holds `count` entries.
+fn fixed_bytes(leaf: &FixedView<'_>, count: usize) -> usize {
+    mapleaf_pager::HEADER_BYTES + leaf.width().array_bytes(count)
+}
+
+/// The leaf of cells; one of fixed width beside such is damage.
+fn cells_of(leaf: LeafView<'_>) -> Result<HeadsView<'_>> {
+    match leaf {
+        LeafView::Heads(leaf) => Ok(leaf),
+        LeafView::Fixed(leaf) => Err(damaged(leaf.id())),
     }
 }
 
@@ -221,7 +269,8 @@ impl PageItems for LeafContent<'_> {
     /// Without touching the cells: most inserts that find no room end here, and then in a split that
     /// touches them anyway, but finds damage then.
     fn total_bytes(&self) -> Result<usize> {
-        let (leaf, Some(change), None) = (self.left, self.change, self.right) else {
+        let (LeafView::Heads(leaf), Some(change), None) = (self.left, self.change, self.right)
+        else {
             return split::page_bytes(self, 0..self.len());
         };
         let prefix_len = self.prefix_len(&(0..self.len()))?;
@@ -239,7 +288,10 @@ impl PageItems for LeafContent<'_> {
     fn item_bytes(&self, i: usize, prefix_len: usize) -> Result<usize> {
         let key_and_value = match self.source(i) {
             Source::New(change) => change.key.len() + change.value.stored_bytes(),
-            Source::Page(leaf, i) => leaf.prefix().len() + leaf.raw(i)?.1.bytes.len(),
+            Source::Page(leaf, i) => {
+                let leaf = cells_of(leaf)?;
+                leaf.prefix().len() + leaf.raw(i)?.1.bytes.len()
+            }
         };
         Ok((ENTRY_OVERHEAD + key_and_value).saturating_sub(prefix_len))
     }

@@ -50,6 +50,45 @@ fn partition_point(heads: &[Head], below: impl Fn(u32) -> bool) -> usize {
     base + usize::from(heads.get(base).is_some_and(|head| below(u32::from_le_bytes(*head))))
 }
 
+/// Bytes of a key that [`long_head`] has.
+pub(crate) const LONG_HEAD_BYTES: usize = size_of::<u64>();
+
+/// The first bytes of a key as a number that sorts as they do; shorter ones are padded with zeros.
+#[inline]
+pub(crate) fn long_head(key: &[u8]) -> u64 {
+    match key.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; LONG_HEAD_BYTES];
+            for (to, from) in bytes.iter_mut().zip(key) {
+                *to = *from;
+            }
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
+/// As [`lower_bound`], of the heads of keys of `N` bytes that lie one behind the other.
+#[inline]
+pub(crate) fn lower_bound_of<const N: usize>(keys: &[u8], needle: u64) -> usize {
+    let keys = keys.as_chunks::<N>().0;
+    partition_by(keys.len(), |i| keys.get(i).is_some_and(|key| long_head(key) < needle))
+}
+
+/// The number of indices below `len` that are `below`, which they are up to one and not behind: without a
+/// branch on the answer.
+#[inline]
+pub(crate) fn partition_by(len: usize, below: impl Fn(usize) -> bool) -> usize {
+    let mut base = 0;
+    let mut size = len;
+    while size > 1 {
+        let half = size / 2;
+        base = select_unpredictable(below(base + half), base + half, base);
+        size -= half;
+    }
+    base + usize::from(size == 1 && below(base))
+}
+
 /// Bit `j` is set where head `j` of the block is `needle`.
 #[inline]
 pub(crate) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {

@@ -184,7 +184,7 @@ impl Copy<'_> {
         match TreeRecord::decode(record) {
             Ok(record) => {
                 tree.recorded = Some(record.entries);
-                self.sink.create(&tree.name, record.tag)?;
+                self.sink.create(&tree.name, &record)?;
                 if record.height > 0 {
                     let (root, trust) = ((record.root, birth), Trust::Height(record.height));
                     let (file, sink, pages) = (&mut self.file, &mut self.sink, self.report.pages);

@@ -67,7 +67,10 @@ impl Orphans {
             }
             // An old page of names may still say what a tree was called.
             let unused = known.unused.has(id);
-            let wanted = |kind| kind == kind::LEAF || (kind == kind::INNER && !unused);
+            let wanted = |kind| match kind {
+                kind::LEAF | kind::LEAF_FIXED => true,
+                kind => kind == kind::INNER && !unused,
+            };
             if !file.header(id).is_ok_and(|header| wanted(header.kind)) {
                 continue;
             }
@@ -230,14 +233,18 @@ fn copy_found(
     birth: TxnId,
 ) -> Result<()> {
     if record.height > 0 {
-        let wanted = if record.height == 1 { kind::LEAF } else { kind::INNER };
+        let wanted = match (record.height, record.fixed) {
+            (1, None) => kind::LEAF,
+            (1, Some(_)) => kind::LEAF_FIXED,
+            _ => kind::INNER,
+        };
         let own = |header: mapleaf_pager::LoosePage| header.kind == wanted && header.birth <= birth;
         if file.reached.has(record.root) || !file.header(record.root).is_ok_and(own) {
             tree.lose(no_tree(record.root, Trouble::Damaged(Damage::Kind)));
             return Ok(());
         }
     }
-    sink.create(&tree.name, record.tag)?;
+    sink.create(&tree.name, record)?;
     if record.height > 0 {
         let trust = Trust::Height(record.height);
         walk(file, tree, (record.root, birth), trust, &mut |file, tree, leaf, birth| {

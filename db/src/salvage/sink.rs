@@ -1,12 +1,14 @@
 //! The new store, and entries on their way into it.
 
-use super::report::{Loss, Origin, SalvagedTree, What};
+use super::report::{Loss, Origin, SalvagedTree, Trouble, What};
 use crate::database::Database;
 use crate::error::Result;
 use crate::page_file::PageFile;
 use crate::write::WriteTxn;
-use mapleaf_btree::{Key, LooseLeaf, LooseValue, TreeHandle, TreeOptions};
-use mapleaf_pager::{Durability, PageId, TxnId};
+use mapleaf_btree::{
+    Error as TreeError, Key, LooseLeaf, LooseValue, TreeHandle, TreeOptions, TreeRecord,
+};
+use mapleaf_pager::{Damage, Durability, PageId, TxnId};
 
 /// Bytes of keys and values in one transaction.
 const BATCH_BYTES: usize = 16 << 20;
@@ -31,25 +33,33 @@ impl<'db> Sink<'db> {
     }
 
     /// The transaction, in which the tree is there.
-    fn txn(&mut self, name: &str, tag: u64) -> Result<&mut (WriteTxn<'db>, TreeHandle)> {
+    fn txn(&mut self, name: &str, like: &TreeRecord) -> Result<&mut (WriteTxn<'db>, TreeHandle)> {
         if self.txn.is_none() {
             let mut txn = self.db.write()?;
-            let options = TreeOptions::default().tag(tag);
-            let tree = match txn.open(name) {
-                Err(mapleaf_btree::Error::NoSuchTree) => txn.create_with(name, options)?,
-                other => other?,
+            let options = TreeOptions::default().tag(like.tag);
+            let tree = match (txn.open(name), like.fixed) {
+                (Err(TreeError::NoSuchTree), Some(width)) => {
+                    let fixed = options.fixed_width(width.key_bytes, width.value_bytes);
+                    match txn.create_with(name, fixed) {
+                        // No tree can have had such entries.
+                        Err(TreeError::WidthTooLarge { .. }) => txn.create_with(name, options)?,
+                        other => other?,
+                    }
+                }
+                (Err(TreeError::NoSuchTree), None) => txn.create_with(name, options)?,
+                (other, _) => other?,
             };
             self.txn = Some((txn, tree));
         }
         match &mut self.txn {
             Some(txn) => Ok(txn),
-            None => Err(mapleaf_btree::Error::NoSuchTree.into()),
+            None => Err(TreeError::NoSuchTree.into()),
         }
     }
 
-    /// Makes a tree, though it be empty.
-    pub(super) fn create(&mut self, name: &str, tag: u64) -> Result<()> {
-        self.txn(name, tag).map(drop)?;
+    /// Makes a tree with this one's tag and sizes, though it be empty.
+    pub(super) fn create(&mut self, name: &str, like: &TreeRecord) -> Result<()> {
+        self.txn(name, like).map(drop)?;
         self.commit()
     }
 
@@ -57,7 +67,7 @@ impl<'db> Sink<'db> {
     pub(super) fn has(&self, name: &str) -> Result<bool> {
         match self.db.read()?.tree(name) {
             Ok(_) => Ok(true),
-            Err(mapleaf_btree::Error::NoSuchTree) => Ok(false),
+            Err(TreeError::NoSuchTree) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -84,7 +94,7 @@ impl<'db> Sink<'db> {
     ) -> Result<()> {
         for i in 0..leaf.len() {
             let (key, value) = leaf.entry(i)?;
-            self.entry(file, tree, &key, value, birth)?;
+            self.entry(file, tree, leaf.page(), (&key, value), birth)?;
         }
         if self.pending >= BATCH_BYTES {
             self.commit()?;
@@ -96,8 +106,8 @@ impl<'db> Sink<'db> {
         &mut self,
         file: &mut PageFile,
         tree: &mut SalvagedTree,
-        key: &Key<'_>,
-        value: LooseValue<'_>,
+        leaf: PageId,
+        (key, value): (&Key<'_>, LooseValue<'_>),
         birth: TxnId,
     ) -> Result<()> {
         let mut bytes = core::mem::take(&mut self.key);
@@ -113,13 +123,21 @@ impl<'db> Sink<'db> {
         };
         match found {
             Ok(value) => {
-                let (txn, handle) = self.txn(&tree.name, 0)?;
+                let (txn, handle) = self.txn(&tree.name, &TreeRecord::default())?;
                 let mut to = txn.tree(*handle)?;
                 let stored = match tree.origin {
-                    Origin::Leaves => to.insert_if_absent(&bytes, value)?,
-                    _ => !to.insert(&bytes, value)?,
+                    Origin::Leaves => to.insert_if_absent(&bytes, value),
+                    _ => to.insert(&bytes, value).map(|replaced| !replaced),
                 };
-                tree.entries += u64::from(stored);
+                match stored {
+                    // A leaf of another tree's sizes.
+                    Err(TreeError::WrongWidth { .. }) => {
+                        let (what, trouble) =
+                            (What::Value(bytes.clone()), Trouble::Damaged(Damage::Layout));
+                        tree.lose(Loss { what, page: leaf, trouble, from: None, to: None });
+                    }
+                    stored => tree.entries += u64::from(stored?),
+                }
                 self.pending += bytes.len() + value.len();
             }
             Err((page, trouble)) => {
@@ -171,7 +189,7 @@ impl<'db> Sink<'db> {
     pub(super) fn entries(&self, name: &str) -> Result<Option<u64>> {
         match self.db.read()?.tree(name) {
             Ok(tree) => Ok(Some(tree.len())),
-            Err(mapleaf_btree::Error::NoSuchTree) => Ok(None),
+            Err(TreeError::NoSuchTree) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

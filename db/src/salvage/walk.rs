@@ -45,7 +45,9 @@ pub(super) fn walk(
         }
         let is_leaf = match trust {
             Trust::Height(height) => step.depth >= height,
-            Trust::None => file.header(step.page).is_ok_and(|header| header.kind == kind::LEAF),
+            Trust::None => file
+                .header(step.page)
+                .is_ok_and(|header| matches!(header.kind, kind::LEAF | kind::LEAF_FIXED)),
         };
         let lost = |trouble| Loss {
             what: if is_leaf { What::Leaf } else { What::Subtree },

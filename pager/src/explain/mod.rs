@@ -151,6 +151,7 @@ const fn kind_name(number: u8) -> &'static str {
         kind::NONE => "never written",
         kind::INNER => "INNER: inner page of a tree",
         kind::LEAF => "LEAF: leaf of a tree",
+        kind::LEAF_FIXED => "LEAF_FIXED: leaf of a tree of fixed width",
         kind::LEAF_FINGERPRINT => "LEAF_FINGERPRINT: reserved",
         kind::LEAF_FIXED => "LEAF_FIXED: reserved",
         kind::RUN => "RUN: a large value",

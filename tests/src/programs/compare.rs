@@ -70,19 +70,24 @@ fn all<'a, 'e>(
     assert!(wanted.next().is_none(), "{what}: it ends too early");
 }
 
-/// Compares the names, tags and counts of a state with the oracle.
+/// Compares the names, tags, sizes and counts of a state with the oracle.
 pub(super) fn names<'a>(
     found: impl Iterator<Item = mapleaf_btree::Result<(Key<'a>, TreeRecord)>>,
     trees: &Trees,
 ) {
     let found: Vec<_> = found
-        .map(|tree| tree.map(|(name, record)| (name.to_vec(), record.tag, record.entries)).unwrap())
+        .map(|tree| {
+            tree.map(|(name, record)| (name.to_vec(), record.tag, record.fixed, record.entries))
+                .unwrap()
+        })
         .collect();
     let wanted: Vec<_> = trees
         .iter()
-        .map(|(name, tree)| (name.as_bytes().to_vec(), tree.tag, tree.entries.len() as u64))
+        .map(|(name, tree)| {
+            (name.as_bytes().to_vec(), tree.tag, tree.fixed, tree.entries.len() as u64)
+        })
         .collect();
-    assert_eq!(found, wanted, "names, tags and counts");
+    assert_eq!(found, wanted, "names, tags, sizes and counts");
 }
 
 /// What both kinds of snapshots do.

@@ -19,6 +19,7 @@
 mod campaign;
 mod compare;
 mod data;
+mod loading;
 mod oracle;
 mod planted;
 mod session;

@@ -1,5 +1,6 @@
 //! What the campaign believes: maps of maps, and where a cursor is in one.
 
+use mapleaf::FixedWidth;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
@@ -11,6 +12,8 @@ pub(super) type Entries = BTreeMap<Vec<u8>, Rc<[u8]>>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
     pub(super) tag: u64,
+    /// The sizes that its keys and values have.
+    pub(super) fixed: Option<FixedWidth>,
     pub(super) entries: Rc<Entries>,
 }
 

@@ -28,6 +28,10 @@ pub(super) enum Step {
     Append(Len),
     /// Inserts so many keys that follow the first in its kind.
     Fill(Key, u8, Len),
+    /// Stores as many in one batch, in no order, some of them twice.
+    Extend(Key, u8, Len),
+    /// Loads those of them that are above the last key.
+    Load(Key, u8, Len),
     Remove(Key),
     /// Removes them.
     Drain(Key, u8),
@@ -168,6 +172,10 @@ impl Arbitrary for Step {
                     one.into_iter().chain((k, n, l).shrink().map(|f| Step::Fill(f.0, f.1, f.2))),
                 )
             }
+            Step::Extend(k, n, l) => {
+                Box::new((k, n, l).shrink().map(|f| Step::Extend(f.0, f.1, f.2)))
+            }
+            Step::Load(k, n, l) => Box::new((k, n, l).shrink().map(|f| Step::Load(f.0, f.1, f.2))),
             Step::Remove(k) => Box::new(k.shrink().map(Step::Remove)),
             Step::Drain(k, n) => Box::new((k, n).shrink().map(|(k, n)| Step::Drain(k, n))),
             Step::PopFirst(n) => Box::new(n.shrink().map(Step::PopFirst)),
@@ -204,7 +212,7 @@ fn moves(g: &mut Gen) -> Vec<Move> {
 
 fn entries(g: &mut Gen) -> Step {
     let (key, len, n) = (Key::arbitrary(g), Len::arbitrary(g), u8::arbitrary(g));
-    match u8::arbitrary(g) % 58 {
+    match u8::arbitrary(g) % 62 {
         0..=14 => Step::Insert(key, len),
         15..=17 => Step::InsertIfAbsent(key, len),
         18..=20 => Step::Reserve(key, len),
@@ -221,6 +229,8 @@ fn entries(g: &mut Gen) -> Step {
         49 | 50 => Step::TooLong(u16::arbitrary(g)),
         51..=54 => Step::WalkMut(moves(g)),
         55 => Step::CopyBase(Name::arbitrary(g), n),
+        58..=59 => Step::Extend(key, n, len),
+        60..=61 => Step::Load(key, n, len),
         _ => Step::Beside(
             moves(g),
             (0..1 + n % 8).map(|_| (Key::arbitrary(g), Len::arbitrary(g))).collect(),

@@ -1,7 +1,7 @@
 //! The write transaction, its names and savepoints, and what the oracle thinks of it.
 
 use super::compare;
-use super::data::Name;
+use super::data::{Key, Name};
 use super::oracle::{Entries, Tree, Trees};
 use super::planted::Planted;
 use super::step::Step;
@@ -15,6 +15,9 @@ use std::rc::Rc;
 
 /// Bytes of names that a transaction has room for, as `Writer::open` has it.
 const OPEN_NAMES_BYTES: usize = 16 * NAME_BYTES_MAX;
+
+/// Trees of these names are made with a fixed width, where they are selected.
+const FIXED_NAMES: [&str; 2] = ["users\0", "\u{e9}t\u{e9}"];
 
 /// A savepoint, and what was so when it began.
 #[derive(Clone)]
@@ -76,6 +79,24 @@ impl<'db> Txn<'db> {
         Rc::make_mut(&mut self.trees.get_mut(&self.name).expect("selected").entries)
     }
 
+    /// A key of the size that those of the selected tree have.
+    pub(super) fn sized_key(&self, mut key: Vec<u8>) -> Vec<u8> {
+        if let Some(width) = self.trees[&self.name].fixed {
+            key.resize(usize::from(width.key_bytes), 0);
+        }
+        key
+    }
+
+    /// As [`Key::bytes`], of such a size.
+    pub(super) fn key(&self, key: Key) -> Vec<u8> {
+        self.sized_key(key.bytes(self.env.key_max))
+    }
+
+    /// The length that values of the selected tree have, else this one.
+    pub(super) fn sized_len(&self, len: usize) -> usize {
+        self.trees[&self.name].fixed.map_or(len, |width| usize::from(width.value_bytes))
+    }
+
     /// The entries of the selected tree.
     pub(super) fn now(&self) -> &Entries {
         &self.trees[&self.name].entries
@@ -96,6 +117,11 @@ impl<'db> Txn<'db> {
     fn select(&mut self, name: &str) {
         let known = self.txn.open(name);
         assert_eq!(known.err(), (!self.trees.contains_key(name)).then_some(TreeError::NoSuchTree));
+        if known.is_err() && FIXED_NAMES.contains(&name) {
+            // A tag that makes it of one width or another.
+            self.create(name, (self.stamp % 2) as u16 * 8 + 6);
+        }
+        let known = self.txn.open(name);
         // A name makes the tree as a handle finds it.
         assert!(self.txn.tree(&name.to_string()).unwrap().is_empty() || known.is_ok());
         self.handle = self.txn.open_or_create(name).unwrap();
@@ -171,9 +197,16 @@ impl<'db> Txn<'db> {
 
     fn create(&mut self, name: &str, tag: u16) {
         let tag = u64::from(tag);
+        let mut options = TreeOptions::default().tag(tag);
+        options = match tag % 16 {
+            6 => options.fixed_width(8, 8),
+            14 => options.fixed_width(21, 3),
+            3 => options.fixed_width(2, 0),
+            _ => options,
+        };
         let created = match tag % 4 {
             0 => self.txn.create(name),
-            _ => self.txn.create_with(name, TreeOptions::default().tag(tag)),
+            _ => self.txn.create_with(name, options),
         };
         if self.trees.contains_key(name) {
             assert_eq!(created, Err(TreeError::TreeExists));
@@ -182,7 +215,7 @@ impl<'db> Txn<'db> {
         let tag = if tag % 4 == 0 { 0 } else { tag };
         assert_eq!(self.txn.record(created.unwrap()).map(|record| record.tag), Ok(tag));
         self.named.push(name.to_string());
-        self.trees.insert(name.to_string(), Tree { tag, ..Tree::default() });
+        self.trees.insert(name.to_string(), Tree { tag, fixed: options.fixed, ..Tree::default() });
     }
 
     fn rename(&mut self, from: Name, to: Name) {
@@ -227,7 +260,8 @@ impl<'db> Txn<'db> {
         assert_eq!(refused, TreeError::TooManyTrees);
         assert!(made + 16 >= TREES_MAX, "too many trees after {made}");
         // It changed nothing: the transaction goes on.
-        self.txn.tree(self.handle).unwrap().insert(b"many", b"trees").unwrap();
+        let (key, len) = (self.sized_key(b"many".to_vec()), self.sized_len(5));
+        self.txn.tree(self.handle).unwrap().insert(&key, &vec![1; len]).unwrap();
         self.txn.rollback_to(savepoint).unwrap();
         self.trees = trees;
         self.reselect();

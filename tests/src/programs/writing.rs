@@ -7,7 +7,7 @@ use super::planted::Planted;
 use super::step::{Move, Step};
 use super::txn::Txn;
 use super::walking::walk;
-use mapleaf::{StoreError, TreeError};
+use mapleaf::{FixedWidth, StoreError, TreeError};
 use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ impl Txn<'_> {
         match step {
             Step::Insert(key, len) => self.insert(*key, len.bytes(self.env.page_size)),
             Step::InsertIfAbsent(key, len) => {
-                let (key, value) = (key.bytes(self.env.key_max), self.value(*len));
+                let (key, value) = (self.key(*key), self.value(*len));
                 let stored = self.tree().insert_if_absent(&key, &value);
                 assert_eq!(stored, Ok(!self.entries().contains_key(&key)), "insert_if_absent");
                 self.entries().entry(key).or_insert(value);
@@ -30,9 +30,11 @@ impl Txn<'_> {
                 let len = len.of_many(self.env.page_size);
                 (0..*count).for_each(|i| self.insert(key.after(i), len));
             }
+            Step::Extend(key, count, len) => self.extend(*key, *count, *len),
+            Step::Load(key, count, len) => self.load(*key, *count, *len),
             Step::Remove(key) => self.remove(&key.sought(self.env.key_max)),
             Step::Drain(key, count) => {
-                (0..*count).for_each(|i| self.remove(&key.after(i).bytes(self.env.key_max)));
+                (0..*count).for_each(|i| self.remove(&self.key(key.after(i))));
             }
             Step::PopFirst(count) | Step::PopLast(count) => {
                 let first = matches!(step, Step::PopFirst(_));
@@ -98,12 +100,12 @@ impl Txn<'_> {
 
     fn value(&mut self, len: Len) -> Rc<[u8]> {
         self.stamp += 1;
-        data::value(len.bytes(self.env.page_size), self.stamp)
+        data::value(self.sized_len(len.bytes(self.env.page_size)), self.stamp)
     }
 
     fn insert(&mut self, key: Key, len: usize) {
         self.stamp += 1;
-        let (key, value) = (key.bytes(self.env.key_max), data::value(len, self.stamp));
+        let (key, value) = (self.key(key), data::value(self.sized_len(len), self.stamp));
         let replaced = self.tree().insert(&key, &value);
         assert_eq!(replaced, Ok(self.entries().insert(key, value).is_some()), "insert");
     }
@@ -114,7 +116,7 @@ impl Txn<'_> {
     }
 
     fn reserve(&mut self, key: Key, len: Len) {
-        let (key, value) = (key.bytes(self.env.key_max), self.value(len));
+        let (key, value) = (self.key(key), self.value(len));
         let leaves = self.plants(Planted::ReserveLeavesLastByte) && value.len() > 4096;
         let replaced = self.tree().reserve(&key, value.len(), |room| {
             room.copy_from_slice(&value);
@@ -127,16 +129,19 @@ impl Txn<'_> {
 
     fn append(&mut self, len: Len) {
         let (value, key_max) = (self.value(len), self.env.key_max);
+        let fixed = self.trees[&self.name].fixed.is_some();
         let mut key = self.now().keys().next_back().cloned().unwrap_or_default();
+        key = self.sized_key(key);
         if !self.now().is_empty() {
             assert_eq!(self.tree().append(&key, &value), Err(TreeError::NotSorted));
             // The next key of this length, or a longer one where there is none.
             match key.iter().rposition(|byte| *byte < 0xFF) {
-                Some(at) if value.len() % 2 == 0 => {
+                Some(at) if value.len() % 2 == 0 || fixed => {
                     key.truncate(at + 1);
                     key[at] += 1;
+                    key = self.sized_key(key);
                 }
-                _ if key.len() < key_max => key.push(0),
+                _ if key.len() < key_max && !fixed => key.push(0),
                 _ => return,
             }
         }
@@ -148,7 +153,9 @@ impl Txn<'_> {
     fn too_long(&mut self, extra: u16) {
         let limit_bytes = self.env.key_max;
         let key = vec![0xFF; limit_bytes + 1 + usize::from(extra)];
-        let refused = TreeError::KeyTooLong { limit_bytes };
+        let fixed = self.trees[&self.name].fixed;
+        let wrong = fixed.map(|width| TreeError::WrongWidth { width });
+        let refused = wrong.unwrap_or(TreeError::KeyTooLong { limit_bytes });
         let mut tree = self.tree();
         assert_eq!(tree.insert(&key, b"v"), Err(refused));
         assert_eq!(tree.insert_if_absent(&key, b"v"), Err(refused));
@@ -156,7 +163,7 @@ impl Txn<'_> {
         let filled = tree.reserve(&key, 1, |_| panic!("a value without an entry is filled"));
         assert_eq!(filled, Err(refused));
         let filled = tree.reserve(b"k", usize::MAX, |_| panic!("there is no such memory"));
-        assert_eq!(filled, Err(TreeError::ValueTooLong));
+        assert_eq!(filled, Err(wrong.unwrap_or(TreeError::ValueTooLong)));
         assert_eq!(tree.remove(&key), Ok(false));
         assert_eq!(tree.get(&key), Ok(None));
         assert!(tree.cursor_mut().seek(&key).unwrap().is_none());
@@ -175,7 +182,7 @@ impl Txn<'_> {
 
     /// Leaves a value that was not written to its end.
     pub(super) fn fail(&mut self, key: Key, len: Len) {
-        let (key, len) = (key.bytes(self.env.key_max), len.bytes(self.env.page_size));
+        let (key, len) = (self.key(key), self.sized_len(len.bytes(self.env.page_size)));
         let mut tree = self.tree();
         let filled = std::panic::catch_unwind(AssertUnwindSafe(|| {
             tree.reserve(&key, len, |room| {
@@ -188,6 +195,7 @@ impl Txn<'_> {
 
     fn walk_mut(&mut self, moves: &[Move]) {
         let (env, page_size, handle) = (self.env, self.env.page_size, self.handle);
+        let fixed = self.trees[&self.name].fixed;
         let mut entries = (*self.trees[&self.name].entries).clone();
         let mut tree = self.txn.tree(handle).unwrap();
         let mut cursor = tree.cursor_mut();
@@ -208,7 +216,9 @@ impl Txn<'_> {
                 }
                 Move::Replace(len) => {
                     self.stamp += 1;
-                    let value = data::value(len.bytes(page_size), self.stamp);
+                    let len = len.bytes(page_size);
+                    let len = fixed.map_or(len, |width| usize::from(width.value_bytes));
+                    let value = data::value(len, self.stamp);
                     let here = place.key().cloned();
                     assert_eq!(cursor.replace(&value), Ok(here.is_some()), "a cursor's replace");
                     if let Some(here) = here {
@@ -251,7 +261,19 @@ impl Txn<'_> {
         for (entry, (key, value)) in tree.iter().zip(&*from.entries).take(usize::from(count % 64)) {
             let (found, bytes) = entry.unwrap();
             // As it lies in the file: what is written must not change it on the way.
-            self.txn.tree(handle).unwrap().insert(&found.to_vec(), bytes).unwrap();
+            let inserted = self.txn.tree(handle).unwrap().insert(&found.to_vec(), bytes);
+            let wrong = |width: &FixedWidth| {
+                (found.len(), bytes.len()) != (width.key_bytes.into(), width.value_bytes.into())
+            };
+            if let Some(width) = self.trees[&self.name].fixed.filter(wrong) {
+                assert_eq!(
+                    inserted,
+                    Err(TreeError::WrongWidth { width }),
+                    "of another tree's sizes"
+                );
+                continue;
+            }
+            inserted.unwrap();
             same("the base's entry", Some((found, bytes)), Some((key.clone(), &value[..])));
             self.entries().insert(key.clone(), Rc::clone(value));
         }

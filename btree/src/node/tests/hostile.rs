@@ -25,11 +25,11 @@ fn arbitrary_u16s(g: &mut Gen, body: &mut [u8]) {
 impl Arbitrary for Hostile {
     fn arbitrary(g: &mut Gen) -> Hostile {
         let page_size = *g.choose(&[512, 512, 1024, 4096, 65_536]).unwrap();
-        let is_leaf = bool::arbitrary(g);
+        let kind = *g.choose(&[kind::LEAF, kind::LEAF_FIXED, kind::INNER]).unwrap();
         let mut body = match u8::arbitrary(g) % 4 {
             0 => (0..page_size - OWNED_BYTES).map(|_| u8::arbitrary(g)).collect(),
             1 => vec![u8::arbitrary(g) % 64; page_size - OWNED_BYTES],
-            _ => sound(g, page_size, is_leaf),
+            _ => sound(g, page_size, kind),
         };
         if u8::arbitrary(g) % 4 == 0 {
             arbitrary_u16s(g, &mut body);
@@ -39,7 +39,7 @@ impl Arbitrary for Hostile {
             let at = usize::arbitrary(g) % near;
             body[at] = *g.choose(&[0, 1, 2, 4, 5, 16, 32, 0x7f, 0xff]).unwrap();
         }
-        body[0] = if is_leaf { kind::LEAF } else { kind::INNER };
+        body[0] = kind;
         body[1] = 0;
         let probe = super::sample::KeySeed::arbitrary(g).key(512);
         Hostile { body, probe, i: usize::from(u8::arbitrary(g)) }
@@ -47,14 +47,18 @@ impl Arbitrary for Hostile {
 }
 
 /// A sound page with a few entries, with or without a prefix.
-fn sound(g: &mut Gen, page_size: usize, is_leaf: bool) -> Vec<u8> {
+fn sound(g: &mut Gen, page_size: usize, kind: u8) -> Vec<u8> {
+    if kind == kind::LEAF_FIXED {
+        let count = usize::from(u8::arbitrary(g)) % 24;
+        return fixed_of(page_size, *g.choose(&WIDTHS).unwrap(), count);
+    }
     let prefix: &[u8] = if bool::arbitrary(g) { b"prefix" } else { b"" };
     let seeds: Vec<u8> = (0..8).map(|_| u8::arbitrary(g)).collect();
     let mut keys: Vec<Vec<u8>> =
         seeds.iter().map(|n| [prefix, &vec![*n; usize::from(*n) % 9][..]].concat()).collect();
     keys.sort();
     keys.dedup();
-    if is_leaf {
+    if kind == kind::LEAF {
         let entries: Vec<_> = keys.iter().map(|key| (key, vec![1; key.len()])).collect();
         rebuilt(&leaf_of(page_size, &entries))
     } else {
@@ -110,6 +114,13 @@ fn hostile_leaf(page: &Hostile) {
         let _ = leaf.remove_at(i);
         let _ = leaf.replace_at(i, NewValue::Inline(b""));
         let _ = leaf.value_mut(i).map(|bytes| bytes.fill(7));
+        if let Some(width) = LeafView::new(&body, ID).unwrap().width() {
+            let mut key = page.probe.clone();
+            key.resize(usize::from(width.key_bytes), 0);
+            let value = NewValue::Reserved(usize::from(width.value_bytes));
+            let mut leaf = LeafMut::new(&mut body, ID).unwrap();
+            let _ = (leaf.insert_at(i, &key, value), leaf.replace_at(i, value));
+        }
         read_leaf(LeafView::new(&body, ID).unwrap(), &page.probe);
     }
 }
@@ -167,7 +178,7 @@ fn hostile_inner(page: &Hostile) {
 fn hostile_pages_never_panic() {
     fn survives(page: Hostile) -> bool {
         match page.body.first() {
-            Some(&kind::LEAF) => hostile_leaf(&page),
+            Some(&(kind::LEAF | kind::LEAF_FIXED)) => hostile_leaf(&page),
             _ => hostile_inner(&page),
         }
         true
@@ -184,6 +195,9 @@ fn bodies_shorter_than_a_header_are_refused() {
     for len in 0..16 {
         let mut body = vec![kind::LEAF; len];
         assert!(LeafView::new(&body, ID).is_err() && LeafMut::init(&mut body, ID, &[]).is_err());
+        let mut body = vec![kind::LEAF_FIXED; len];
+        assert!(LeafView::new(&body, ID).is_err() && LeafMut::new(&mut body, ID).is_err());
+        assert!(LeafMut::init_fixed(&mut body, ID, WIDTHS[0]).is_err());
         let mut body = vec![kind::INNER; len];
         assert!(InnerView::new(&body, ID).is_err());
         assert!(InnerMut::init(&mut body, ID, ID, &[]).is_err());
