@@ -23,7 +23,9 @@ pub const RECORD_BYTES: usize = ROOT_BYTES;
 pub const HEIGHT_MAX: usize = if cfg!(feature = "large") { 32 } else { 10 };
 
 /// The flag of a fixed-width tree.
-const FLAG_FIXED: u8 = 1 << 2;
+pub(crate) const FLAG_FIXED: u8 = 1 << 2;
+/// The flags that this build knows.
+const FLAGS_KNOWN: u8 = if cfg!(feature = "fixed-width") { FLAG_FIXED } else { 0 };
 
 /// Root, height, counts and tag of one tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,7 +67,7 @@ impl TreeRecord {
         let bytes: &[u8; RECORD_BYTES] =
             bytes.try_into().map_err(|_| Error::corrupt(PageId::NONE, Damage::Layout))?;
         let root = PageId(u32::from_le_bytes(bytes_at(bytes, 0)));
-        let unknown = bytes[5] & !FLAG_FIXED;
+        let unknown = bytes[5] & !FLAGS_KNOWN;
         if unknown != 0 {
             return Err(Error::UnsupportedTree { flags: unknown });
         }
@@ -74,6 +76,7 @@ impl TreeRecord {
         let value_bytes = u32::from_le_bytes(bytes_at(bytes, 28));
         let fixed = match (bytes[5], key_bytes, value_bytes) {
             (0, 0, 0) => None,
+            _ if cfg!(not(feature = "fixed-width")) => return Err(damaged),
             (0, ..) | (_, 0, _) => return Err(damaged),
             _ => {
                 let value_bytes = u16::try_from(value_bytes).map_err(|_| damaged)?;
@@ -111,13 +114,19 @@ impl TreeRecord {
         }
     }
 
+    /// The sizes of its entries, where they are fixed and this build has such trees.
+    #[inline]
+    pub(crate) fn width(&self) -> Option<FixedWidth> {
+        if cfg!(feature = "fixed-width") { self.fixed } else { None }
+    }
+
     /// Encodes the record.
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let mut bytes = [0; RECORD_BYTES];
         bytes[0..4].copy_from_slice(&self.root.0.to_le_bytes());
         bytes[4] = self.height;
-        if let Some(FixedWidth { key_bytes, value_bytes }) = self.fixed {
+        if let Some(FixedWidth { key_bytes, value_bytes }) = self.width() {
             bytes[5] = FLAG_FIXED;
             bytes[6..8].copy_from_slice(&key_bytes.to_le_bytes());
             bytes[28..32].copy_from_slice(&u32::from(value_bytes).to_le_bytes());

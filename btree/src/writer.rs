@@ -184,6 +184,9 @@ impl<'s> Writer<'s> {
 
     /// That pages have room for entries of this width.
     fn check_width(&self, fixed: Option<FixedWidth>) -> Result<()> {
+        if cfg!(not(feature = "fixed-width")) && fixed.is_some() {
+            return Err(Error::UnsupportedTree { flags: crate::record::FLAG_FIXED });
+        }
         let page_size = (&self.txn).page_size();
         match fixed {
             Some(width) if !width.fits(page_size) => {

@@ -282,7 +282,7 @@ impl<'s> View<'s> {
     /// in range.
     #[inline]
     pub(crate) fn prefetch(&self, id: PageId, from: usize, lines: usize, page_count: u32) {
-        if id.0 >= page_count {
+        if cfg!(not(feature = "locality")) || id.0 >= page_count {
             return;
         }
         let base = self.shown_base(self.offset(id));

@@ -93,7 +93,7 @@ fn fixed_changes(number: u64) -> Vec<Change> {
     for i in 0..if number < SMALL_FROM { 24 } else { 1 } {
         let seed = mix(number * 1000 + i + 500);
         let n = (seed >> 8) % 900;
-        let removed = seed % 7 == 0;
+        let removed = seed.is_multiple_of(7);
         let key = n.to_be_bytes().to_vec();
         changes.push(("numbers", key.clone(), (!removed).then(|| value(seed, 4, 8))));
         changes.push(("set", key[3..].to_vec(), (!removed).then(Vec::new)));

@@ -35,6 +35,21 @@ pub(super) struct FixedHeader {
     pub(super) count: usize,
     pub(super) capacity: usize,
     pub(super) width: FixedWidth,
+    pub(super) built: Built,
+}
+
+/// In a build without the feature there is no such leaf, as the compiler can see.
+#[cfg(feature = "fixed-width")]
+pub(super) type Built = ();
+#[cfg(not(feature = "fixed-width"))]
+pub(super) type Built = core::convert::Infallible;
+
+/// Evidence that the feature is on.
+pub(super) fn built() -> Result<Built, Damage> {
+    #[cfg(feature = "fixed-width")]
+    return Ok(());
+    #[cfg(not(feature = "fixed-width"))]
+    return Err(Damage::Kind);
 }
 
 impl FixedHeader {
@@ -50,6 +65,7 @@ impl FixedHeader {
             count: usize::from(at(field::COUNT)),
             capacity: usize::from(at(field::CAPACITY)),
             width: FixedWidth { key_bytes: at(KEY_BYTES), value_bytes: at(VALUE_BYTES) },
+            built: built()?,
         };
         let page_size = body.len() + OWNED_BYTES;
         let holds = bytes[field::FLAGS] == 0

@@ -153,7 +153,6 @@ const fn kind_name(number: u8) -> &'static str {
         kind::LEAF => "LEAF: leaf of a tree",
         kind::LEAF_FIXED => "LEAF_FIXED: leaf of a tree of fixed width",
         kind::LEAF_FINGERPRINT => "LEAF_FINGERPRINT: reserved",
-        kind::LEAF_FIXED => "LEAF_FIXED: reserved",
         kind::RUN => "RUN: a large value",
         kind::BITMAP => "BITMAP: reusable pages",
         kind::BITMAP_INNER => "BITMAP_INNER: directory of bitmaps",
