@@ -109,7 +109,8 @@ impl Peer for Lmdb {
             Durability::Eventual => FlagSetMode::Enable,
         };
         // SAFETY: one thread changes flags; no power is lost in a measurement.
-        Ok(unsafe { self.env.set_flags(EnvFlags::NO_SYNC, mode)? })
+        unsafe { self.env.set_flags(EnvFlags::NO_SYNC, mode)? };
+        Ok(())
     }
 
     fn settle(&self) -> Result<()> {
