@@ -11,7 +11,6 @@ pub mod mounted;
 pub mod programs;
 pub mod sim;
 pub mod tools;
-pub mod trace;
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

@@ -3,8 +3,8 @@
 use crate::data::{Entries, Keys, worth};
 use crate::peer::{Durability, Found, Options, Peer, Read, Result, Store, Write, disk_bytes_of};
 use fjall::{
-    Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot,
-    WriteBatch,
+    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _,
+    Snapshot,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ fn open(directory: &Path, options: Options) -> Result<Box<dyn Peer>> {
 
 struct Writing<'f> {
     fjall: &'f Fjall,
-    batch: WriteBatch,
+    batch: OwnedWriteBatch,
 }
 
 struct Reading<'f> {

@@ -11,8 +11,6 @@ mod lmdb;
 mod mapleaf;
 #[cfg(feature = "redb")]
 mod redb;
-#[cfg(feature = "rocksdb")]
-mod rocksdb;
 #[cfg(feature = "sanakirja")]
 mod sanakirja;
 #[cfg(feature = "sqlite")]
@@ -45,7 +43,5 @@ pub(crate) fn all() -> Vec<Store> {
     stores.push(sqlite::store());
     #[cfg(feature = "fjall")]
     stores.push(fjall::store());
-    #[cfg(feature = "rocksdb")]
-    stores.push(rocksdb::store());
     stores
 }
