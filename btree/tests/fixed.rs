@@ -23,9 +23,9 @@ fn width(of: (u16, u16)) -> FixedWidth {
 /// Keys of this size: few, some that differ in their first bytes, some in their last only.
 fn key(width: FixedWidth, seed: u16) -> Vec<u8> {
     let len = usize::from(width.key_bytes);
-    let mut key = if seed % 3 == 0 { vec![b'k'; len] } else { vec![0; len] };
+    let mut key = if seed.is_multiple_of(3) { vec![b'k'; len] } else { vec![0; len] };
     let number = (seed / 3 % 600).to_be_bytes();
-    let at = if seed % 2 == 0 { 0 } else { len.saturating_sub(2) };
+    let at = if seed.is_multiple_of(2) { 0 } else { len.saturating_sub(2) };
     for (to, from) in key[at..].iter_mut().zip(number.iter().skip(2usize.saturating_sub(len))) {
         *to = *from;
     }

@@ -40,14 +40,15 @@ pub(super) struct FixedHeader {
 
 /// In a build without the feature there is no such leaf, as the compiler can see.
 #[cfg(feature = "fixed-width")]
-pub(super) type Built = ();
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Built;
 #[cfg(not(feature = "fixed-width"))]
 pub(super) type Built = core::convert::Infallible;
 
 /// Evidence that the feature is on.
 pub(super) fn built() -> Result<Built, Damage> {
     #[cfg(feature = "fixed-width")]
-    return Ok(());
+    return Ok(Built);
     #[cfg(not(feature = "fixed-width"))]
     return Err(Damage::Kind);
 }
