@@ -46,7 +46,11 @@ fn main() -> io::Result<()> {
     for (name, made) in [("page", made()), ("fixed", made_fixed())] {
         for (at, page) in made.tree_pages.iter().enumerate().step_by(5) {
             let body = &made.image[page * PAGE + 16..][..PAGE - 16];
-            seed("node", &format!("{name}-{page}"), &[&[at as u8, at as u8 + 1, 3], body].concat())?;
+            seed(
+                "node",
+                &format!("{name}-{page}"),
+                &[&[at as u8, at as u8 + 1, 3], body].concat(),
+            )?;
         }
     }
     seed("sealed", "bits", &[2, 0, 9, 3, 5, 0, 16, 1, 9, 0, 10, 255])?;
