@@ -30,7 +30,7 @@ pub struct Case {
 }
 
 /// All golden files.
-pub const CASES: [Case; 5] = [
+pub const CASES: [Case; 7] = [
     Case {
         name: "v1-512-closed.leaf",
         page_size: 512,
@@ -54,6 +54,8 @@ pub const CASES: [Case; 5] = [
         died: true,
         fixed: false,
     },
+    Case { name: "v1-512-fixed.leaf", page_size: 512, log_bytes: 8 << 10, died: true, fixed: true },
+    Case { name: "v1-4096-fixed.leaf", page_size: 4096, log_bytes: 0, died: false, fixed: true },
 ];
 
 const RAM_BYTES: usize = 4 << 20;
