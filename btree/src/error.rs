@@ -82,7 +82,7 @@ impl fmt::Display for Error {
             Error::TreeExists => f.write_str("a tree of that name exists"),
             Error::TooManyTrees => f.write_str("too many trees are open in this transaction"),
             Error::NotSorted => f.write_str("the key is not above every key of the tree"),
-            Error::WrongWidth { width: FixedWidth { key_bytes, value_bytes } } => {
+            Error::WrongWidth { width: FixedWidth { key_bytes, value_bytes, .. } } => {
                 write!(f, "the tree has keys of {key_bytes} bytes and values of {value_bytes}")
             }
             Error::WidthTooLarge { limit_bytes } => write!(

@@ -80,7 +80,7 @@ impl TreeRecord {
             (0, ..) | (_, 0, _) => return Err(damaged),
             _ => {
                 let value_bytes = u16::try_from(value_bytes).map_err(|_| damaged)?;
-                Some(FixedWidth { key_bytes, value_bytes })
+                FixedWidth::new(key_bytes, value_bytes)
             }
         };
         let record = TreeRecord {
@@ -126,7 +126,7 @@ impl TreeRecord {
         let mut bytes = [0; RECORD_BYTES];
         bytes[0..4].copy_from_slice(&self.root.0.to_le_bytes());
         bytes[4] = self.height;
-        if let Some(FixedWidth { key_bytes, value_bytes }) = self.width() {
+        if let Some(FixedWidth { key_bytes, value_bytes, .. }) = self.width() {
             bytes[5] = FLAG_FIXED;
             bytes[6..8].copy_from_slice(&key_bytes.to_le_bytes());
             bytes[28..32].copy_from_slice(&u32::from(value_bytes).to_le_bytes());

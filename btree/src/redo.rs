@@ -116,7 +116,7 @@ impl TreeLog<'_> {
 pub(crate) fn log_create(txn: &mut WriteTxn<'_>, name: &[u8], options: TreeOptions) {
     let (tag, name) = (options.tag.to_le_bytes(), Part::Bytes(name));
     let fixed = options.fixed.filter(|_| cfg!(feature = "fixed-width"));
-    let Some(FixedWidth { key_bytes, value_bytes }) = fixed else {
+    let Some(FixedWidth { key_bytes, value_bytes, .. }) = fixed else {
         return txn.redo(&[Part::Bytes(&[op::CREATE]), Part::Bytes(&tag), name]);
     };
     let (key_bytes, value_bytes) = (key_bytes.to_le_bytes(), u32::from(value_bytes).to_le_bytes());
@@ -201,7 +201,8 @@ fn try_apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
             let (tag, name) = take_u64(rest)?;
             writer.create(text(name)?, TreeOptions::default().tag(tag)).map(drop)
         }
-        op::CREATE_FIXED if cfg!(feature = "fixed-width") => {
+        #[cfg(feature = "fixed-width")]
+        op::CREATE_FIXED => {
             let (tag, rest) = take_u64(rest)?;
             let (key_bytes, rest) = rest.split_first_chunk().ok_or(NOT_APPLICABLE)?;
             let (value_bytes, name) = rest.split_first_chunk().ok_or(NOT_APPLICABLE)?;

@@ -46,8 +46,9 @@ impl TreeOptions {
     /// # Ok::<(), mapleaf_btree::Error>(())
     /// ```
     #[must_use]
+    #[cfg(feature = "fixed-width")]
     pub const fn fixed_width(mut self, key_bytes: u16, value_bytes: u16) -> TreeOptions {
-        self.fixed = Some(FixedWidth { key_bytes, value_bytes });
+        self.fixed = FixedWidth::new(key_bytes, value_bytes);
         self
     }
 }

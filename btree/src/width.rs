@@ -16,9 +16,23 @@ pub struct FixedWidth {
     pub key_bytes: u16,
     /// Bytes of each value.
     pub value_bytes: u16,
+    /// In a build without such trees there is no such value, so that none takes room.
+    #[cfg(not(feature = "fixed-width"))]
+    never: core::convert::Infallible,
 }
 
 impl FixedWidth {
+    /// These sizes; `None` where this build has no such trees.
+    pub(crate) const fn new(key_bytes: u16, value_bytes: u16) -> Option<FixedWidth> {
+        #[cfg(feature = "fixed-width")]
+        return Some(FixedWidth { key_bytes, value_bytes });
+        #[cfg(not(feature = "fixed-width"))]
+        {
+            let _ = (key_bytes, value_bytes);
+            None
+        }
+    }
+
     /// Bytes of an entry.
     #[must_use]
     pub const fn entry_bytes(self) -> usize {
@@ -60,6 +74,7 @@ impl FixedWidth {
     ///
     /// # Errors
     /// [`WrongWidth`](Error::WrongWidth).
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn check(self, key_len: usize, value_len: usize) -> Result<()> {
         let right = key_len == usize::from(self.key_bytes);
         if right && value_len == usize::from(self.value_bytes) {

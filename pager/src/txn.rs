@@ -348,6 +348,7 @@ impl<'s> WriteTxn<'s> {
     /// build that does not know them finds them in the log. A rollback to a savepoint does not take it back.
     pub fn announce(&mut self, features: u64) {
         let Writer { run, state, .. } = &mut *self.writer;
+        let features = features as u8; // Those known fit.
         run.changed |= state.features & features != features;
         state.features |= features;
     }

@@ -65,7 +65,7 @@ impl FixedHeader {
         let header = FixedHeader {
             count: usize::from(at(field::COUNT)),
             capacity: usize::from(at(field::CAPACITY)),
-            width: FixedWidth { key_bytes: at(KEY_BYTES), value_bytes: at(VALUE_BYTES) },
+            width: FixedWidth::new(at(KEY_BYTES), at(VALUE_BYTES)).ok_or(Damage::Kind)?,
             built: built()?,
         };
         let page_size = body.len() + OWNED_BYTES;

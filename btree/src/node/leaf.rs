@@ -39,7 +39,8 @@ impl<'a> LeafView<'a> {
     /// # Errors
     /// [`Damage::Kind`](mapleaf_pager::Damage::Kind): not a leaf; `Layout`: the header contradicts
     /// itself or the page's size.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn new(body: &'a [u8], id: PageId) -> Result<LeafView<'a>> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedView::new(body, id).map(LeafView::Fixed);
@@ -48,17 +49,20 @@ impl<'a> LeafView<'a> {
     }
 
     /// The page's number.
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn id(&self) -> PageId {
         either!(self, leaf => leaf.id())
     }
 
     /// Entries on the page.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn count(&self) -> usize {
         either!(self, leaf => leaf.count())
     }
 
     /// The sizes of its entries, where they are fixed.
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn width(&self) -> Option<FixedWidth> {
         match self {
             LeafView::Heads(_) => None,
@@ -70,7 +74,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// `Layout`: its cell leaves the page, or there is no such entry.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn key(&self, i: usize) -> Result<Key<'a>> {
         either!(self, leaf => leaf.key(i))
     }
@@ -79,7 +84,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), and `Layout` where its reference to a run is malformed.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn value(&self, i: usize) -> Result<Value<'a>> {
         either!(self, leaf => leaf.value(i))
     }
@@ -88,7 +94,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`value`](LeafView::value).
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn entry(&self, i: usize) -> Result<(Key<'a>, Value<'a>)> {
         either!(self, leaf => leaf.entry(i))
     }
@@ -97,7 +104,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), for the cells compared.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<usize>> {
         match self {
             LeafView::Heads(leaf) => leaf.find(key),
@@ -110,7 +118,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`value`](LeafView::value), for the cells compared.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value<'a>>> {
         match self {
             LeafView::Heads(leaf) => leaf.get(key),
@@ -119,7 +128,8 @@ impl<'a> LeafView<'a> {
     }
 
     /// Where in the page the value of this key is likely to be found.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn place_of(&self, key: &[u8]) -> Option<usize> {
         either!(self, leaf => leaf.place_of(key))
     }
@@ -129,7 +139,8 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), for the cells compared.
-    #[inline]
+    #[cfg_attr(feature = "fixed-width", inline)]
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn lower_bound(&self, key: &[u8]) -> Result<(usize, bool)> {
         match self {
             LeafView::Heads(leaf) => leaf.lower_bound(key),
@@ -138,6 +149,7 @@ impl<'a> LeafView<'a> {
     }
 
     /// What all keys of the page start with, as far as it is stored once.
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn prefix(&self) -> &'a [u8] {
         match self {
             LeafView::Heads(leaf) => leaf.prefix(),
@@ -157,6 +169,7 @@ impl<'a> LeafView<'a> {
     }
 
     /// Bytes of the page in use, header included, dead cells and room in the arrays left out.
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn used_bytes(&self) -> usize {
         either!(self, leaf => leaf.used_bytes())
     }
@@ -165,6 +178,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// `Layout`, or [`Order`](mapleaf_pager::Damage::Order).
+    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn check(&self) -> Result<()> {
         either!(self, leaf => leaf.check())
     }

@@ -107,7 +107,7 @@ pub(crate) struct Space {
     dry: u32,
     dry_runs: u32,
     /// Searches of the running transaction that may still pass before it gathers.
-    ungathered: u32,
+    ungathered: u8,
     stats: SpaceStats,
     /// Pages from this birth on were born in the running transaction.
     started: TxnId,

@@ -18,7 +18,7 @@ const DRAWS: usize = 4;
 const GATHER: usize = 512;
 /// Searches after which a transaction is large: it has claimed some 200 pages, besides which the copies of
 /// a few bitmap pages count for nothing.
-const UNGATHERED: u32 = 3;
+const UNGATHERED: u8 = 3;
 /// They are many from so many for each leaf of the bitmap on.
 const ENTRIES_A_LEAF: u32 = 64;
 /// Claims that grow the file at once after a search that found nothing: the search's cost is spread
