@@ -23,7 +23,7 @@ pub const RECORD_BYTES: usize = ROOT_BYTES;
 pub const HEIGHT_MAX: usize = if cfg!(feature = "large") { 32 } else { 10 };
 
 /// The flag of a fixed-width tree.
-pub(crate) const FLAG_FIXED: u8 = 1 << 2;
+const FLAG_FIXED: u8 = 1 << 2;
 /// The flags that this build knows.
 const FLAGS_KNOWN: u8 = if cfg!(feature = "fixed-width") { FLAG_FIXED } else { 0 };
 
@@ -76,7 +76,6 @@ impl TreeRecord {
         let value_bytes = u32::from_le_bytes(bytes_at(bytes, 28));
         let fixed = match (bytes[5], key_bytes, value_bytes) {
             (0, 0, 0) => None,
-            _ if cfg!(not(feature = "fixed-width")) => return Err(damaged),
             (0, ..) | (_, 0, _) => return Err(damaged),
             _ => {
                 let value_bytes = u16::try_from(value_bytes).map_err(|_| damaged)?;
@@ -114,19 +113,13 @@ impl TreeRecord {
         }
     }
 
-    /// The sizes of its entries, where they are fixed and this build has such trees.
-    #[inline]
-    pub(crate) fn width(&self) -> Option<FixedWidth> {
-        if cfg!(feature = "fixed-width") { self.fixed } else { None }
-    }
-
     /// Encodes the record.
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let mut bytes = [0; RECORD_BYTES];
         bytes[0..4].copy_from_slice(&self.root.0.to_le_bytes());
         bytes[4] = self.height;
-        if let Some(FixedWidth { key_bytes, value_bytes, .. }) = self.width() {
+        if let Some(FixedWidth { key_bytes, value_bytes, .. }) = self.fixed {
             bytes[5] = FLAG_FIXED;
             bytes[6..8].copy_from_slice(&key_bytes.to_le_bytes());
             bytes[28..32].copy_from_slice(&u32::from(value_bytes).to_le_bytes());

@@ -115,8 +115,7 @@ impl TreeLog<'_> {
 /// Logs a new tree.
 pub(crate) fn log_create(txn: &mut WriteTxn<'_>, name: &[u8], options: TreeOptions) {
     let (tag, name) = (options.tag.to_le_bytes(), Part::Bytes(name));
-    let fixed = options.fixed.filter(|_| cfg!(feature = "fixed-width"));
-    let Some(FixedWidth { key_bytes, value_bytes, .. }) = fixed else {
+    let Some(FixedWidth { key_bytes, value_bytes, .. }) = options.fixed else {
         return txn.redo(&[Part::Bytes(&[op::CREATE]), Part::Bytes(&tag), name]);
     };
     let (key_bytes, value_bytes) = (key_bytes.to_le_bytes(), u32::from(value_bytes).to_le_bytes());

@@ -74,7 +74,6 @@ impl FixedWidth {
     ///
     /// # Errors
     /// [`WrongWidth`](Error::WrongWidth).
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn check(self, key_len: usize, value_len: usize) -> Result<()> {
         let right = key_len == usize::from(self.key_bytes);
         if right && value_len == usize::from(self.value_bytes) {

@@ -170,7 +170,7 @@ impl<'s> Writer<'s> {
         let record = TreeRecord { tag, fixed, ..TreeRecord::default() };
         self.store(key, &record)?;
         if fixed.is_some() {
-            self.txn.announce(features::FIXED_WIDTH);
+            self.txn.announce(features::FIXED_WIDTH)?;
         }
         if !self.silent {
             log_create(&mut self.txn, key, options);
@@ -184,9 +184,6 @@ impl<'s> Writer<'s> {
 
     /// That pages have room for entries of this width.
     fn check_width(&self, fixed: Option<FixedWidth>) -> Result<()> {
-        if cfg!(not(feature = "fixed-width")) && fixed.is_some() {
-            return Err(Error::UnsupportedTree { flags: crate::record::FLAG_FIXED });
-        }
         let page_size = (&self.txn).page_size();
         match fixed {
             Some(width) if !width.fits(page_size) => {

@@ -6,3 +6,6 @@
 
 /// Trees of keys and values of one size each.
 pub const FIXED_WIDTH: u64 = 1 << 2;
+
+/// All that this build knows; another one refuses the file.
+pub(crate) const KNOWN: u64 = FIXED_WIDTH;

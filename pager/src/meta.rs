@@ -82,15 +82,12 @@ pub(crate) struct LogPlace {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) txn: TxnId,
-    /// Incompatible features that this state or one before it uses: of those known, which are the first eight.
-    pub(crate) features: u8,
+    /// Incompatible features that this state or one before it uses.
+    pub(crate) features: u64,
     pub(crate) root: Root,
     pub(crate) log: LogPlace,
     pub(crate) space: Space,
 }
-
-/// Incompatible features that a state may use; one behind them refuses the file to builds that do not know it.
-const FEATURES_KNOWN: u64 = crate::features::FIXED_WIDTH;
 
 /// Bytes of a meta record in a store with pages of `page_size` bytes.
 pub(crate) fn record_len(page_size: usize) -> usize {
@@ -106,7 +103,7 @@ pub(crate) fn encode(out: &mut [u8], slot: u8, identity: &Identity, state: &Stat
     }
     put_u32(out, 16, VERSION);
     put_u32(out, 20, BYTE_ORDER);
-    put_u64(out, 24, u64::from(state.features));
+    put_u64(out, 24, state.features);
     put_u64(out, 32, identity.read_only_features);
     put_u64(out, 40, identity.compatible_features);
     let flags = if identity.clean { FLAG_CLEAN } else { 0 }.to_le_bytes();
@@ -237,7 +234,7 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<()>)> {
         return unsupported(Unsupported::Version { found });
     }
     let features = u64_at(record, 24);
-    let unknown = features & !FEATURES_KNOWN;
+    let unknown = features & !crate::features::KNOWN;
     if unknown != 0 {
         return unsupported(Unsupported::Features { unknown });
     }
@@ -276,7 +273,6 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<()>)> {
         // Its first field; 2 where not even that can be right.
         Err(error) => (Space::new(u32_at(record, AT_SPACE).max(2)), Err(error)),
     };
-    let state =
-        State { txn: TxnId(u64_at(record, 80)), features: features as u8, root, log, space };
+    let state = State { txn: TxnId(u64_at(record, 80)), features, root, log, space };
     Ok((identity, state, whole))
 }

@@ -346,11 +346,18 @@ impl<'s> WriteTxn<'s> {
     /// Says that the state that this transaction makes uses these features (bits of
     /// [`features`](crate::features)). Where they are new to the file the commit is a checkpoint, so that no
     /// build that does not know them finds them in the log. A rollback to a savepoint does not take it back.
-    pub fn announce(&mut self, features: u64) {
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument): a feature that this build does not know; it could not open
+    /// the file any more.
+    pub fn announce(&mut self, features: u64) -> Result<()> {
+        if features & !crate::features::KNOWN != 0 {
+            return Err(Error::InvalidArgument);
+        }
         let Writer { run, state, .. } = &mut *self.writer;
-        let features = features as u8; // Those known fit.
         run.changed |= state.features & features != features;
         state.features |= features;
+        Ok(())
     }
 
     /// Appends one redo record, the concatenation of `parts`, to the log's tail. Where the log is

@@ -102,3 +102,17 @@ fn transaction_numbers_end_in_an_error() {
     let snapshot = store.begin_read(0).unwrap();
     assert_eq!(mapleaf_pager::Pages::root(&snapshot), &[7; 64], "what was committed is there");
 }
+
+#[test]
+fn a_feature_that_this_build_does_not_know_is_not_announced() {
+    let store = open(&forged(32, &[0]), &options()).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    for unknown in [1, 8, 1 << 40, u64::MAX] {
+        assert_eq!(txn.announce(unknown), Err(Error::InvalidArgument));
+    }
+    txn.announce(mapleaf_pager::features::FIXED_WIDTH).unwrap();
+    txn.commit(Durability::Sync).unwrap();
+    let image = store.mapping().durable();
+    drop(store);
+    assert!(open(&image, &options()).is_ok(), "what was announced opens again");
+}

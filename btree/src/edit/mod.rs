@@ -62,7 +62,7 @@ impl<'s> Editor<'_, 's> {
 
     /// That a tree of this page size can hold the key.
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
-        if let Some(width) = self.record.width() {
+        if let Some(width) = self.record.fixed {
             return width.check(key.len(), usize::from(width.value_bytes));
         }
         let limit_bytes = max_key_len((&*self.txn).page_size());

@@ -194,11 +194,10 @@ impl Editor<'_, '_> {
     /// Makes the value one that a leaf can hold: long ones go to a run.
     pub(super) fn store<'v>(&mut self, key_len: usize, source: Source<'v>) -> Result<NewValue<'v>> {
         let len = source.len();
-        if let Some(width) = self.record.width() {
+        if let Some(width) = self.record.fixed {
             width.check(key_len, len)?;
         }
-        if self.record.width().is_some()
-            || len <= max_inline_value((&*self.txn).page_size(), key_len)
+        if self.record.fixed.is_some() || len <= max_inline_value((&*self.txn).page_size(), key_len)
         {
             return Ok(match source {
                 Source::Bytes(bytes) => NewValue::Inline(bytes),
@@ -276,7 +275,7 @@ impl Editor<'_, '_> {
         prefix: &[u8],
     ) -> Result<()> {
         let ([], [body]) = self.txn.edit([], [page])?;
-        let mut leaf = match self.record.width() {
+        let mut leaf = match self.record.fixed {
             None => LeafMut::init(body, page, prefix)?,
             Some(width) => LeafMut::init_fixed(body, page, width)?,
         };

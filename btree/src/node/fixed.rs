@@ -35,22 +35,6 @@ pub(super) struct FixedHeader {
     pub(super) count: usize,
     pub(super) capacity: usize,
     pub(super) width: FixedWidth,
-    pub(super) built: Built,
-}
-
-/// In a build without the feature there is no such leaf, as the compiler can see.
-#[cfg(feature = "fixed-width")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Built;
-#[cfg(not(feature = "fixed-width"))]
-pub(super) type Built = core::convert::Infallible;
-
-/// Evidence that the feature is on.
-pub(super) fn built() -> Result<Built, Damage> {
-    #[cfg(feature = "fixed-width")]
-    return Ok(Built);
-    #[cfg(not(feature = "fixed-width"))]
-    return Err(Damage::Kind);
 }
 
 impl FixedHeader {
@@ -66,7 +50,6 @@ impl FixedHeader {
             count: usize::from(at(field::COUNT)),
             capacity: usize::from(at(field::CAPACITY)),
             width: FixedWidth::new(at(KEY_BYTES), at(VALUE_BYTES)).ok_or(Damage::Kind)?,
-            built: built()?,
         };
         let page_size = body.len() + OWNED_BYTES;
         let holds = bytes[field::FLAGS] == 0
@@ -227,11 +210,14 @@ impl<'a> FixedView<'a> {
             4 => search::lower_bound_of::<4>(self.keys, needle),
             8 => search::lower_bound_of::<8>(self.keys, needle),
             16 => search::lower_bound_of::<16>(self.keys, needle),
-            _ => search::partition_by(self.header.count, |i| self.head(i) < needle),
+            _ => search::partition_by(self.header.count, |i| self.head_of(i), |head| head < needle),
         };
         match self.key_bytes(first) {
             // All of a short key is in its head: it is equal, but for zeros at its end or the other's.
-            Some(found) if found.len() <= search::LONG_HEAD_BYTES || self.head(first) != needle => {
+            Some(found)
+                if found.len() <= search::LONG_HEAD_BYTES
+                    || self.head_of(first) != Some(needle) =>
+            {
                 match found.cmp(key) {
                     core::cmp::Ordering::Less => (first + 1, false),
                     order => (first, order.is_eq()),
@@ -244,17 +230,17 @@ impl<'a> FixedView<'a> {
 
     /// The first bytes of the key of entry `i` as a number.
     #[inline]
-    fn head(&self, i: usize) -> u64 {
-        self.key_bytes(i).map_or(u64::MAX, search::long_head)
+    fn head_of(&self, i: usize) -> Option<u64> {
+        self.key_bytes(i).map(search::long_head)
     }
 
     /// The lower bound among entries whose keys start as this one, from `first` on.
     #[inline(never)]
     fn bound_among_ties(&self, first: usize, key: &[u8], needle: u64) -> (usize, bool) {
-        let ties =
-            search::partition_by(self.header.count - first, |i| self.head(first + i) <= needle);
-        let below = |i: usize| self.key_bytes(first + i).is_some_and(|found| found < key);
-        let at = first + search::partition_by(ties, below);
+        let behind = self.header.count.saturating_sub(first);
+        let head = |i| self.head_of(first + i);
+        let ties = search::partition_by(behind, head, |head| head <= needle);
+        let at = first + search::partition_by(ties, |i| self.key_bytes(first + i), |tie| tie < key);
         (at, self.key_bytes(at) == Some(key))
     }
 

@@ -1,6 +1,6 @@
 //! Changing a leaf of fixed width in place.
 
-use super::fixed::{FixedHeader, FixedView, built};
+use super::fixed::{FixedHeader, FixedView};
 use super::layout::damaged;
 use super::slots::move_bytes;
 use super::{Fit, NewValue};
@@ -25,8 +25,7 @@ impl<'a> FixedMut<'a> {
         if capacity == 0 {
             return Err(damaged(id));
         }
-        let built = built().map_err(|damage| Error::corrupt(id, damage))?;
-        let header = FixedHeader { count: 0, capacity, width, built };
+        let header = FixedHeader { count: 0, capacity, width };
         header.write(body);
         Ok(FixedMut { body, header, id })
     }
@@ -53,7 +52,7 @@ impl<'a> FixedMut<'a> {
     /// [`WrongWidth`](Error::WrongWidth); `InvalidArgument`: no such place.
     pub(super) fn insert_at(&mut self, i: usize, key: &[u8], value: NewValue<'_>) -> Result<Fit> {
         self.check_value(key.len(), value)?;
-        let FixedHeader { count, capacity, width, .. } = self.header;
+        let FixedHeader { count, capacity, width } = self.header;
         if i > count {
             return Err(Error::Pager(mapleaf_pager::Error::InvalidArgument));
         }

@@ -39,8 +39,7 @@ impl<'a> LeafView<'a> {
     /// # Errors
     /// [`Damage::Kind`](mapleaf_pager::Damage::Kind): not a leaf; `Layout`: the header contradicts
     /// itself or the page's size.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn new(body: &'a [u8], id: PageId) -> Result<LeafView<'a>> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedView::new(body, id).map(LeafView::Fixed);
@@ -49,20 +48,17 @@ impl<'a> LeafView<'a> {
     }
 
     /// The page's number.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn id(&self) -> PageId {
         either!(self, leaf => leaf.id())
     }
 
     /// Entries on the page.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         either!(self, leaf => leaf.count())
     }
 
     /// The sizes of its entries, where they are fixed.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn width(&self) -> Option<FixedWidth> {
         match self {
             LeafView::Heads(_) => None,
@@ -74,8 +70,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// `Layout`: its cell leaves the page, or there is no such entry.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn key(&self, i: usize) -> Result<Key<'a>> {
         either!(self, leaf => leaf.key(i))
     }
@@ -84,8 +79,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), and `Layout` where its reference to a run is malformed.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn value(&self, i: usize) -> Result<Value<'a>> {
         either!(self, leaf => leaf.value(i))
     }
@@ -94,8 +88,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`value`](LeafView::value).
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn entry(&self, i: usize) -> Result<(Key<'a>, Value<'a>)> {
         either!(self, leaf => leaf.entry(i))
     }
@@ -104,8 +97,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), for the cells compared.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<usize>> {
         match self {
             LeafView::Heads(leaf) => leaf.find(key),
@@ -118,8 +110,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`value`](LeafView::value), for the cells compared.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value<'a>>> {
         match self {
             LeafView::Heads(leaf) => leaf.get(key),
@@ -128,8 +119,7 @@ impl<'a> LeafView<'a> {
     }
 
     /// Where in the page the value of this key is likely to be found.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn place_of(&self, key: &[u8]) -> Option<usize> {
         either!(self, leaf => leaf.place_of(key))
     }
@@ -139,8 +129,7 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// As [`key`](LeafView::key), for the cells compared.
-    #[cfg_attr(feature = "fixed-width", inline)]
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
+    #[inline]
     pub(crate) fn lower_bound(&self, key: &[u8]) -> Result<(usize, bool)> {
         match self {
             LeafView::Heads(leaf) => leaf.lower_bound(key),
@@ -149,7 +138,6 @@ impl<'a> LeafView<'a> {
     }
 
     /// What all keys of the page start with, as far as it is stored once.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn prefix(&self) -> &'a [u8] {
         match self {
             LeafView::Heads(leaf) => leaf.prefix(),
@@ -169,7 +157,6 @@ impl<'a> LeafView<'a> {
     }
 
     /// Bytes of the page in use, header included, dead cells and room in the arrays left out.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn used_bytes(&self) -> usize {
         either!(self, leaf => leaf.used_bytes())
     }
@@ -178,7 +165,6 @@ impl<'a> LeafView<'a> {
     ///
     /// # Errors
     /// `Layout`, or [`Order`](mapleaf_pager::Damage::Order).
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn check(&self) -> Result<()> {
         either!(self, leaf => leaf.check())
     }

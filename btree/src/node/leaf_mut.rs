@@ -21,7 +21,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn init(body: &'a mut [u8], id: PageId, prefix: &[u8]) -> Result<LeafMut<'a>> {
         HeadsMut::init(body, id, prefix).map(LeafMut::Heads)
     }
@@ -30,7 +29,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// `Layout`: no page holds such.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn init_fixed(
         body: &'a mut [u8],
         id: PageId,
@@ -43,7 +41,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// As [`LeafView::new`].
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn new(body: &'a mut [u8], id: PageId) -> Result<LeafMut<'a>> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedMut::new(body, id).map(LeafMut::Fixed);
@@ -52,7 +49,6 @@ impl<'a> LeafMut<'a> {
     }
 
     /// The leaf, to read.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn view(&self) -> LeafView<'_> {
         match self {
             LeafMut::Heads(leaf) => LeafView::Heads(leaf.view()),
@@ -69,7 +65,6 @@ impl<'a> LeafMut<'a> {
     /// # Errors
     /// `KeyTooLong`, `WrongWidth`; `InvalidArgument`: a value too long to be inline, or no such place;
     /// `Layout`.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn insert_at(&mut self, i: usize, key: &[u8], value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.insert_at(i, key, value),
@@ -81,7 +76,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// As [`insert_at`](LeafMut::insert_at).
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn replace_at(&mut self, i: usize, value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.replace_at(i, value),
@@ -93,7 +87,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// `Layout`: its cell leaves the page, or there is no such entry.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn remove_at(&mut self, i: usize) -> Result<()> {
         match self {
             LeafMut::Heads(leaf) => leaf.remove_at(i),
@@ -105,7 +98,6 @@ impl<'a> LeafMut<'a> {
     ///
     /// # Errors
     /// `Layout` as for `remove_at`, and where the value lies in a run.
-    #[cfg_attr(not(feature = "fixed-width"), inline(always))]
     pub(crate) fn value_mut(self, i: usize) -> Result<&'a mut [u8]> {
         match self {
             LeafMut::Heads(leaf) => leaf.value_mut(i),

@@ -37,17 +37,28 @@ pub(crate) fn upper_bound(heads: &[Head], needle: u32) -> usize {
 
 #[inline]
 fn partition_point(heads: &[Head], below: impl Fn(u32) -> bool) -> usize {
+    partition_by(heads.len(), |i| heads.get(i).map(|head| u32::from_le_bytes(*head)), below)
+}
+
+/// The number of items below `len` that are `below`, which they are up to one and not behind: without a
+/// branch on the answer. An item that is not there ends the search.
+#[inline]
+pub(crate) fn partition_by<T>(
+    len: usize,
+    item: impl Fn(usize) -> Option<T>,
+    below: impl Fn(T) -> bool,
+) -> usize {
     let mut base = 0;
-    let mut size = heads.len();
+    let mut size = len;
     // The answer lies in base..=base + size.
     while size > 1 {
         let half = size / 2;
         let middle = base + half;
-        let Some(head) = heads.get(middle) else { return base };
-        base = select_unpredictable(below(u32::from_le_bytes(*head)), middle, base);
+        let Some(found) = item(middle) else { return base };
+        base = select_unpredictable(below(found), middle, base);
         size -= half;
     }
-    base + usize::from(heads.get(base).is_some_and(|head| below(u32::from_le_bytes(*head))))
+    base + usize::from(size == 1 && item(base).is_some_and(below))
 }
 
 /// Bytes of a key that [`long_head`] has.
@@ -72,21 +83,8 @@ pub(crate) fn long_head(key: &[u8]) -> u64 {
 #[inline]
 pub(crate) fn lower_bound_of<const N: usize>(keys: &[u8], needle: u64) -> usize {
     let keys = keys.as_chunks::<N>().0;
-    partition_by(keys.len(), |i| keys.get(i).is_some_and(|key| long_head(key) < needle))
-}
-
-/// The number of indices below `len` that are `below`, which they are up to one and not behind: without a
-/// branch on the answer.
-#[inline]
-pub(crate) fn partition_by(len: usize, below: impl Fn(usize) -> bool) -> usize {
-    let mut base = 0;
-    let mut size = len;
-    while size > 1 {
-        let half = size / 2;
-        base = select_unpredictable(below(base + half), base + half, base);
-        size -= half;
-    }
-    base + usize::from(size == 1 && below(base))
+    let head = |i: usize| keys.get(i).map(|key| long_head(key));
+    partition_by(keys.len(), head, |head| head < needle)
 }
 
 /// Bit `j` is set where head `j` of the block is `needle`.
