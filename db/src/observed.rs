@@ -131,6 +131,9 @@ unsafe impl<M: Mapping> Mapping for Observed<M> {
     fn health(&self) -> Result<()> {
         self.0.health()
     }
+    fn tend(&self) {
+        self.0.tend();
+    }
     fn relax(&self) {
         self.0.relax();
     }
