@@ -72,7 +72,7 @@ pub(crate) struct HeadsMut<'a> {
 }
 
 impl<'a> HeadsMut<'a> {
-    /// Makes the page an empty leaf for keys that start with `prefix` (not used below 4 bytes).
+    /// Makes the page an empty leaf for keys that start with `prefix`.
     ///
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.

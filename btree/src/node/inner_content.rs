@@ -2,7 +2,7 @@
 
 use super::inner::cell_bytes;
 use super::inner_mut::{CHILDREN, write_separator};
-use super::layout::{INNER, damaged, field, put, shared_prefix, without};
+use super::layout::{INNER, common_len, damaged, field, put, without};
 use super::slots::SlotsMut;
 use super::split::{self, PageItems};
 use super::{Fit, InnerView, Separator};
@@ -175,7 +175,7 @@ impl PageItems for InnerContent<'_> {
             return Ok(0);
         }
         let (first, last) = (self.separator(range.start + 1)?, self.separator(range.end - 1)?);
-        Ok(shared_prefix(first.key(), last.key()))
+        Ok(common_len(first.key(), last.key()))
     }
     fn item_bytes(&self, i: usize, prefix_len: usize) -> Result<usize> {
         let rest_len = self.separator(i)?.key().len().saturating_sub(prefix_len);

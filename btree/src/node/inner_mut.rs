@@ -21,7 +21,7 @@ pub(crate) struct InnerMut<'a> {
 
 impl<'a> InnerMut<'a> {
     /// Makes the page an inner page with one child and no separator, for separators that start with
-    /// `prefix` (not used below 4 bytes). A new root: `init(body, id, left, &[])`, `insert(0, …)`.
+    /// `prefix`. A new root: `init(body, id, left, &[])`, `insert(0, …)`.
     ///
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.

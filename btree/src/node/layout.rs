@@ -7,7 +7,7 @@
 //! | 17 | flags: all 0 in v1 (reserved: an array of entry counts, an array of the children's births) |
 //! | 18..20 | count: slots in use |
 //! | 20..22 | capacity: slots there is room for in each array |
-//! | 22..24 | prefix_len: what all keys of the page start with; 0 or at least 4 |
+//! | 22..24 | prefix_len: what all keys of the page start with |
 //! | 24..26 | heap_start: page offset of the lowest cell; 0 stands for 65,536 |
 //! | 26..28 | garbage: bytes of dead cells in the heap |
 //! | 28..32 | first child (inner pages) |
@@ -19,9 +19,6 @@ use mapleaf_pager::{Damage, HEADER_BYTES, OWNED_BYTES, PageId, kind};
 
 /// Body offset of the first byte behind the header.
 pub(super) const BODY_HEADER_BYTES: usize = HEADER_BYTES - OWNED_BYTES;
-
-/// Shortest prefix worth taking out of a page's keys.
-pub(super) const PREFIX_LEN_MIN: usize = 4;
 
 /// Bytes of the key that a slot holds itself.
 pub(super) const HEAD_BYTES: usize = 4;
@@ -191,15 +188,6 @@ pub(super) fn without(key: Key<'_>, len: usize) -> Key<'_> {
     match prefix.get(len..) {
         Some(rest) => Key::new(rest, suffix),
         None => Key::new(&[], suffix.get(len - prefix.len()..).unwrap_or_default()),
-    }
-}
-
-/// Length of the prefix worth taking out of two or more keys in order, the first and last of which
-/// are these.
-pub(super) fn shared_prefix(first: Key<'_>, last: Key<'_>) -> usize {
-    match common_len(first, last) {
-        len if len >= PREFIX_LEN_MIN => len,
-        _ => 0,
     }
 }
 

@@ -4,7 +4,7 @@ use super::fixed::FixedView;
 use super::fixed_mut::FixedMut;
 use super::heads::{CELL_HEADER_BYTES, HeadsView, RawCell, Value};
 use super::heads_mut::{HEADS, OFFSETS};
-use super::layout::{LEAF, damaged, head_of, padded, shared_prefix, stored, without};
+use super::layout::{LEAF, common_len, damaged, head_of, padded, stored, without};
 use super::search::Head;
 use super::slots::{SlotsMut, stored_offset, write_parts};
 use super::split::{self, PageItems};
@@ -264,7 +264,7 @@ impl PageItems for LeafContent<'_> {
         if range.len() < 2 {
             return Ok(0);
         }
-        Ok(shared_prefix(self.key(range.start)?, self.key(range.end - 1)?))
+        Ok(common_len(self.key(range.start)?, self.key(range.end - 1)?))
     }
     /// Without touching the cells: most inserts that find no room end here, and then in a split that
     /// touches them anyway, but finds damage then.

@@ -17,7 +17,7 @@ pub(crate) enum LeafMut<'a> {
 }
 
 impl<'a> LeafMut<'a> {
-    /// Makes the page an empty leaf for keys that start with `prefix` (not used below 4 bytes).
+    /// Makes the page an empty leaf for keys that start with `prefix`.
     ///
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.

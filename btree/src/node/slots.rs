@@ -1,6 +1,6 @@
 //! Changing the arrays and the heap of a slotted page in place.
 
-use super::layout::{BODY_HEADER_BYTES, Header, PREFIX_LEN_MIN, Shape, field, put, stored};
+use super::layout::{BODY_HEADER_BYTES, Header, Shape, field, put, stored};
 use crate::key::Key;
 use mapleaf_pager::{Damage, OWNED_BYTES};
 
@@ -19,15 +19,14 @@ impl<'a> SlotsMut<'a> {
         Ok(SlotsMut { body, header, shape })
     }
 
-    /// Makes the body an empty slotted page. A prefix below [`PREFIX_LEN_MIN`] is not used.
+    /// Makes the body an empty slotted page.
     pub(super) fn init(
         body: &'a mut [u8],
         shape: &'static Shape,
         prefix: [&[u8]; 3],
         capacity: usize,
     ) -> Option<SlotsMut<'a>> {
-        let len = prefix.iter().map(|part| part.len()).sum();
-        let prefix_len = if len < PREFIX_LEN_MIN { 0 } else { len };
+        let prefix_len = prefix.iter().map(|part| part.len()).sum();
         let heap = body.len();
         let header = Header { count: 0, capacity, prefix_len, heap, garbage: 0 };
         if header.arrays() + capacity * shape.slot_bytes > heap {

@@ -129,7 +129,7 @@ fn short_separators_have_no_cell() {
 
 #[test]
 fn a_page_laid_out_anew_has_room_in_its_arrays() {
-    let entries: Vec<_> = (0..40u32).map(|n| (n.to_be_bytes(), [0; 36])).collect();
+    let entries: Vec<_> = (0..40u32).map(|n| ((n << 26).to_be_bytes(), [0; 36])).collect();
     let body = rebuilt(&leaf_of(4096, &entries));
     assert_eq!(LeafView::new(&body, ID).unwrap().capacity(), 81);
     // Laid out as the first of them are, from the lowest address on, for scans.

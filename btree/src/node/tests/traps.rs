@@ -236,7 +236,7 @@ fn a_page_of_64_kib_stores_its_end_as_0() {
 #[test]
 fn the_bytes_of_a_leaf_are_those_of_the_format() {
     let mut body = vec![0; 496];
-    let mut leaf = LeafMut::init(&mut body, ID, b"pre").unwrap();
+    let mut leaf = LeafMut::init(&mut body, ID, b"").unwrap();
     let run = NewValue::Run { page: PageId(0x0102_0304), len_bytes: 5 };
     assert_eq!(leaf.insert_at(0, b"prefix", run).unwrap(), Fit::Done);
     assert_eq!(leaf.insert_at(0, b"pr", NewValue::Inline(b"val")).unwrap(), Fit::Done);
@@ -249,6 +249,24 @@ fn the_bytes_of_a_leaf_are_those_of_the_format() {
     assert_eq!(body[16 + 4 * capacity..][..4], [221, 1, 230, 1]);
     assert_eq!(body[461..470], *b"\x02\0\x03\0prval");
     assert_eq!(body[470..], *b"\x06\0\xff\xffprefix\x04\x03\x02\x01\0\0\0\0\x05\0\0\0\0\0\0\0");
+}
+
+#[test]
+fn a_prefix_of_one_byte_is_taken_out() {
+    // Keys of text have few bits a byte: without it, few of their heads would differ.
+    let keys: Vec<_> = (0..20).map(|n| [b'k', b'0', b'0', b'0' + n / 10, b'0' + n % 10]).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (*key, [7; 9])).collect();
+    let body = rebuilt(&leaf_of(4096, &entries));
+    let leaf = LeafView::new(&body, ID).unwrap();
+    assert_eq!(leaf.prefix(), b"k00");
+    let short = rebuilt(&leaf_of(4096, &[("ab", "1"), ("ac", "2")]));
+    assert_eq!(LeafView::new(&short, ID).unwrap().prefix(), b"a");
+    for key in &keys {
+        assert!(leaf.find(key).unwrap().is_some());
+    }
+    assert_eq!(leaf.find(b"k").unwrap(), None);
+    assert_eq!(leaf.lower_bound(b"j").unwrap(), (0, false));
+    assert_eq!(leaf.lower_bound(b"k001").unwrap(), (10, false));
 }
 
 #[test]
