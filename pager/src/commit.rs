@@ -21,6 +21,9 @@ use crate::{Error, PageId, Result, TxnId};
 /// the options' bounds.
 const RING_PART: u64 = 32;
 
+/// Bytes of a new ring that are published at once.
+const RING_PIECE_BYTES: usize = 16 << 10;
+
 /// Pages that the space may take for itself while the ring is moved, at the most: paths of the bitmap
 /// and list pages, for what is looked at on the way.
 const RESIZE_PAGES: u32 = 64;
@@ -313,8 +316,17 @@ impl<'s> WriteTxn<'s> {
 
 impl Parts<'_> {
     /// Fills a new ring with zeros and publishes it: written blocks of the medium need no metadata
-    /// when they are written again.
+    /// when they are written again. In pieces, because page caches keep what was written at once as one, and
+    /// each later write, of a block or two, would walk all of that.
     pub(crate) fn zero_ring(&self, start: PageId, pages: u32) -> Result<()> {
+        let piece = (RING_PIECE_BYTES / self.view.page_size()).max(1) as u32;
+        for from in (0..pages).step_by(piece as usize) {
+            self.zero(PageId(start.0 + from), piece.min(pages - from))?;
+        }
+        Ok(())
+    }
+
+    fn zero(&self, start: PageId, pages: u32) -> Result<()> {
         let range = self.view.range(start, pages);
         let (offset, len) = (range.start, (range.end - range.start) as usize);
         // SAFETY: the space gave these pages to the transaction alone.
