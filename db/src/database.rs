@@ -5,6 +5,7 @@
 use crate::background::Background;
 use crate::builder::Builder;
 use crate::error::{Error, Name, Result};
+use crate::group::Group;
 use crate::observe::{self, Step};
 use crate::read::{OwnedReadTxn, ReadTxn};
 use crate::store::{OwnedSnapshot, Store};
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<Store>,
     pub(crate) name: Name,
     pub(crate) turns: Turns,
+    pub(crate) group: Group,
     background: Option<Background>,
 }
 
@@ -82,7 +84,15 @@ impl Database {
     pub(crate) fn new(store: Store, name: Name, background: bool) -> Database {
         let store = Arc::new(store);
         let background = background.then(|| Background::start(Arc::clone(&store)));
-        Database { inner: Arc::new(Inner { store, name, turns: Turns::default(), background }) }
+        Database {
+            inner: Arc::new(Inner {
+                store,
+                name,
+                turns: Turns::default(),
+                group: Group::default(),
+                background,
+            }),
+        }
     }
 
     /// Opens the database in the file at `path`, and makes it where there is none. Reads and writes go

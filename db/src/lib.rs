@@ -69,6 +69,7 @@ mod check;
 mod database;
 mod entropy;
 mod error;
+mod group;
 mod inspect;
 mod lock;
 mod memory;

@@ -1,6 +1,7 @@
 //! The writers' turn: one at a time, in the order of asking.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[derive(Default)]
 struct Tickets {
@@ -43,6 +44,27 @@ impl Turns {
         tickets.next += 1;
         Some(Turn { turns: self })
     }
+
+    /// Whether somebody waits for the turn that somebody has.
+    pub(crate) fn waited_for(&self) -> bool {
+        let tickets = self.lock();
+        tickets.next > tickets.serving + 1
+    }
+
+    /// How many turns have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.lock().serving
+    }
+
+    /// Waits until more than `ended` turns have ended, or nobody has the turn, but not for longer than
+    /// `patience`: how many have; `None` where it lasts too long.
+    pub(crate) fn wait_for_end(&self, ended: u64, patience: Duration) -> Option<u64> {
+        let tickets = self.lock();
+        let goes_on = |tickets: &mut Tickets| tickets.serving == ended && tickets.next != ended;
+        let waited = self.ended.wait_timeout_while(tickets, patience, goes_on);
+        let (tickets, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        (!waited.timed_out()).then_some(tickets.serving)
+    }
 }
 
 /// The turn; dropping it passes it on.
@@ -54,11 +76,9 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut tickets = self.turns.lock();
         tickets.serving += 1;
-        let waited_for = tickets.serving != tickets.next;
         drop(tickets);
-        if waited_for {
-            self.turns.ended.notify_all();
-        }
+        // Those who wait for a turn, and those whose commit waits for a later one's barrier.
+        self.turns.ended.notify_all();
     }
 }
 

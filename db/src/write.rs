@@ -291,6 +291,41 @@ impl<'db> WriteTxn<'db> {
         Ok(txn)
     }
 
+    /// Commits as [`commit`](WriteTxn::commit) does, but shares the barrier with transactions of other threads
+    /// that wait for their turn: several threads that commit at the same time wait for one barrier instead of
+    /// one each. Where nobody waits it is `commit`.
+    ///
+    /// Others may see the transaction before this returns, and so before it survives power loss; what they
+    /// commit on top of it never survives without it. One barrier at the most for all who share it; two, and the
+    /// pages written so far, where a transaction behind this one does not end for long.
+    ///
+    /// ```
+    /// # let db = mapleaf::Database::in_memory()?;
+    /// # db.write()?.commit()?;
+    /// std::thread::scope(|scope| {
+    ///     for thread in 0..4u8 {
+    ///         let db = &db;
+    ///         scope.spawn(move || {
+    ///             let mut txn = db.write()?;
+    ///             txn.tree("threads")?.insert(&[thread], b"was here")?;
+    ///             txn.commit_group()
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(db.read()?.tree("threads")?.len(), 4);
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`commit_with`](WriteTxn::commit_with). After an error from a flush it is not known whether the
+    /// transaction survives.
+    pub fn commit_group(self) -> Result<TxnId> {
+        let inner = self.inner;
+        let txn = self.commit_with(inner.share_of_group())?;
+        inner.until_durable(txn)?;
+        Ok(txn)
+    }
+
     /// Ends the transaction without a trace; as dropping it.
     pub fn rollback(self) {}
 }

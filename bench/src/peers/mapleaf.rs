@@ -132,7 +132,11 @@ impl Write for Writing<'_> {
     }
 
     fn commit(self: Box<Self>) -> Result<()> {
-        self.txn.commit_with(self.durability)?;
+        match self.durability {
+            // What threads that commit at the same time would call; of one thread it is `commit`.
+            mapleaf::Durability::Sync => self.txn.commit_group()?,
+            eventual => self.txn.commit_with(eventual)?,
+        };
         Ok(())
     }
 }
