@@ -23,9 +23,9 @@ fn store() -> Store {
     store.run(&["del", "--tree", "gone", "--from", "000001"]).quiet();
     // Free pages between values that stay where they are, more than are kept at hand.
     let values: String =
-        (0..24).map(|i| format!("large {i:02}\t{}\n", "v".repeat(50_000))).collect();
+        (0..48).map(|i| format!("large {i:02}\t{}\n", "v".repeat(50_000))).collect();
     store.load("main", values.as_bytes());
-    for i in (0..24).step_by(2) {
+    for i in (0..48).step_by(2) {
         store.run(&["del", &format!("large {i:02}")]).quiet();
     }
     store
@@ -274,7 +274,7 @@ fn trees_are_drawn_within_limits() {
     drawn(&some);
     drawn(&store.run(&["tree", "--names", "--dot"]).quiet());
     let text = store.run(&["tree"]).quiet();
-    assert!(text.contains("12 large values on 156 pages"), "{text}");
+    assert!(text.contains("24 large values on 312 pages"), "{text}");
     assert!(store.run(&["tree", "none"]).failed(1).contains("no tree \"none\""));
 }
 
