@@ -9,6 +9,8 @@ struct Tickets {
     next: u64,
     /// The ticket whose turn it is.
     serving: u64,
+    /// How many wait for a turn to end, without one of their own.
+    watching: usize,
 }
 
 /// Hands out turns, first come, first served.
@@ -59,10 +61,12 @@ impl Turns {
     /// Waits until more than `ended` turns have ended, or nobody has the turn, but not for longer than
     /// `patience`: how many have; `None` where it lasts too long.
     pub(crate) fn wait_for_end(&self, ended: u64, patience: Duration) -> Option<u64> {
-        let tickets = self.lock();
+        let mut tickets = self.lock();
+        tickets.watching += 1;
         let goes_on = |tickets: &mut Tickets| tickets.serving == ended && tickets.next != ended;
         let waited = self.ended.wait_timeout_while(tickets, patience, goes_on);
-        let (tickets, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut tickets, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        tickets.watching -= 1;
         (!waited.timed_out()).then_some(tickets.serving)
     }
 }
@@ -76,9 +80,12 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut tickets = self.turns.lock();
         tickets.serving += 1;
+        // A system call: only where it wakes somebody.
+        let waited_for = tickets.serving != tickets.next || tickets.watching > 0;
         drop(tickets);
-        // Those who wait for a turn, and those whose commit waits for a later one's barrier.
-        self.turns.ended.notify_all();
+        if waited_for {
+            self.turns.ended.notify_all();
+        }
     }
 }
 
