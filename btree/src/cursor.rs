@@ -8,6 +8,9 @@ use crate::tree::{bytes_of, entry_of};
 use crate::{Entry, Tree};
 use mapleaf_pager::Pages;
 
+/// Entries that are asked for before they are looked at.
+const AHEAD: usize = 4;
+
 /// A place in a tree. A new cursor is at no entry: `next` goes to the first, `prev` to the last.
 /// Past an end it is at no entry either, and the way back leads to the entry at that end. After a
 /// `seek` that found nothing it is between the entries around the key.
@@ -129,11 +132,16 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
         if let (Some(step), Some(leaf)) = (self.place.entry(), &self.leaf)
             && step.index() + 1 < leaf.count()
         {
+            leaf.prefetch_entry(step.index() + 1 + AHEAD);
             self.place.path.set_entry(step.index() + 1);
             return Ok(());
         }
         let tree = self.tree;
-        self.unless_blocked(|c| c.moved(|place| place.next(tree.pages, &tree.record)))
+        self.unless_blocked(|c| c.moved(|place| place.next(tree.pages, &tree.record)))?;
+        if let Some(leaf) = &self.leaf {
+            (0..=AHEAD).for_each(|i| leaf.prefetch_entry(i));
+        }
+        Ok(())
     }
 
     /// Goes to the entry before.
@@ -151,14 +159,19 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     /// Goes to the entry before, without reading it.
     #[inline]
     pub(crate) fn retreat(&mut self) -> Result<()> {
-        if let (Some(step), Some(_)) = (self.place.entry(), &self.leaf)
+        if let (Some(step), Some(leaf)) = (self.place.entry(), &self.leaf)
             && step.index() > 0
         {
+            leaf.prefetch_entry((step.index() - 1).wrapping_sub(AHEAD));
             self.place.path.set_entry(step.index() - 1);
             return Ok(());
         }
         let tree = self.tree;
-        self.unless_blocked(|c| c.moved(|place| place.prev(tree.pages, &tree.record)))
+        self.unless_blocked(|c| c.moved(|place| place.prev(tree.pages, &tree.record)))?;
+        if let Some((leaf, here)) = self.here() {
+            (here.saturating_sub(AHEAD)..=here).for_each(|i| leaf.prefetch_entry(i));
+        }
+        Ok(())
     }
 
     /// The leaf here may have been dropped from memory since the cursor came to it. Nothing to ask where

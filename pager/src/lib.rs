@@ -73,5 +73,7 @@ pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use store::Store;
 pub use txn::{Durability, Part, Savepoint, WriteTxn};
+
 pub use verify::{Verify, first_touch_words_for};
+pub use view::prefetch_bytes;
 pub use waitless::Waitless;

@@ -14,10 +14,13 @@ use super::layout::{
 use super::search::{self, Head};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use mapleaf_pager::{Damage, OWNED_BYTES, PageId};
+use mapleaf_pager::{Damage, OWNED_BYTES, PageId, prefetch_bytes};
 
 /// Bytes of a cell before its key.
 pub(super) const CELL_HEADER_BYTES: usize = 4;
+
+/// Bytes of a cell that are asked for before they are looked at.
+const CELL_AHEAD_BYTES: usize = 192;
 
 /// Bytes of a reference to a run.
 pub(super) const RUN_BYTES: usize = 16;
@@ -194,6 +197,17 @@ impl<'a> HeadsView<'a> {
         search::find_equal(self.words, self.count(), head(rest), |i| {
             self.offsets.get(i).map(|offset| usize::from(u16::from_le_bytes(*offset)))
         })
+    }
+
+    /// Asks for the start of the cell of entry `i`, if there is one.
+    #[inline]
+    pub(crate) fn prefetch_cell(&self, i: usize) {
+        if let Some(offset) = self.offsets.get(i)
+            && let at = usize::from(u16::from_le_bytes(*offset)).wrapping_sub(OWNED_BYTES)
+            && let Some(cell) = self.body.get(at..)
+        {
+            prefetch_bytes(cell.get(..CELL_AHEAD_BYTES).unwrap_or(cell));
+        }
     }
 
     /// What `found` makes of the entry with this key; its `None` is damage.

@@ -93,6 +93,14 @@ impl<'a> LeafView<'a> {
         either!(self, leaf => leaf.entry(i))
     }
 
+    /// Asks for the entry `i`, if there is one, where it lies apart from those around it.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, i: usize) {
+        if let LeafView::Heads(leaf) = self {
+            leaf.prefetch_cell(i);
+        }
+    }
+
     /// Index of the entry with this key.
     ///
     /// # Errors
