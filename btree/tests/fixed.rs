@@ -311,7 +311,7 @@ fn any_width_does_what_maps_do() {
 
 #[test]
 fn widths_that_no_page_holds_are_refused() {
-    for (page_size, most) in [(512, 119), (4096, 1015), (65_536, 16_375)] {
+    for (&page_size, most) in PAGES.iter().zip([119u16, 1015, 16_375]) {
         let mut ram = vec![0; 4 << 20];
         let store = create(&mut ram, page_size, 0);
         let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
@@ -331,6 +331,7 @@ fn widths_that_no_page_holds_are_refused() {
 }
 
 #[test]
+#[cfg(feature = "large")]
 fn leaves_hold_what_there_is_room_for() {
     for (of, a_leaf) in [((8, 8), 254), ((4, 0), 1016), ((1, 0), 256), ((24, 150), 23)] {
         let mut ram = vec![0; 4 << 20];

@@ -16,6 +16,7 @@ use mapleaf_pager::{Durability, Mapping, Pages, SliceMapping, Store};
 use quickcheck::{Gen, QuickCheck};
 use support::*;
 
+/// Without such trees, `fixed` is one like the others.
 const NAMES: [&str; 4] = ["empty", "fixed", "small", "tree"];
 
 /// A store of four trees, one of them four levels deep and with values in runs, one of fixed width; and
@@ -26,6 +27,7 @@ fn image() -> (Vec<u8>, usize) {
     let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
     for name in NAMES {
         let options = TreeOptions::default();
+        #[cfg(feature = "fixed-width")]
         let options = if name == "fixed" { options.fixed_width(8, 11) } else { options };
         let tree = writer.create(name, options).unwrap();
         let step = match name {

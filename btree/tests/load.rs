@@ -31,7 +31,7 @@ fn fill_of(page_size: usize, fill: u8, count: u32, key: impl Fn(u32) -> Vec<u8>)
 
 #[test]
 fn leaves_are_as_full_as_they_are_told() {
-    for page_size in [512, 4096, 65_536] {
+    for &page_size in PAGES {
         for fill in [40, 55, 70, 90, 100] {
             // One entry of 30 bytes is 6 % of the smallest page; rebuilt pages keep a 32nd free; of the
             // largest there are so few that the last counts.

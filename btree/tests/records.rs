@@ -85,12 +85,25 @@ fn records_decode_or_say_why_not() {
     for at in [6, 7, 28, 31, 40, RECORD_BYTES - 1] {
         assert_eq!(refused(at, 1), layout, "{at}");
     }
-    // Fixed width: with a key's size, and a value's that a page can have.
+    let short = Error::corrupt(PageId::NONE, Damage::Layout);
+    assert_eq!(TreeRecord::decode(&record.encode()[1..]), Err(short));
+}
+
+/// Fixed width: with a key's size, and a value's that a page can have; or not known.
+#[test]
+fn records_of_fixed_width_decode_or_say_why_not() {
+    let mut ram = vec![0; 1 << 18];
+    let record = tree(&create(&mut ram, PAGE, 0), &[(b"a", b"1"), (b"b", b"2")]);
+    let layout = Some(Error::corrupt(record.root, Damage::Layout));
     let with = |key_bytes: u8, value_low: u8, value_high: u8| {
         let mut bytes = record.encode();
         (bytes[5], bytes[6], bytes[28], bytes[30]) = (4, key_bytes, value_low, value_high);
         TreeRecord::decode(&bytes)
     };
+    if !cfg!(feature = "fixed-width") {
+        assert_eq!(with(8, 8, 0), Err(Error::UnsupportedTree { flags: 4 }));
+        return;
+    }
     assert_eq!(with(0, 8, 0).err(), layout);
     assert_eq!(with(8, 8, 1).err(), layout);
     let fixed = with(8, 9, 0).unwrap();
@@ -99,8 +112,6 @@ fn records_decode_or_say_why_not() {
     let mut both = fixed.encode();
     both[5] |= 1;
     assert_eq!(TreeRecord::decode(&both), Err(Error::UnsupportedTree { flags: 1 }));
-    let short = Error::corrupt(PageId::NONE, Damage::Layout);
-    assert_eq!(TreeRecord::decode(&record.encode()[1..]), Err(short));
 }
 
 /// `check` says so, `scrub` goes on, a safe opening refuses, nobody writes.
@@ -122,6 +133,7 @@ fn a_later_versions_names_are_refused_by_everybody() {
 }
 
 /// The records of a tree of fixed width and of another, each with one entry.
+#[cfg(feature = "fixed-width")]
 fn fixed_and_plain(store: &RamStore<'_>) -> [TreeRecord; 2] {
     let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
     let options = TreeOptions::default();
@@ -137,6 +149,7 @@ fn fixed_and_plain(store: &RamStore<'_>) -> [TreeRecord; 2] {
 
 /// Names are of any length: their tree cannot have a fixed width.
 #[test]
+#[cfg(feature = "fixed-width")]
 fn names_of_fixed_width_are_refused() {
     let mut ram = vec![0; 1 << 18];
     let store = create(&mut ram, PAGE, 0);
@@ -153,6 +166,7 @@ fn names_of_fixed_width_are_refused() {
 /// A record of other sizes than its pages', of none, of some where the pages have none, and of what no page
 /// has.
 #[test]
+#[cfg(feature = "fixed-width")]
 fn widths_that_contradict_the_pages_are_told() {
     let widths = [Some((8, 16)), None, Some((8, 8)), Some((8, u16::MAX))];
     for (which, width) in widths.into_iter().enumerate() {

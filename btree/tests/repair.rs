@@ -7,7 +7,7 @@
 
 mod support;
 
-use mapleaf_btree::{Error, Replayer, TreeOptions, Writer, rebuild};
+use mapleaf_btree::{Error, Replayer, TREES_MAX, TreeOptions, Writer, rebuild};
 use mapleaf_pager::{
     Damage, Durability, Error as StoreError, PageId, PageUse, Repair, SliceMapping,
 };
@@ -146,7 +146,7 @@ fn build(ram: &mut [u8], case: &Case, wanted: &[PageUse]) -> (Trees, usize, Vec<
     for (round, seeds) in case.seeds.chunks(100).enumerate() {
         let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
         for (at, (tree, seed)) in seeds.iter().enumerate() {
-            let name = format!("tree {}", tree % 12);
+            let name = format!("tree {}", usize::from(*tree) % 12.min(TREES_MAX));
             let handle = writer.open_or_create(&name, TreeOptions::default()).unwrap();
             let (_, entries) = trees.entry(name).or_default();
             let key = key_of(*seed);

@@ -137,17 +137,17 @@ fn records_that_do_not_fit_are_refused() {
     }
     let create = [7, 9, 0, 0, 0, 0, 0, 0, 0, b't'];
     assert_eq!(apply(&mut writer, &create), Ok(()));
-    assert_eq!(apply(&mut writer, &[1, 5, b't']), Ok(()));
-    assert_eq!(apply(&mut writer, &[2, 5, 1, 0, b'k', b'v']), Ok(()));
+    assert_eq!(apply(&mut writer, &[1, 3, b't']), Ok(()));
+    assert_eq!(apply(&mut writer, &[2, 3, 1, 0, b'k', b'v']), Ok(()));
     let no_longer: [&[u8]; 7] = [
         &create,
         // A key longer than the record, or than a page of the store can hold.
-        &[2, 5, 9, 0, b'k'],
+        &[2, 3, 9, 0, b'k'],
         &long_key,
         // A key that is not there, bounds of no kind, a tag too long, a name too long.
-        &[3, 5, b'x'],
-        &[4, 5, 3, 0, 0, 0],
-        &[6, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 3, b'x'],
+        &[4, 3, 3, 0, 0, 0],
+        &[6, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         &[8, 200, b't'],
     ];
     for record in no_longer {

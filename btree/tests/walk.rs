@@ -5,7 +5,7 @@
 
 mod support;
 
-use mapleaf_btree::{TreeHandle, TreeOptions, Writer};
+use mapleaf_btree::{CursorMut, TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use support::*;
 
@@ -40,19 +40,30 @@ fn with_tree(test: impl FnOnce(&mut Writer<'_>, TreeHandle, &mut Entries)) {
     prove(&store);
 }
 
+/// The keys in the order in which a cursor meets them.
+fn keys_of(entries: &Entries, backwards: bool) -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> = entries.keys().cloned().collect();
+    if backwards {
+        keys.reverse();
+    }
+    keys
+}
+
+/// Moves the cursor on, which must be at `key` then.
+fn step_to(cursor: &mut CursorMut<'_, '_>, key: &[u8], backwards: bool) {
+    let here = if backwards { cursor.prev() } else { cursor.next() }.unwrap();
+    assert_eq!(here.map(|(key, _)| bytes(&key)).as_deref(), Some(key));
+}
+
 #[test]
 fn a_tree_grows_under_a_cursor() {
     for backwards in [false, true] {
         with_tree(|writer, tree, entries| {
-            let mut keys: Vec<_> = entries.keys().cloned().collect();
-            if backwards {
-                keys.reverse();
-            }
+            let keys = keys_of(entries, backwards);
             let mut tree = writer.tree(tree).unwrap();
             let mut cursor = tree.cursor_mut();
             for (i, key) in keys.iter().enumerate() {
-                let here = if backwards { cursor.prev() } else { cursor.next() }.unwrap();
-                assert_eq!(here.map(|(key, _)| bytes(&key)).as_ref(), Some(key));
+                step_to(&mut cursor, key, backwards);
                 let value = value_of(i % 90, i as u32);
                 assert_eq!(cursor.replace(&value), Ok(true));
                 let (found, stored) = cursor.current().unwrap().unwrap();
@@ -71,15 +82,11 @@ fn a_tree_shrinks_under_a_cursor() {
     for stay in [[3, 3, 3], [10, 10, 10], [1, 5, 9]] {
         for backwards in [false, true] {
             with_tree(|writer, tree, entries| {
-                let mut keys: Vec<_> = entries.keys().cloned().collect();
-                if backwards {
-                    keys.reverse();
-                }
+                let keys = keys_of(entries, backwards);
                 let mut tree = writer.tree(tree).unwrap();
                 let mut cursor = tree.cursor_mut();
                 for (i, key) in keys.iter().enumerate() {
-                    let here = if backwards { cursor.prev() } else { cursor.next() }.unwrap();
-                    assert_eq!(here.map(|(key, _)| bytes(&key)).as_ref(), Some(key), "{i}");
+                    step_to(&mut cursor, key, backwards);
                     // Stretches of a thousand in which all go.
                     if !stay.contains(&(i % 10)) || i / 1000 % 2 == 0 {
                         assert_eq!(cursor.remove(), Ok(true));

@@ -21,7 +21,7 @@ fn records(path: &Path, snap: &ReadTxn<'_>) -> Outcome<Vec<(Vec<u8>, TreeRecord)
 }
 
 pub(crate) fn tree_json(name: &[u8], record: &TreeRecord) -> Value {
-    json!({
+    let mut all = json!({
         "tree": String::from_utf8_lossy(name),
         "entries": record.entries,
         "depth": record.height,
@@ -29,7 +29,12 @@ pub(crate) fn tree_json(name: &[u8], record: &TreeRecord) -> Value {
         "leaf_pages": record.leaf_pages,
         "value_pages": record.run_pages,
         "tag": record.tag,
-    })
+    });
+    if let Some(width) = record.fixed {
+        all["key_bytes"] = width.key_bytes.into();
+        all["value_bytes"] = width.value_bytes.into();
+    }
+    all
 }
 
 /// Lists the trees: name, tab, entries.
@@ -160,8 +165,11 @@ fn tree_text(name: &[u8], tree: &TreeRecord) -> String {
     ];
     let entries = counted(tree.entries, "entry", "entries");
     let tag = if tree.tag == 0 { String::new() } else { format!(", tag {}", tree.tag) };
+    let fixed = tree.fixed.map_or(String::new(), |width| {
+        format!(", keys of {} and values of {} bytes", width.key_bytes, width.value_bytes)
+    });
     format!(
-        "tree {}: {entries}, depth {}, {}{tag}",
+        "tree {}: {entries}, depth {}, {}{fixed}{tag}",
         text::shown(name),
         tree.height,
         pages.join(", ")

@@ -108,6 +108,33 @@ fn files_go_in_and_come_out_byte_for_byte() {
     assert_eq!(store.run(&["put", "x", "y", "--file", "-"]).code, 2);
 }
 
+/// A tree whose keys and values have one size each: its figures, and what its leaves hold.
+#[test]
+fn figures_of_fixed_width() {
+    const ENTRIES: u32 = 5000;
+    let store = Store::new();
+    let db = mapleaf::Database::open_buffered(store.path()).unwrap();
+    let mut txn = db.write().unwrap();
+    let options = mapleaf::TreeOptions::default().tag(7).fixed_width(4, 12);
+    let squares = txn.create_with("squares", options).unwrap();
+    let entries = (0..ENTRIES).map(|n| (n.to_be_bytes(), [n as u8; 12]));
+    txn.tree(squares).unwrap().load(entries, 100).unwrap();
+    txn.commit().unwrap();
+    db.close().unwrap();
+    let stat = store.run(&["stat", "--json"]).json();
+    let tree = &stat["trees"][0];
+    assert_eq!((&tree["tree"], &tree["entries"]), (&json!("squares"), &json!(ENTRIES)));
+    assert_eq!((&tree["key_bytes"], &tree["value_bytes"]), (&json!(4), &json!(12)));
+    // 16 bytes an entry, and nothing else but the headers: 253 or 254 to a page of 4 KiB.
+    assert_eq!(tree["leaf_pages"], 20);
+    let fill = stat["leaf_fill"].as_f64().unwrap();
+    assert!((0.95..=1.0).contains(&fill), "{fill}");
+    assert_eq!((&stat["entries"], &stat["damages"]), (&json!(ENTRIES), &json!(0)));
+    let text = store.run(&["stat"]).quiet();
+    let line = text.lines().find(|line| line.starts_with("tree squares: 5,000 entries")).unwrap();
+    assert!(line.ends_with(", keys of 4 and values of 12 bytes, tag 7"), "{line}");
+}
+
 #[test]
 fn figures() {
     let store = Store::new();

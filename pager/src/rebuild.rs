@@ -10,10 +10,10 @@
 //! whatever a damage says, and wherever a crash cuts the repair short, the trees stay as they were.
 
 use crate::checkpoint::new_salt;
+use crate::chosen::{Chosen, choose, fits};
 use crate::commit::after_gap;
 use crate::meta::State;
 use crate::options::Options;
-use crate::recover::{Chosen, choose, fits};
 use crate::space::Space;
 use crate::store::Store;
 use crate::{

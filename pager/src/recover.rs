@@ -1,24 +1,18 @@
-//! Making and opening a store.
+//! Opening a store: the log behind the chosen meta is replayed.
 
-#![allow(unsafe_code)] // Reads metas and the log of a mapping that nobody else uses yet.
+#![allow(unsafe_code)] // Reads the log of a mapping that nobody else uses yet.
 
 use crate::checkpoint::{new_salt, store_meta};
+use crate::chosen::{fits, meta_record, newest};
 use crate::commit::after_gap;
 use crate::log::{Chain, RedoLog};
 use crate::mapping::Mapping;
-use crate::meta::{self, Identity, LogPlace, State};
+use crate::meta::{self, State};
 use crate::options::Options;
-use crate::page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_SIZE_MIN};
-use crate::pages::ROOT_BYTES;
 use crate::planted::{self, Bug};
-use crate::space::Space;
 use crate::store::{Core, Parts, Store};
-use crate::view::View;
 use crate::{Damage, Error, Inspection, PageId, Result, TxnId, Unsupported, WriteTxn};
 use core::sync::atomic::AtomicU32;
-
-/// A ring smaller than this many write units is not worth its pages.
-const RING_UNITS_MIN: u64 = 8;
 
 /// What the tree layer does when a store is opened.
 pub trait Replay {
@@ -38,60 +32,6 @@ pub trait Replay {
 }
 
 impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
-    /// Makes a new store in a mapping that is empty, or in which a making was [cut short](is_unmade). Two
-    /// barriers.
-    ///
-    /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument): something is in the mapping, or an option is out of
-    /// range; [`Unsupported`](Error::Unsupported): the page size is below the mapping's write unit;
-    /// [`Full`](Error::Full), [`Io`](Error::Io).
-    pub fn create(mapping: M, words: W, options: &Options) -> Result<Store<M, W>> {
-        let mut place = None;
-        Store::create_in(&mut place, mapping, words, options)?;
-        place.ok_or(Error::InvalidArgument)
-    }
-
-    /// As [`create`](Store::create), in a place of the caller's: a static, where the stack is small.
-    /// What was there is dropped; after an error it is empty.
-    ///
-    /// # Errors
-    /// As [`create`](Store::create).
-    pub fn create_in(
-        place: &mut Option<Store<M, W>>,
-        mapping: M,
-        words: W,
-        options: &Options,
-    ) -> Result<()> {
-        *place = None;
-        let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
-        let in_range = (PAGE_SIZE_MIN..=PAGE_SIZE_MAX).contains(&(page_size as usize));
-        if options.read_only || !in_range || !page_size.is_power_of_two() {
-            return Err(Error::InvalidArgument);
-        }
-        if !is_unmade(&mapping, options) {
-            return Err(Error::InvalidArgument);
-        }
-        // SAFETY: nobody refers to anything in a mapping that is not opened yet.
-        unsafe { mapping.shrink(0)? };
-        let shift = page_size.trailing_zeros();
-        let state = first_state(&mapping, page_size, options)?;
-        mapping.grow(u64::from(state.space.page_count) << shift)?;
-        let identity = Identity {
-            page_shift: shift,
-            uuid: options.uuid,
-            epoch: 1,
-            clean: false,
-            read_only_features: 0,
-            compatible_features: 0,
-        };
-        Store::assemble(place, mapping, words, options, 0, &identity, &state)?;
-        let made = place.as_ref().map_or(Err(Error::InvalidArgument), |store| store.parts().make());
-        if made.is_err() {
-            *place = None;
-        }
-        made
-    }
-
     /// Opens the store in the mapping, and replays the log behind its last checkpoint.
     ///
     /// Cost: two pages read after a clean close; else the log, and what replaying it touches.
@@ -174,58 +114,6 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     }
 }
 
-/// Whether a store is yet to be made in the mapping: it is empty, or a making was cut short by the death of
-/// the process or a power loss before it left a meta. Such a mapping is no longer than a new store and
-/// holds nothing but zeros and, in the second meta's place, any bytes: nothing that could be lost.
-///
-/// Cost: reads at most as much as a new store is long, and of most files one page.
-#[inline(never)] // What it has on the stack is gone before the store is put together.
-pub fn is_unmade(mapping: &dyn Mapping, options: &Options) -> bool {
-    let page_size = options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32);
-    if mapping.is_empty() {
-        return true;
-    }
-    let Ok(first) = first_state(mapping, page_size, options) else { return false };
-    let made_len = u64::from(first.space.page_count) * u64::from(page_size);
-    if mapping.len() > 2 * made_len + MADE_SLACK {
-        return false;
-    }
-    let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
-    let second = u64::from(page_size)..u64::from(page_size) * 2;
-    [0..second.start.min(mapping.len()), second.end.min(mapping.len())..mapping.len()]
-        .into_iter()
-        .all(|range| {
-            let len = (range.end - range.start) as usize;
-            // SAFETY: the store is not opened yet: nobody writes.
-            unsafe { raw.read(range.start, len) }
-                .is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
-        })
-}
-
-/// What a mapping may have grown by beyond the length of a new store: it grows in steps.
-const MADE_SLACK: u64 = 2 << 20;
-
-fn first_state(mapping: &dyn Mapping, page_size: u32, options: &Options) -> Result<State> {
-    let unit = mapping.write_unit();
-    if page_size < unit {
-        return Err(Error::Unsupported(Unsupported::PageSize { found: page_size, wanted: unit }));
-    }
-    let ring = options.log_bytes.min(options.log_bytes_max) / u64::from(page_size);
-    let small = ring * u64::from(page_size) < RING_UNITS_MIN * u64::from(unit.max(64));
-    let pages = if small { 0 } else { u32::try_from(ring).map_err(|_| Error::InvalidArgument)? };
-    let log = LogPlace {
-        start: PageId(if pages > 0 { 2 } else { 0 }),
-        pages,
-        salt: new_salt(0, TxnId(2), options.entropy),
-        position: 0,
-        last_checksum: 0,
-        made_by: TxnId(1),
-    };
-    let page_count = pages.checked_add(2).ok_or(Error::InvalidArgument)?;
-    let space = Space::new(page_count);
-    Ok(State { txn: TxnId(2), features: 0, root: [0; ROOT_BYTES], log, space })
-}
-
 fn open<M: Mapping, W: AsRef<[AtomicU32]>>(
     place: &mut Option<Store<M, W>>,
     mapping: M,
@@ -267,111 +155,7 @@ fn put_chosen<M: Mapping, W: AsRef<[AtomicU32]>>(
     Store::assemble(place, mapping, words, options, slot, identity, state)
 }
 
-/// The newest valid meta, whatever its space is like.
-pub(crate) struct Chosen {
-    pub(crate) slot: u8,
-    pub(crate) identity: Identity,
-    /// The state; where its space cannot be, that has the page count only.
-    pub(crate) state: State,
-    /// Why the state's space cannot be the record of one, if so.
-    pub(crate) space: Result<()>,
-    /// Which slots hold a whole meta.
-    pub(crate) whole: [bool; 2],
-}
-
-/// Chooses the newest valid meta.
-pub(crate) fn choose(mapping: &dyn Mapping, options: &Options) -> Result<Chosen> {
-    let (slot, page_size, whole) = newest(mapping, options)?;
-    let (identity, state, space) = meta::decode(meta_record(mapping, slot, page_size))?;
-    let unknown = identity.read_only_features;
-    if !options.read_only && unknown != 0 {
-        return Err(Error::Unsupported(Unsupported::WriteFeatures { unknown }));
-    }
-    Ok(Chosen { slot, identity, state, space, whole })
-}
-
-/// Up to `wanted` bytes of a mapping whose store is not opened yet.
-fn unopened(mapping: &dyn Mapping, offset: u64, wanted: usize) -> &[u8] {
-    let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
-    let len = mapping.len();
-    let there = len.saturating_sub(offset).min(wanted as u64) as usize;
-    // SAFETY: the store is not opened yet: nobody writes.
-    unsafe { raw.read(offset.min(len), there) }.unwrap_or(&[])
-}
-
-fn meta_record(mapping: &dyn Mapping, slot: u8, page_size: u32) -> &[u8] {
-    unopened(mapping, u64::from(slot) * u64::from(page_size), meta::record_len(page_size as usize))
-}
-
-/// The slot of the newest valid meta, the page size, and which slots hold a whole meta.
-#[inline(never)]
-fn newest(mapping: &dyn Mapping, options: &Options) -> Result<(u8, u32, [bool; 2])> {
-    let found = meta::find(mapping.len(), |offset, wanted| unopened(mapping, offset, wanted))?;
-    let page_size = 1u32 << found.page_shift;
-    let wanted = options.page_size.unwrap_or(page_size);
-    if wanted != page_size || page_size < mapping.write_unit() {
-        let wanted = wanted.max(mapping.write_unit());
-        return Err(Error::Unsupported(Unsupported::PageSize { found: page_size, wanted }));
-    }
-    // Of two of the same transaction the one that closed the store, else the first.
-    let mut newest: Option<(TxnId, bool, u8)> = None;
-    for slot in [0, 1] {
-        if found.whole[usize::from(slot)] {
-            let (txn, clean) = age(meta_record(mapping, slot, page_size))?;
-            if newest.is_none_or(|(other, other_clean, _)| (txn, clean) > (other, other_clean)) {
-                newest = Some((txn, clean, slot));
-            }
-        }
-    }
-    let (_, _, slot) = newest.ok_or(Error::NoMeta)?;
-    Ok((slot, page_size, found.whole))
-}
-
-/// The transaction of a meta, and whether it closed the store.
-#[inline(never)]
-fn age(record: &[u8]) -> Result<(TxnId, bool)> {
-    let decoded = meta::decode(record);
-    let (identity, state, _) = decoded.as_ref().map_err(|error| *error)?;
-    Ok((state.txn, identity.clean))
-}
-
-/// Whether the state lies within the mapping's pages, and the log's tail within the log.
-pub(crate) fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
-    let pages = state.space.page_count;
-    let log_end = state.log.start.0.checked_add(state.log.pages);
-    let log_inside =
-        state.log.pages == 0 || (state.log.start.0 >= 2 && log_end.is_some_and(|end| end <= pages));
-    if pages < 2 || u64::from(pages) > mapped {
-        return Err(Error::corrupt(PageId(pages), Damage::OutOfRange));
-    }
-    let tail_inside = state.log.position <= u64::from(state.log.pages) * u64::from(page_size);
-    if log_inside && tail_inside {
-        Ok(())
-    } else {
-        Err(Error::corrupt(state.log.start, Damage::OutOfRange))
-    }
-}
-
 impl<'s> Parts<'s> {
-    /// Writes what a new store has before its first transaction.
-    #[inline(never)]
-    fn make(&self) -> Result<()> {
-        let mut turn = self.take_turn();
-        let identity = self.core.latest.lock().identity;
-        if turn.log.pages > 0 {
-            self.zero_ring(turn.log.start, turn.log.pages)?;
-        }
-        let txn = core::mem::replace(&mut turn.txn, TxnId(1));
-        store_meta(self.core, self.view, 1, &identity, &turn)?;
-        turn.txn = txn;
-        self.flush_pages(&turn)?;
-        store_meta(self.core, self.view, 0, &identity, &turn)?;
-        let mut latest = self.core.latest.lock();
-        latest.epoch_begun = true;
-        latest.confirmed = true;
-        Ok(())
-    }
-
     #[inline(never)]
     fn prove(&self, replay: &mut dyn Replay, work: &mut [u8]) -> Result<()> {
         replay.prove(&Inspection::begin(*self)?, work)

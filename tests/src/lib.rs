@@ -5,12 +5,14 @@ pub mod allocation;
 pub mod child;
 pub mod crash;
 pub mod data;
+pub mod disk;
 pub mod golden;
 pub mod history;
 pub mod mounted;
 pub mod programs;
 pub mod sim;
 pub mod tools;
+pub mod trace;
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)] // Opens mapped files in directories of their own.
 
+use mapleaf_btree::{Pending, TreeOptions, Writer};
 use mapleaf_pager::{
     Durability, Mapping, Options, SliceMapping, Store, first_touch_words_for, words_for,
 };
@@ -131,4 +132,64 @@ fn through_the_database() {
     }
     assert_eq!(allocations() - before, 0);
     assert_eq!(scanned, (1..=20).map(|batches| batches * 99).sum::<usize>());
+}
+
+/// Loading, storing a batch in the order of its keys, looking a batch up, removing a range: in trees of any
+/// and of one width, whose leaves fill, split and go.
+#[test]
+fn loads_and_batches() {
+    const ENTRIES: u64 = 4000;
+    const VALUE_BYTES: u16 = 40;
+    let mut ram = vec![0; 32 << 20];
+    let options = Options::default().page_size(512).log_bytes(16 << 10, 64 << 10);
+    let store = Store::create(SliceMapping::empty(&mut ram), words(), &options).unwrap();
+    let entry = |number| (key(number), value(number, 0, VALUE_BYTES.into()));
+    let mut entries: Vec<_> = (0..ENTRIES).map(entry).collect();
+    let batch = entries.split_off(ENTRIES as usize / 2);
+    entries.sort();
+    let mut work = vec![Pending::default(); 300];
+    let fixed = TreeOptions::default().fixed_width(24, VALUE_BYTES);
+    for (name, options) in [("any", TreeOptions::default()), ("one", fixed)] {
+        let before = allocations();
+        let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+        let tree = writer.create(name, options).unwrap();
+        let mut tree = writer.tree(tree).unwrap();
+        let loaded = tree.load(entries.iter().map(|(key, value)| (key, value)), 70).unwrap();
+        let lent = batch.iter().map(|(key, value)| (&key[..], &value[..]));
+        let new = tree.extend(lent, &mut work).unwrap();
+        assert_eq!((loaded, new), (ENTRIES / 2, ENTRIES / 2));
+        let mut found = 0;
+        for batch in batch.chunks(100) {
+            let mut values = [None; 100];
+            let keys: &[_; 100] = batch.try_into().unwrap();
+            tree.as_tree().get_many(&keys.each_ref().map(|(key, _)| key), &mut values).unwrap();
+            found += values.iter().flatten().count();
+        }
+        let removed = tree.remove_range(&entries[100].0[..]..).unwrap();
+        let height = tree.as_tree().record().height;
+        writer.commit(Durability::Sync).unwrap();
+        assert_eq!(allocations() - before, 0, "{name}");
+        assert_eq!(found, batch.len());
+        assert!(removed > 1000 && height > 1, "{name}: {removed} removed, height {height}");
+    }
+}
+
+/// The database's `extend` takes entries that nobody keeps: it makes two lists, however many they are.
+#[test]
+fn extend_through_the_database_makes_two_lists() {
+    let db = mapleaf::Database::in_memory().unwrap();
+    let mut txn = db.write().unwrap();
+    txn.create("t").unwrap();
+    for count in [10, 1000] {
+        let before = allocations();
+        let entries = (0..count).map(|number| (key(number), number.to_le_bytes()));
+        txn.extend("t", entries).unwrap();
+        assert_eq!(allocations() - before, 2, "of {count} entries");
+    }
+    let before = allocations();
+    let sorted = (0..1000u32).map(|number| (number.to_be_bytes(), number.to_le_bytes()));
+    let mut tree = txn.tree("t").unwrap();
+    tree.clear().unwrap();
+    assert_eq!(tree.load(sorted, 100), Ok(1000));
+    assert_eq!(allocations() - before, 0);
 }

@@ -1,36 +1,18 @@
 //! What system calls a lookup and a commit make, as strace sees them.
 
 use mapleaf_tests::tools;
+use mapleaf_tests::trace::{self, is_barrier};
 use std::path::Path;
 use std::process::Command;
-
-/// Calls that make something durable; of `pwritev2` only those with `RWF_DSYNC`.
-const BARRIERS: [&str; 4] = ["fsync(", "fdatasync(", "msync(", "sync_file_range("];
 
 /// Positioned writes that publish what a one-put transaction changed, at most.
 const PUBLISHING_CALLS_MAX: u64 = 8;
 /// Transactions that are watched.
 const COMMITS: u64 = 20;
 
-fn is_barrier(call: &str) -> bool {
-    let name = call.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    BARRIERS.iter().any(|barrier| name.starts_with(barrier))
-        || (name.starts_with("pwritev2(") && name.contains("RWF_DSYNC"))
-}
-
 /// The calls of all threads between the marks.
 fn watched(job: &str, file: &Path, count: u64) -> Vec<String> {
-    let log = file.with_extension("strace");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-s", "0", "-o"]).arg(&log).arg(env!("CARGO_BIN_EXE_traced"));
-    let output = strace.arg(job).arg(file).arg(count.to_string()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
-    let calls = text.lines().skip_while(|line| !line.contains("/mapleaf-begin")).skip(1);
-    let calls: Vec<String> =
-        calls.take_while(|line| !line.contains("/mapleaf-end")).map(str::to_owned).collect();
-    assert!(text.contains("/mapleaf-end"), "the trace shows no end");
-    calls
+    trace::watched(Path::new(env!("CARGO_BIN_EXE_traced")), job, file, count)
 }
 
 fn available(test: &str) -> bool {
@@ -53,7 +35,7 @@ fn an_eventual_commit_in_place_makes_none() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let calls = watched("eventual", &directory.path().join("t.leaf"), 300);
+    let calls = watched("eventual-place", &directory.path().join("t.leaf"), 300);
     assert_eq!(calls, Vec::<String>::new());
 }
 

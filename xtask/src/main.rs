@@ -6,6 +6,7 @@
 //! cargo xtask big-endian                        # tests on s390x, stores exchanged with it
 //! cargo xtask codegen                       # what the searches of a page compile to
 //! cargo xtask coverage [--missed]              # lines of the core that its tests run; fails below 95 %
+//! cargo xtask gates [--record]                  # what operations cost, against recorded budgets
 //! cargo xtask golden                            # writes golden files that are not there yet
 //! cargo xtask model [--cases N]               # random programs against an oracle
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
@@ -28,6 +29,7 @@ mod crash;
 mod data;
 mod demo;
 mod fuzz;
+mod gates;
 mod golden;
 mod history;
 mod kills;
@@ -56,6 +58,7 @@ usage: cargo xtask COMMAND
   big-endian                                 tests on s390x under QEMU, stores exchanged with it
   codegen                                    what the searches of a page compile to: moves, not branches
   coverage [--missed] [--branches] [--again] lines of the core that its tests run; fails below 95 %
+  gates [--record]                           instructions, system calls, device writes of operations, against budgets
   golden                                     write golden files of format v1 that are not there yet
   model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
@@ -82,6 +85,7 @@ fn run(words: &[String]) -> Result<bool> {
         "big-endian" => big_endian::run(),
         "codegen" => codegen::run(),
         "coverage" => coverage::run(rest),
+        "gates" => gates::run(rest),
         "golden" => golden::run(),
         "model" => model::run(rest),
         "readers" => readers::run(rest),

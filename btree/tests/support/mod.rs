@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 
 pub(crate) const PAGE: usize = 512;
+/// Sizes of pages that this build can have: the smallest, the usual, the largest.
+pub(crate) const PAGES: &[usize] =
+    if cfg!(feature = "large") { &[PAGE, 4096, 65_536] } else { &[PAGE] };
 /// Longest key on pages of 512 bytes; the tests find out whether it is.
 pub(crate) const KEY_MAX: usize = 94;
 

@@ -113,6 +113,19 @@ impl Scratch {
         Ok(Map::of(&self.file, self.bytes(), writable)?)
     }
 
+    /// A map to store through, of the file in small folios, of which every page is mapped already and none
+    /// dirty: a store into a large folio would write all of it, and loads are no faults among those of the stores.
+    ///
+    /// # Errors
+    /// As [`evict`](Scratch::evict).
+    pub(crate) fn map_of_small_folios(&self) -> Lab<Map> {
+        self.reload(self.page)?;
+        let map = self.map(true)?;
+        map.advise(0..map.len(), rustix::mm::Advice::LinuxNoHugepage)?;
+        map.advise(0..map.len(), rustix::mm::Advice::LinuxPopulateRead)?;
+        Ok(map)
+    }
+
     /// Makes all of the file clean and drops it from the page cache, and sees that it is gone. Maps of it
     /// must have been [forgotten](Map::forget): a page that is mapped stays.
     ///

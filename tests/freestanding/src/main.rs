@@ -7,6 +7,7 @@
 
 #[path = "../../../examples/tiny/src/memory.rs"]
 mod memory;
+#[path = "../../../examples/tiny/src/start.rs"]
 mod start;
 
 #[cfg(feature = "canary-std")]
@@ -97,8 +98,14 @@ fn in_file() -> Result<(), Step> {
     // Dropped without `close`: the second run replays the log.
 }
 
+/// RAM for the store in RAM; used once, by `run`.
+static mut RAM: [u8; RAM_BYTES] = [0; RAM_BYTES];
+
 /// Runs both; the exit code.
-pub(crate) fn run(ram: &mut [u8]) -> u8 {
+pub(crate) fn run() -> u8 {
+    let ram = &raw mut RAM;
+    // SAFETY: the process has one thread, which comes here once: the only reference to it.
+    let ram = unsafe { &mut *ram };
     match in_ram(ram).and_then(|()| in_file()) {
         Ok(()) => 0,
         Err(step) => step,

@@ -22,10 +22,12 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// What is mutated, in this order.
-const FILES: [&str; 25] = [
+const FILES: [&str; 27] = [
     "commit.rs",
     "checkpoint.rs",
     "recover.rs",
+    "chosen.rs",
+    "making.rs",
     "log.rs",
     "meta.rs",
     "tail.rs",

@@ -1,25 +1,31 @@
-//! Work that other programs watch: `traced JOB FILE COUNT`.
+//! Work that other programs watch: `traced JOB FILE COUNT [WORD]`.
 //!
-//! Where the watched part begins and ends it asks for a file that is not there, so that a trace of its
+//! Where a watched part begins and ends it asks for a file that is not there, so that a trace of its
 //! system calls shows it: `/mapleaf-begin` and `/mapleaf-end`.
 //!
 //! | job | watched |
 //! |---|---|
 //! | `gets` | COUNT warm gets in one snapshot, and as many snapshots of one get each |
-//! | `eventual` | COUNT `Eventual` transactions of one put, in place |
+//! | `eventual-place`, `eventual-shadow` | COUNT `Eventual` transactions of one put |
 //! | `sync-place`, `sync-shadow` | COUNT `Sync` transactions of one put |
+//! | `checkpoint-place`, `checkpoint-shadow` | COUNT checkpoints, each after an `Eventual` put |
+//! | `open-place`, `open-shadow` | COUNT openings of the file, which was closed before |
+//! | `scanned-auto`, .. | after a scan of all COUNT entries: two `Sync` transactions of one put, a checkpoint |
 //! | `make` | nothing: makes FILE with COUNT entries, and closes it |
 //! | `look` | nothing: COUNT gets of the 100,000 entries that FILE was made with, in one snapshot |
 //!
-//! With a fourth word (`wait`) the `sync` jobs wait for a line of input before each transaction and
-//! answer with one behind it. That of `look` says when checksums are compared: `first`, `always`.
+//! With the fourth word `wait` jobs other than `gets` say `ready` before each watched part, begin it
+//! on a line of input, and say `done` behind it. The fourth word of `look` says when checksums are
+//! compared: `first`, `always`.
 
 #![allow(unsafe_code)] // Opens a mapped database that the caller has made for it.
 
 use mapleaf::{Database, Durability, Verify, WriteMode};
 use mapleaf_tests::data::{key, mix, value};
 use std::error::Error;
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 const TREE: &str = "t";
 const VALUE_BYTES: usize = 150;
@@ -30,14 +36,42 @@ fn mark(name: &str) {
     let _ = std::fs::symlink_metadata(name);
 }
 
-fn open(path: &str, mode: WriteMode) -> Result<Database, Box<dyn Error>> {
+/// The parts that are watched.
+struct Watch {
+    wait: bool,
+}
+
+impl Watch {
+    /// Does what is watched, when the watcher says so.
+    fn part<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.wait {
+            self.say("ready")?;
+            std::io::stdin().read_line(&mut String::new())?;
+        }
+        mark("/mapleaf-begin");
+        let done = work()?;
+        mark("/mapleaf-end");
+        if self.wait {
+            self.say("done")?;
+        }
+        Ok(done)
+    }
+
+    fn say(&self, word: &str) -> Result<()> {
+        let mut out = std::io::stdout();
+        writeln!(out, "{word}")?;
+        Ok(out.flush()?)
+    }
+}
+
+fn open(path: &str, mode: WriteMode) -> Result<Database> {
     // No thread of its own: what is watched is what the commits do.
     let builder = Database::builder().background(false).write_mode(mode);
     // SAFETY: the caller made the file's directory for this test.
     Ok(unsafe { builder.open(path) }?)
 }
 
-fn load(db: &Database, count: u64) -> Result<(), Box<dyn Error>> {
+fn load(db: &Database, count: u64) -> Result<()> {
     let mut txn = db.write()?;
     let mut tree = txn.tree(TREE)?;
     for number in 0..count {
@@ -47,14 +81,14 @@ fn load(db: &Database, count: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn put(db: &Database, number: u64, durability: Durability) -> Result<(), Box<dyn Error>> {
+fn put(db: &Database, number: u64, durability: Durability) -> Result<()> {
     let mut txn = db.write()?;
     txn.tree(TREE)?.insert(&key(number), &value(number, 1, VALUE_BYTES))?;
     txn.commit_with(durability)?;
     Ok(())
 }
 
-fn gets(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
+fn gets(path: &str, count: u64) -> Result<()> {
     let db = open(path, WriteMode::Auto)?;
     load(&db, count)?;
     let snapshot = db.read()?;
@@ -78,7 +112,7 @@ fn gets(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
 }
 
 /// What an instruction counter counts, less the same with a COUNT of 0.
-fn look(path: &str, count: u64, verify: Verify) -> Result<(), Box<dyn Error>> {
+fn look(path: &str, count: u64, verify: Verify) -> Result<()> {
     let builder = Database::builder().background(false).read_only(true).verify(verify);
     // SAFETY: the caller made the file for this.
     let db = unsafe { builder.open(path) }?;
@@ -91,61 +125,77 @@ fn look(path: &str, count: u64, verify: Verify) -> Result<(), Box<dyn Error>> {
     if found == count { Ok(()) } else { Err("entries are missing".into()) }
 }
 
-fn eventual(path: &str, count: u64) -> Result<(), Box<dyn Error>> {
-    let db = open(path, WriteMode::InPlace)?;
+fn eventual(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
+    let db = open(path, mode)?;
     load(&db, count)?;
     // As many before as are watched: their pages are there, and the lists of free pages are filled.
     for number in 0..count {
         put(&db, mix(number) % count, Durability::Eventual)?;
     }
-    mark("/mapleaf-begin");
     for number in 0..count {
-        put(&db, mix(number + count) % count, Durability::Eventual)?;
+        watch.part(|| put(&db, mix(number + count) % count, Durability::Eventual))?;
     }
-    mark("/mapleaf-end");
     Ok(())
 }
 
-fn sync(path: &str, count: u64, mode: WriteMode, wait: bool) -> Result<(), Box<dyn Error>> {
+fn sync(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
     let db = open(path, mode)?;
     // The first transactions of an opening make a meta of its own durable.
     for number in 0..3 {
         put(&db, number, Durability::Sync)?;
     }
-    let mut lines = std::io::stdin().lock().lines();
-    let mut out = std::io::stdout().lock();
-    if wait {
-        writeln!(out, "ready")?;
-    }
-    mark("/mapleaf-begin");
     for number in 0..count {
-        if wait {
-            out.flush()?;
-            lines.next().transpose()?;
-        }
-        put(&db, mix(number), Durability::Sync)?;
-        if wait {
-            writeln!(out, "{number}")?;
-        }
+        watch.part(|| put(&db, mix(number), Durability::Sync))?;
     }
-    mark("/mapleaf-end");
-    out.flush()?;
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn checkpoints(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
+    let db = open(path, mode)?;
+    for number in 0..count {
+        put(&db, mix(number), Durability::Eventual)?;
+        watch.part(|| Ok(db.checkpoint()?))?;
+    }
+    Ok(())
+}
+
+fn openings(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
+    for number in 0..count {
+        let db = watch.part(|| open(path, mode))?;
+        put(&db, mix(number), Durability::Sync)?;
+        db.close()?;
+    }
+    Ok(())
+}
+
+fn scanned(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
+    let db = open(path, mode)?;
+    let entries = db.read()?.tree(TREE)?.iter().filter(Result::is_ok).count();
+    if entries as u64 != count {
+        return Err("entries are missing".into());
+    }
+    for number in 0..2 {
+        watch.part(|| put(&db, mix(number), Durability::Sync))?;
+    }
+    watch.part(|| Ok(db.checkpoint()?))?;
+    Ok(())
+}
+
+fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let (path, count) = (word(1), word(2).parse::<u64>()?);
-    let wait = word(3) == "wait";
+    let watch = Watch { wait: word(3) == "wait" };
     // The first time std asks about a file it also asks whether it may ask so.
     mark("/mapleaf-first");
-    match word(0) {
-        "gets" => gets(path, count),
-        "eventual" => eventual(path, count),
-        "sync-place" => sync(path, count, WriteMode::InPlace, wait),
-        "sync-shadow" => sync(path, count, WriteMode::Shadow, wait),
-        "look" => {
+    match word(0).split_once('-').unwrap_or((word(0), "")) {
+        ("gets", _) => gets(path, count),
+        ("eventual", mode) => eventual(path, count, write_mode(mode)?, &watch),
+        ("sync", mode) => sync(path, count, write_mode(mode)?, &watch),
+        ("checkpoint", mode) => checkpoints(path, count, write_mode(mode)?, &watch),
+        ("open", mode) => openings(path, count, write_mode(mode)?, &watch),
+        ("scanned", mode) => scanned(path, count, write_mode(mode)?, &watch),
+        ("look", _) => {
             let verify = match word(3) {
                 "first" => Verify::FirstTouch,
                 "always" => Verify::Always,
@@ -153,11 +203,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             look(path, count, verify)
         }
-        "make" => {
+        ("make", _) => {
             let db = open(path, WriteMode::Auto)?;
             load(&db, count)?;
             Ok(db.close()?)
         }
-        other => Err(format!("no such job: {other}").into()),
+        (other, _) => Err(format!("no such job: {other}").into()),
+    }
+}
+
+fn write_mode(word: &str) -> Result<WriteMode> {
+    match word {
+        // What users get.
+        "auto" => Ok(WriteMode::Auto),
+        "place" => Ok(WriteMode::InPlace),
+        "shadow" => Ok(WriteMode::Shadow),
+        _ => Err(format!("no such mode: {word}").into()),
     }
 }

@@ -1,7 +1,48 @@
 //! Leaves of fixed width against lists, and every number of their header wrong.
 
 use super::*;
+use crate::FixedWidth;
 use quickcheck::quickcheck;
+
+/// Widths that are searched in ways of their own.
+pub(super) const WIDTHS: [FixedWidth; 7] = [
+    FixedWidth { key_bytes: 8, value_bytes: 8 },
+    FixedWidth { key_bytes: 4, value_bytes: 1 },
+    FixedWidth { key_bytes: 16, value_bytes: 0 },
+    FixedWidth { key_bytes: 1, value_bytes: 2 },
+    FixedWidth { key_bytes: 3, value_bytes: 0 },
+    FixedWidth { key_bytes: 11, value_bytes: 20 },
+    FixedWidth { key_bytes: 60, value_bytes: 40 },
+];
+
+/// Key `n` of this width: in the order of the numbers below 256; neighbours often start alike.
+fn fixed_key(width: FixedWidth, n: usize) -> Vec<u8> {
+    let mut key = vec![b'k'; usize::from(width.key_bytes)];
+    let at = if n % 256 < 128 { 0 } else { key.len() - 1 };
+    if at == 0 {
+        key.fill(0);
+    }
+    if let Some(byte) = key.get_mut(at) {
+        *byte = (n % 256) as u8;
+    }
+    key
+}
+
+/// A leaf of fixed width with the first `count` of [`fixed_key`]s that are different.
+pub(super) fn fixed_of(page_size: usize, width: FixedWidth, count: usize) -> Vec<u8> {
+    let mut body = fresh(page_size);
+    LeafMut::init_fixed(&mut body, ID, width).unwrap();
+    for n in 0..count {
+        let (key, mut leaf) = (fixed_key(width, n), LeafMut::new(&mut body, ID).unwrap());
+        let (i, found) = leaf.view().lower_bound(&key).unwrap();
+        let value = vec![n as u8; usize::from(width.value_bytes)];
+        if !found && leaf.view().count() < leaf.view().capacity() {
+            let fit = leaf.insert_at(i, &key, NewValue::Inline(&value)).unwrap();
+            assert_eq!(fit, Fit::Done);
+        }
+    }
+    body
+}
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 

@@ -1,6 +1,8 @@
 //! Pages of arbitrary bytes, and sound pages with some bytes changed: every operation answers or
 //! fails, none panics, and all end.
 
+#[cfg(feature = "fixed-width")]
+use super::fixed::{WIDTHS, fixed_of};
 use super::*;
 use mapleaf_pager::kind;
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -48,6 +50,7 @@ impl Arbitrary for Hostile {
 
 /// A sound page with a few entries, with or without a prefix.
 fn sound(g: &mut Gen, page_size: usize, kind: u8) -> Vec<u8> {
+    #[cfg(feature = "fixed-width")]
     if kind == kind::LEAF_FIXED {
         let count = usize::from(u8::arbitrary(g)) % 24;
         return fixed_of(page_size, *g.choose(&WIDTHS).unwrap(), count);
@@ -197,6 +200,7 @@ fn bodies_shorter_than_a_header_are_refused() {
         assert!(LeafView::new(&body, ID).is_err() && LeafMut::init(&mut body, ID, &[]).is_err());
         let mut body = vec![kind::LEAF_FIXED; len];
         assert!(LeafView::new(&body, ID).is_err() && LeafMut::new(&mut body, ID).is_err());
+        #[cfg(feature = "fixed-width")]
         assert!(LeafMut::init_fixed(&mut body, ID, WIDTHS[0]).is_err());
         let mut body = vec![kind::INNER; len];
         assert!(InnerView::new(&body, ID).is_err());

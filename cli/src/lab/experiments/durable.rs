@@ -7,7 +7,6 @@ use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
 use crate::lab::units::{time, times};
 use rustix::fs::{fdatasync, fsync};
-use rustix::mm::Advice;
 use std::os::unix::fs::FileExt;
 
 /// Pages a commit.
@@ -21,12 +20,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
     bench.scratch.on_disk()?;
     let scratch = &bench.scratch;
     let (page, file) = (scratch.page(), scratch.file());
-    // Small folios: a store into a large one writes all of it.
-    scratch.reload(page)?;
-    let map = scratch.map(true)?;
-    map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
-    // So that loads from it are no faults among those of the stores.
-    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
+    let map = scratch.map_of_small_folios()?;
     let title = "Random pages changed and made durable";
     let mut table = Table::new("commit", title, "a commit").along("pages", "pages");
     let mut buffer = vec![0_u8; page];

@@ -6,7 +6,6 @@ use crate::lab::order::chosen;
 use crate::lab::scratch::SPARE;
 use crate::lab::units::{digits, time};
 use rustix::fs::fdatasync;
-use rustix::mm::Advice;
 use std::os::unix::fs::FileExt;
 
 /// Pages that are stored into in one sample.
@@ -16,10 +15,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
     bench.scratch.on_disk()?;
     let scratch = &bench.scratch;
     let (page, file) = (scratch.page(), scratch.file());
-    scratch.reload(page)?;
-    let map = scratch.map(true)?;
-    map.advise(0..map.len(), Advice::LinuxNoHugepage)?;
-    map.advise(0..map.len(), Advice::LinuxPopulateRead)?;
+    let map = scratch.map_of_small_folios()?;
     let pages = chosen(PAGES, scratch.pages(), 9);
     let store = |word: u64| -> Lab<()> {
         for number in &pages {

@@ -11,8 +11,9 @@
 
 #![allow(unsafe_code)] // Copies between the two views, and slices of what is claimed.
 
+mod published;
+
 use crate::bits::Bits;
-use crate::file::write_all;
 use crate::pool::{LARGE_UNITS, large_units, pool_units};
 use crate::span::Span;
 use crate::turn::{Turn, Yield};
@@ -20,37 +21,18 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mapleaf_pager::Bytes;
-use rustix::fd::BorrowedFd;
 use rustix::io::Result;
 use rustix::mm::Advice;
 use spin::mutex::SpinMutexGuard;
+
+pub(crate) use published::STRETCH_UNITS_MAX;
 
 /// Bytes of a unit: the block size of page caches and of most file systems, so that a positioned
 /// write of whole units never reads before it writes.
 pub(crate) const UNIT: usize = 4096;
 
-/// Bytes of one positioned write at the most, which ends at a multiple of it. A page cache makes folios as
-/// large as the writes that fill it, and maps those of 2 MiB with one entry: readers of a file that fits memory
-/// gain 1.8 to 3 times. (1 M entries, Xeon under a hypervisor: gets 3.0 us by small pages, 1.0 us by large ones.)
-const WRITE_BYTES_RESIDENT: usize = 2 << 20;
-
-/// The same where the file is larger than memory: pages come and go one by one. A later write of one unit walks
-/// its whole folio: on ext4 6.7 us in a 2 MiB folio, 1.9 us in one of 64 KiB, 1.7 us in one of 4 KiB (Linux
-/// 6.18, Zen 4, 10th percentiles).
-const WRITE_BYTES_SPARSE: usize = 64 << 10;
-
-/// Held stretches are published in blocks of the largest page, none of which is ever held in part.
-const BLOCK_UNITS: usize = mapleaf_pager::PAGE_SIZE_MAX / UNIT;
-
-/// Stretches from here on are published when they are committed: long writes cost a fraction of short
-/// ones for each unit, and little is gained by waiting.
-const HOLD_UNITS_MAX: usize = (256 << 10) / UNIT;
-
 /// Units looked at under the lock at a time, where all are walked.
 pub(crate) const WALK_UNITS: usize = 32;
-
-/// A stretch published at once: bounds what stays in memory while a large transaction commits.
-pub(crate) const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 
 /// A checkpoint is wanted from so much on that is held, or a quarter of the budget; from twice as much on
 /// commits wait for it.
@@ -351,163 +333,6 @@ impl Twin {
         let from = unsafe { self.span.base().add(start) };
         // SAFETY: anonymous memory is initialised; unchanging by the caller's promise.
         unsafe { core::slice::from_raw_parts(from.as_ptr(), end.saturating_sub(start)) }
-    }
-
-    /// Writes the claimed units of a range to the file, none behind `len`, and ends their claims.
-    ///
-    /// # Errors
-    /// Those of `pwrite`; what was written till then is no longer claimed.
-    ///
-    /// # Safety
-    /// Nobody stores to the range's claimed units meanwhile.
-    pub(crate) unsafe fn publish(
-        &self,
-        range: &Bytes,
-        len: usize,
-        file: BorrowedFd<'_>,
-    ) -> Result<()> {
-        let units = units_of(range);
-        let mut at = units.start;
-        while let Some(start) = self.claimed.next(at, units.end) {
-            let end = self.claimed.next_absent(start, units.end.min(start + STRETCH_UNITS_MAX));
-            // SAFETY: claimed units, nobody's but the caller's.
-            unsafe { self.write(start..end, len, file)? };
-            self.end_claims(start..end);
-            at = end;
-        }
-        self.trim();
-        Ok(())
-    }
-
-    /// Writes units to the file, none behind `len`.
-    ///
-    /// # Safety
-    /// Nobody stores to the units meanwhile.
-    unsafe fn write(&self, units: Range<usize>, len: usize, file: BorrowedFd<'_>) -> Result<()> {
-        let (from, to) = (units.start * UNIT, (units.end * UNIT).min(len));
-        // SAFETY: the caller's promise.
-        let bytes = unsafe { self.bytes(from, to) };
-        let sparse = cfg!(not(feature = "residency")) || self.sparse.load(Ordering::Relaxed);
-        let most = if sparse { WRITE_BYTES_SPARSE } else { WRITE_BYTES_RESIDENT };
-        let (mut at, mut rest) = (from, bytes);
-        while let Some((chunk, behind)) = rest.split_at_checked(rest.len().min(most - at % most))
-            && !chunk.is_empty()
-        {
-            write_all(file, chunk, at as u64)?;
-            at += chunk.len();
-            rest = behind;
-        }
-        Ok(())
-    }
-
-    /// Ends the claims of a range: long stretches are published, the others are held from now on.
-    ///
-    /// # Errors
-    /// As [`publish`](Twin::publish).
-    ///
-    /// # Safety
-    /// As [`publish`](Twin::publish); and nobody stores to what is held before claiming it anew.
-    pub(crate) unsafe fn hold(
-        &self,
-        range: &Bytes,
-        len: usize,
-        file: BorrowedFd<'_>,
-    ) -> Result<()> {
-        let units = units_of(range);
-        let mut at = units.start;
-        while let Some(start) = self.claimed.next(at, units.end) {
-            let end = self.claimed.next_absent(start, units.end);
-            if end - start >= HOLD_UNITS_MAX {
-                let stretch = start as u64 * UNIT as u64..end as u64 * UNIT as u64;
-                // SAFETY: as this function.
-                unsafe { self.publish(&stretch, len, file)? };
-            } else {
-                let _counts = self.counts.lock();
-                let held = self.held.insert(start..end);
-                self.held_units.fetch_add(held, Ordering::Relaxed);
-                let ended = self.claimed.remove(start..end);
-                self.claimed_units.fetch_sub(ended, Ordering::Relaxed);
-            }
-            at = end;
-        }
-        Ok(())
-    }
-
-    /// Writes the held units of a range to the file, none behind `len`; from then on they are retired.
-    ///
-    /// # Errors
-    /// Those of `pwrite`; what was not written is held still.
-    ///
-    /// # Safety
-    /// Nobody stores to held units without claiming them.
-    pub(crate) unsafe fn publish_held(
-        &self,
-        range: &Bytes,
-        len: usize,
-        file: BorrowedFd<'_>,
-    ) -> Result<()> {
-        let units = units_of(range);
-        let mut at = units.start;
-        while at < units.end {
-            let Some(stretch) = self.begin_writing(at..units.end) else { break };
-            // SAFETY: held, and not to be claimed while it is written.
-            let written = unsafe { self.write(stretch.clone(), len, file) };
-            self.end_writing(&stretch, written.is_ok());
-            written?;
-            at = stretch.end;
-        }
-        self.trim();
-        Ok(())
-    }
-
-    /// Takes the next held stretch of a range, within a block, to be written. Waits for whoever writes
-    /// another.
-    fn begin_writing(&self, range: Range<usize>) -> Option<Range<usize>> {
-        loop {
-            let mut counts = self.counts.lock();
-            let start = self.held.next(range.start, range.end)?;
-            if counts.writing.is_empty() {
-                let block_end = (start / BLOCK_UNITS + 1) * BLOCK_UNITS;
-                counts.writing = start..self.held.next_absent(start, block_end.min(range.end));
-                return Some(counts.writing.clone());
-            }
-            drop(counts);
-            rustix::thread::sched_yield();
-        }
-    }
-
-    fn end_writing(&self, stretch: &Range<usize>, written: bool) {
-        let mut counts = self.counts.lock();
-        counts.writing = 0..0;
-        if written {
-            // Retired before it ceases to be held, so that its memory is never up for release between.
-            counts.retired += self.retired.insert(stretch.clone());
-            let ended = self.held.remove(stretch.clone());
-            self.held_units.fetch_sub(ended, Ordering::Relaxed);
-        }
-    }
-
-    /// Lets the pool have retired units that nobody refers to.
-    pub(crate) fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
-        let limit = self.span.len().div_ceil(UNIT);
-        let mut at = 0;
-        loop {
-            let mut counts = self.counts.lock();
-            for _ in 0..WALK_UNITS {
-                let Some(unit) = self.retired.next(at, limit) else {
-                    drop(counts);
-                    return self.trim();
-                };
-                if unseen(unit as u64 * UNIT as u64) {
-                    counts.retired -= self.retired.remove(unit..unit + 1);
-                    self.add_idle(&mut counts, unit..unit + 1);
-                }
-                at = unit + 1;
-            }
-            drop(counts);
-            // The writer may be waiting for the lock.
-            rustix::thread::sched_yield();
-        }
     }
 
     /// Ends the claims of a range: published by other means, or not wanted any more. (The pool is trimmed
