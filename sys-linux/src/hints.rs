@@ -164,8 +164,7 @@ impl FileMapping {
         unsafe { self.view().unmap_file(range.clone()) };
     }
 
-    /// `process_madvise(MADV_WILLNEED)`, Linux 6.13 (5.10 with `CAP_SYS_NICE`)—begins to read several
-    /// ranges with one call; before that, `madvise` for each.
+    /// [`Mapping::prefetch`].
     pub(crate) fn begin_reading(&self, ranges: &[Bytes]) {
         for ranges in ranges.chunks(STRETCHES) {
             let none = Stretch { start: null_mut(), len: 0 };
@@ -187,9 +186,7 @@ impl FileMapping {
         }
     }
 
-    /// `madvise(MADV_POPULATE_READ)`, Linux 5.14—reads and maps a range, and waits. What cannot be read
-    /// is `EFAULT`, where touching it would be SIGBUS. Before 5.14: read by position, a byte a page, so
-    /// that it is cached though not mapped.
+    /// [`Mapping::prefault`].
     pub(crate) fn read_in(&self, range: &Bytes) -> Result<()> {
         let populate = || self.view().advised(addresses(range), Madvice::LinuxPopulateRead);
         match retry(populate) {
@@ -208,7 +205,7 @@ impl FileMapping {
         Ok(())
     }
 
-    /// `mlock(2)`, `munlock(2)`.
+    /// [`Mapping::lock`], [`Mapping::unlock`].
     pub(crate) fn set_locked(&self, range: &Bytes, locked: bool) -> Result<()> {
         self.view().lock(addresses(range), locked).map_err(io)
     }

@@ -6,6 +6,8 @@ pub mod child;
 pub mod crash;
 pub mod data;
 pub mod golden;
+#[cfg(target_os = "linux")]
+pub mod held;
 pub mod history;
 pub mod mounted;
 pub mod programs;
