@@ -202,6 +202,7 @@ impl Place {
                 Step::Refuse => return Err(io::Error::other("it has no memory controller")),
             }
         }
+        self.remove_stale(name);
         // Removed again, and the parent left as it was, if anything is refused.
         let dir = self.dir.join(name);
         if let Err(error) = fs::create_dir(&dir) {
@@ -217,6 +218,20 @@ impl Place {
         // Kernels without swap accounting have no such file, and count memory alone.
         let _ = set(&group.dir.join(swap), no_swap);
         Ok(group)
+    }
+
+    /// Removes groups of this kind whose process was killed: nobody else would.
+    fn remove_stale(&self, name: &str) {
+        let kind = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let found = entry.file_name();
+            if let Some(process) = found.to_str().and_then(|found| found.strip_prefix(kind))
+                && process.parse::<u32>().is_ok()
+                && !Path::new("/proc").join(process).exists()
+            {
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
     }
 
     /// Has a group of version 2 hand its memory controller down; steps aside if this process is in the way.
@@ -315,6 +330,19 @@ mod tests {
         assert!(!is_alone("17\n18\n", 17));
         assert!(!is_alone("18\n", 17));
         assert!(!is_alone("", 17));
+    }
+
+    #[test]
+    fn groups_of_processes_that_are_gone_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place { dir: directory.path().into(), version: Version::One };
+        // No process has a number this large.
+        let own = format!("g-{}", std::process::id());
+        let names = ["g-4294967295", &own, "g-x", "other-4294967295"];
+        names.iter().for_each(|name| std::fs::create_dir(directory.path().join(name)).unwrap());
+        place.remove_stale("g-12");
+        let left = names.map(|name| directory.path().join(name).exists());
+        assert_eq!(left, [false, true, true, true]);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 // One text for all that limit memory; the command, which is published, owns it.
 #[path = "../../../cli/src/lab/group.rs"]
 mod group;
+
+mod distribution;
 mod serve;
 
 use crate::data::value;
