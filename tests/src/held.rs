@@ -17,7 +17,7 @@ use std::ptr;
 pub struct Held {
     start: *mut libc::c_void,
     len: usize,
-    /// A byte a page: locked.
+    /// Each page: whether it is locked.
     locked: Vec<bool>,
 }
 
@@ -62,7 +62,12 @@ impl Held {
             at += run.max(1);
         }
         self.locked.iter_mut().zip(&resident).for_each(|(locked, byte)| *locked |= byte & 1 != 0);
-        Ok((self.locked.iter().filter(|locked| **locked).count() * page) as u64)
+        Ok(self.locked_bytes())
+    }
+
+    /// Bytes of the file that are locked.
+    pub fn locked_bytes(&self) -> u64 {
+        (self.locked.iter().filter(|locked| **locked).count() * host_page()) as u64
     }
 }
 

@@ -100,40 +100,33 @@ impl Place<'_> {
             }
         }
         self.held = Held::new(&self.file);
-        self.hold();
     }
 
-    /// Has what was missing read.
-    fn fetch(&mut self, error: TreeError) {
-        assert!(self.db.fetch(error).unwrap());
+    /// Runs something; its answer, and the hard faults that it took, with all that is in memory locked there.
+    fn counted<T>(&mut self, call: impl FnOnce() -> T) -> (T, u64) {
         self.hold();
+        let before = Faults::of_thread();
+        let answer = call();
+        (answer, Faults::of_thread().since(before).major)
     }
 
-    /// Locks all that is in memory, what is still being read included.
+    /// Locks all that is in memory, what is still being read included: a fault may have begun to read ahead.
     fn hold(&mut self) {
         /// Reads under way that are waited for.
-        const LOOKS_MAX: usize = 10_000;
+        const LOOKS_MAX: usize = 100_000;
         let Ok(held) = &mut self.held else { return };
         for _ in 0..LOOKS_MAX {
             let cached = self.db.residency(..).expect("Linux says").resident_bytes;
-            match held.hold() {
-                Ok(locked) if locked < cached => std::thread::yield_now(),
-                Ok(_) => return,
-                Err(error) => {
-                    self.held = Err(error);
-                    return;
-                }
+            if held.locked_bytes() >= cached {
+                return;
+            }
+            if let Err(error) = held.hold() {
+                self.held = Err(error);
+                return;
             }
         }
         panic!("reading does not come to an end");
     }
-}
-
-/// Runs something; its answer, and the hard faults that it took.
-fn counted<T>(call: impl FnOnce() -> T) -> (T, u64) {
-    let before = Faults::of_thread();
-    let answer = call();
-    (answer, Faults::of_thread().since(before).major)
 }
 
 fn sum(bytes: &[u8]) -> u64 {
@@ -168,7 +161,7 @@ fn try_get_takes_no_hard_fault() {
             let number = rng.below(ENTRIES + 100);
             let wanted = (number < ENTRIES).then(|| value_of(number));
             let key = key(number);
-            let ((found, read), hard) = counted(|| {
+            let ((found, read), hard) = place.counted(|| {
                 let found = snap.try_tree("t").and_then(|tree| tree.get(&key));
                 let read = found.map_or(0, |value| value.map_or(0, sum));
                 (found, read)
@@ -184,7 +177,7 @@ fn try_get_takes_no_hard_fault() {
                     assert!(error.would_block(), "{error}");
                     tally.blocked += 1;
                     if rng.below(4) > 0 {
-                        place.fetch(error);
+                        assert!(db.fetch(error).unwrap());
                     }
                 }
             }
@@ -209,7 +202,7 @@ fn a_plain_get_takes_hard_faults() {
             place.evict(&mut rng);
         }
         let number = rng.below(ENTRIES);
-        let (found, hard) = counted(|| tree.get(&key(number)).unwrap().map(sum));
+        let (found, hard) = place.counted(|| tree.get(&key(number)).unwrap().map(sum));
         assert_eq!(found, Some(sum(&value_of(number))));
         hard_faults += hard;
     }
@@ -250,10 +243,10 @@ fn try_next_takes_no_hard_fault_and_leaves_nothing_out() {
         let tree = snap.tree("t").unwrap();
         let mut place = Place::new(&db, &path);
         let mut range = loop {
-            match counted(|| tree.try_range(..)) {
+            match place.counted(|| tree.try_range(..)) {
                 (Err(error), hard) => {
                     tally.hard_faults += hard;
-                    place.fetch(error);
+                    assert!(db.fetch(error).unwrap());
                 }
                 (Ok(range), hard) => {
                     tally.hard_faults += hard;
@@ -268,7 +261,7 @@ fn try_next_takes_no_hard_fault_and_leaves_nothing_out() {
             if rng.below(100) == 0 {
                 place.evict(&mut rng);
             }
-            let (entry, hard) = counted(|| {
+            let (entry, hard) = place.counted(|| {
                 range.try_next().map(|entry| entry.map(|(key, value)| (key, value, sum(value))))
             });
             tally.hard_faults += hard;
@@ -281,7 +274,7 @@ fn try_next_takes_no_hard_fault_and_leaves_nothing_out() {
                 }
                 Err(error) => {
                     tally.blocked += 1;
-                    place.fetch(error);
+                    assert!(db.fetch(error).unwrap());
                 }
             }
         }

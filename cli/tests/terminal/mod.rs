@@ -16,18 +16,18 @@ use std::process::{Child, Command, ExitStatus};
 const SILENCE_MAX: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// A program at a terminal of its own.
-pub struct Session {
+pub(crate) struct Session {
     /// The side of whoever sits before the terminal.
     seat: OwnedFd,
     /// The program's side. Held open, so that its settings can be looked at when the program has ended.
     line: OwnedFd,
     child: Child,
-    pub screen: Screen,
+    pub(crate) screen: Screen,
 }
 
 impl Session {
     /// Starts a program at a terminal of this size.
-    pub fn start(command: &mut Command, columns: u16, rows: u16) -> Session {
+    pub(crate) fn start(command: &mut Command, columns: u16, rows: u16) -> Session {
         let seat = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&seat).unwrap();
         unlockpt(&seat).unwrap();
@@ -48,31 +48,31 @@ impl Session {
     }
 
     /// How the terminal treats what is typed.
-    pub fn settings(&self) -> Termios {
+    pub(crate) fn settings(&self) -> Termios {
         tcgetattr(&self.line).unwrap()
     }
 
     /// Types.
-    pub fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         assert_eq!(rustix::io::write(&self.seat, keys.as_bytes()), Ok(keys.len()));
     }
 
     /// Another size, of which the kernel tells the program.
-    pub fn resize(&mut self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         set_size(&self.line, columns, rows);
         self.screen = Screen { shown: self.screen.shown, ..Screen::new(columns, rows) };
     }
 
     /// Reads what is drawn until the screen is as wanted.
     #[track_caller]
-    pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Screen) -> bool) {
+    pub(crate) fn wait_for(&mut self, what: &str, wanted: impl Fn(&Screen) -> bool) {
         while !wanted(&self.screen) {
             assert!(self.read(&SILENCE_MAX), "ended without {what}: {:#?}", self.screen);
         }
     }
 
     /// Reads what is drawn until the program ends.
-    pub fn end(&mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         // What it wrote last is there when it has ended.
         let mut polled = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
         loop {
@@ -117,23 +117,23 @@ fn set_size(line: impl AsFd, columns: u16, rows: u16) {
 
 /// What stands at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
-    pub letter: char,
+pub(crate) struct Cell {
+    pub(crate) letter: char,
     /// The colour parameters in force when it was drawn.
-    pub colour: String,
+    pub(crate) colour: String,
 }
 
 /// The state of the screen as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// The program has a screen of its own, and what stood there before is hidden.
-    pub apart: bool,
-    pub cursor_hidden: bool,
+    pub(crate) apart: bool,
+    pub(crate) cursor_hidden: bool,
 }
 
 /// As much of a terminal as is needed to see what was drawn.
-pub struct Screen {
-    pub shown: Shown,
+pub(crate) struct Screen {
+    pub(crate) shown: Shown,
     cells: Vec<Vec<Cell>>,
     /// Row and column of what is drawn next.
     at: (usize, usize),
@@ -155,17 +155,17 @@ impl Screen {
         }
     }
 
-    pub fn line(&self, row: usize) -> String {
+    pub(crate) fn line(&self, row: usize) -> String {
         let line: String = self.cells[row].iter().map(|cell| cell.letter).collect();
         line.trim_end().to_owned()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         (0..self.cells.len()).map(|row| self.line(row) + "\n").collect()
     }
 
     /// The cells that show pages.
-    pub fn picture(&self) -> impl Iterator<Item = &Cell> {
+    pub(crate) fn picture(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().flatten().filter(|cell| cell.letter == '▀')
     }
 
