@@ -92,9 +92,9 @@ impl FileMapping {
     pub fn hint(&self, range: Bytes, hint: Hint) -> Result<()> {
         let range = addresses(&self.clip(&range));
         if hint != Hint::DontNeed {
-            let advised = self.view().advised(range.clone(), hint.advice());
-            if matches!(hint, Hint::PageOut | Hint::Cold) {
-                self.seen().remove(range);
+            let advised = self.view().advised(range, hint.advice());
+            if hint != Hint::WillNeed {
+                self.seen().forget();
             }
             return advised.map_err(io);
         }
@@ -139,6 +139,9 @@ impl FileMapping {
             _ => return,
         };
         self.view().advise(addresses(range), advice);
+        if advice == Madvice::LinuxCold {
+            self.seen().forget();
+        }
     }
 
     /// Drops the clean pages of a range from this process' map and from the page cache. Those that are
@@ -153,12 +156,12 @@ impl FileMapping {
             let _ = rustix::fs::fadvise(self.barriers().file(), range.start, Some(len), advice);
         }
         // Behind the dropping: whoever looked before it has touched pages that are gone.
-        self.seen().remove(addresses(range));
+        self.seen().forget();
     }
 
     #[allow(unsafe_code)] // Unmaps, where nothing is lost by it.
     fn unmap(&self, range: &core::ops::Range<usize>) {
-        self.seen().remove(range.clone());
+        self.seen().forget();
         // SAFETY: the view is a shared map of the file; where zeros stand in for a lost page, nobody
         // stores into them (whoever calls has asked `may_hold_orphans`).
         unsafe { self.view().unmap_file(range.clone()) };
@@ -207,7 +210,9 @@ impl FileMapping {
 
     /// [`Mapping::lock`], [`Mapping::unlock`].
     pub(crate) fn set_locked(&self, range: &Bytes, locked: bool) -> Result<()> {
-        self.view().lock(addresses(range), locked).map_err(io)
+        let done = self.view().lock(addresses(range), locked).map_err(io);
+        self.seen().forget();
+        done
     }
 }
 
