@@ -13,8 +13,14 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::ptr;
 
+/// Where the map starts, as the store's own does: the kernel does not keep a page of 2 MiB locked that lies across
+/// two of its tables.
+const ALIGNMENT: usize = 2 << 20;
+
 /// Those pages of a file that were in the page cache: locked there until this is dropped.
 pub struct Held {
+    /// Reserved, with room to align what is mapped there.
+    space: *mut libc::c_void,
     start: *mut libc::c_void,
     len: usize,
     /// Each page: whether it is locked.
@@ -28,14 +34,16 @@ impl Held {
     /// The system's; `ENOMEM` or `EPERM` where this user may not lock as much.
     pub fn new(file: &File) -> io::Result<Held> {
         let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        let (protection, flags) = (libc::PROT_READ, libc::MAP_SHARED);
-        // SAFETY: a new map, at a place that the kernel chooses; nobody reads it.
-        let start =
-            unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, file.as_raw_fd(), 0) };
-        if start == libc::MAP_FAILED {
+        let space = reserve(len + ALIGNMENT)?;
+        let start = space.wrapping_byte_add(space.addr().wrapping_neg() % ALIGNMENT);
+        let (protection, flags) = (libc::PROT_READ, libc::MAP_SHARED | libc::MAP_FIXED);
+        // SAFETY: inside the space, which is this value's own; nobody reads it.
+        let mapped = unsafe { libc::mmap(start, len, protection, flags, file.as_raw_fd(), 0) };
+        let locked = vec![false; len.div_ceil(host_page())];
+        let mut held = Held { space, start, len, locked };
+        if mapped == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mut held = Held { start, len, locked: vec![false; len.div_ceil(host_page())] };
         held.hold()?;
         Ok(held)
     }
@@ -73,9 +81,17 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // SAFETY: this map of this value's own, to which nothing refers.
-        unsafe { libc::munmap(self.start, self.len) };
+        // SAFETY: this value's own space, to which nothing refers.
+        unsafe { libc::munmap(self.space, self.len + ALIGNMENT) };
     }
+}
+
+/// Address space that cannot be touched.
+fn reserve(len: usize) -> io::Result<*mut libc::c_void> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new map, at a place that the kernel chooses.
+    let space = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
+    if space == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(space) }
 }
 
 /// Locks this process' program and whatever else it has mapped in small pieces: code, data, stacks.
