@@ -250,6 +250,21 @@ fn svg_is_well_formed_whatever_the_file_is_called() {
 }
 
 #[test]
+fn a_picture_goes_to_standard_output_and_never_over_the_store() {
+    let store = store();
+    let printed = store.run(&["inspect", "--svg", "-"]).quiet();
+    assert_well_formed(&printed);
+    let before = std::fs::read(store.path()).unwrap();
+    let link = store.file("link");
+    std::os::unix::fs::symlink(store.path(), &link).unwrap();
+    for to in [&store.path(), &link] {
+        let said = store.run(&["inspect", "--svg", to.to_str().unwrap()]).failed(2);
+        assert!(said.contains("take the place of the store"), "{said}");
+    }
+    assert!(std::fs::read(store.path()).unwrap() == before);
+}
+
+#[test]
 fn watching_needs_a_terminal() {
     let store = store();
     let said = store.run(&["inspect", "--watch"]).failed(2);

@@ -25,13 +25,20 @@ pub struct Faults {
 impl Faults {
     /// `getrusage(RUSAGE_THREAD)`—faults of the calling thread. One system call, 0.14 us; where it is not to
     /// be had (see `kernel`) `/proc/thread-self/stat` is read, 2.3 us, Linux 3.17; zeros where there is
-    /// neither.
+    /// neither. Since Linux 2.6.26.
+    ///
+    /// # References
+    /// [getrusage(2)](https://man7.org/linux/man-pages/man2/getrusage.2.html)
     #[must_use]
     pub fn of_thread() -> Faults {
         faults(false, c"/proc/thread-self/stat")
     }
 
-    /// `getrusage(RUSAGE_SELF)`—faults of all threads of the process, those included that have ended.
+    /// `getrusage(RUSAGE_SELF)`—faults of all threads of the process, those included that have ended. In all
+    /// kernels; else as [`of_thread`](Faults::of_thread).
+    ///
+    /// # References
+    /// [getrusage(2)](https://man7.org/linux/man-pages/man2/getrusage.2.html)
     #[must_use]
     pub fn of_process() -> Faults {
         faults(true, c"/proc/self/stat")

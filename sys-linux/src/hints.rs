@@ -92,9 +92,9 @@ impl FileMapping {
     pub fn hint(&self, range: Bytes, hint: Hint) -> Result<()> {
         let range = addresses(&self.clip(&range));
         if hint != Hint::DontNeed {
-            let advised = self.view().advised(range.clone(), hint.advice());
-            if matches!(hint, Hint::PageOut | Hint::Cold) {
-                self.seen().remove(range);
+            let advised = self.view().advised(range, hint.advice());
+            if hint != Hint::WillNeed {
+                self.seen().forget();
             }
             return advised.map_err(io);
         }
@@ -139,6 +139,9 @@ impl FileMapping {
             _ => return,
         };
         self.view().advise(addresses(range), advice);
+        if advice == Madvice::LinuxCold {
+            self.seen().forget();
+        }
     }
 
     /// Drops the clean pages of a range from this process' map and from the page cache. Those that are
@@ -153,19 +156,18 @@ impl FileMapping {
             let _ = rustix::fs::fadvise(self.barriers().file(), range.start, Some(len), advice);
         }
         // Behind the dropping: whoever looked before it has touched pages that are gone.
-        self.seen().remove(addresses(range));
+        self.seen().forget();
     }
 
     #[allow(unsafe_code)] // Unmaps, where nothing is lost by it.
     fn unmap(&self, range: &core::ops::Range<usize>) {
-        self.seen().remove(range.clone());
+        self.seen().forget();
         // SAFETY: the view is a shared map of the file; where zeros stand in for a lost page, nobody
         // stores into them (whoever calls has asked `may_hold_orphans`).
         unsafe { self.view().unmap_file(range.clone()) };
     }
 
-    /// `process_madvise(MADV_WILLNEED)`, Linux 6.13 (5.10 with `CAP_SYS_NICE`)—begins to read several
-    /// ranges with one call; before that, `madvise` for each.
+    /// [`Mapping::prefetch`].
     pub(crate) fn begin_reading(&self, ranges: &[Bytes]) {
         for ranges in ranges.chunks(STRETCHES) {
             let none = Stretch { start: null_mut(), len: 0 };
@@ -187,9 +189,7 @@ impl FileMapping {
         }
     }
 
-    /// `madvise(MADV_POPULATE_READ)`, Linux 5.14—reads and maps a range, and waits. What cannot be read
-    /// is `EFAULT`, where touching it would be SIGBUS. Before 5.14: read by position, a byte a page, so
-    /// that it is cached though not mapped.
+    /// [`Mapping::prefault`].
     pub(crate) fn read_in(&self, range: &Bytes) -> Result<()> {
         let populate = || self.view().advised(addresses(range), Madvice::LinuxPopulateRead);
         match retry(populate) {
@@ -208,9 +208,11 @@ impl FileMapping {
         Ok(())
     }
 
-    /// `mlock(2)`, `munlock(2)`.
+    /// [`Mapping::lock`], [`Mapping::unlock`].
     pub(crate) fn set_locked(&self, range: &Bytes, locked: bool) -> Result<()> {
-        self.view().lock(addresses(range), locked).map_err(io)
+        let done = self.view().lock(addresses(range), locked).map_err(io);
+        self.seen().forget();
+        done
     }
 }
 

@@ -33,8 +33,7 @@ impl FileMapping {
             .map_err(crate::hints::io)
     }
 
-    /// `cachestat(2)`, Linux 6.5, else `mincore(2)`—how much of a range is cached. With the first, pages
-    /// that are being read count, and what is dirty is known; the second has neither.
+    /// [`Mapping::residency`](mapleaf_pager::Mapping::residency).
     pub(crate) fn resident_part(&self, range: &Bytes) -> Option<Residency> {
         let page = host_page() as u64;
         let pages = range.end.div_ceil(page).saturating_sub(range.start / page);
@@ -57,10 +56,10 @@ impl FileMapping {
         Some(found)
     }
 
-    /// `mincore(2)`, for pages not seen lately—whether a range can be read without waiting for the medium.
-    /// What can is touched: the kernel maps it, and drops it later than what nobody touches. (Not where it
-    /// was told of random access: since Linux 6.3 it does not heed what is used there. So each page is
-    /// asked about each time.) Where the kernel cannot be asked everything is taken for resident.
+    /// [`Mapping::resident`](mapleaf_pager::Mapping::resident). What is resident is touched: the kernel maps it,
+    /// and drops it later than what nobody touches. (Not where it was told of random access: since Linux 6.3
+    /// it does not heed what is used there. So each page is asked about each time.) Where the kernel cannot be
+    /// asked everything is taken for resident.
     pub(crate) fn is_resident(&self, range: &Bytes) -> bool {
         let range = addresses(range);
         let remembers = self.access() != Access::Sparse;

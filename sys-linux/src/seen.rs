@@ -2,7 +2,8 @@
 //!
 //! A bit says that the page was in memory, and was touched, at most [`REMEMBERED_MS`] ago. The kernel drops
 //! what was touched least lately, so that it is there still, unless memory is desperately short (or the map is
-//! advised as random, where nothing is remembered). Bits are forgotten all at once when the time is over, and by range where this process itself drops pages.
+//! advised as random, where nothing is remembered). Bits are forgotten all at once, when the time is over and
+//! where this process itself drops pages.
 
 #![allow(unsafe_code)] // Slices of atomics over a span of zeroed memory.
 
@@ -64,15 +65,12 @@ impl Seen {
         }
     }
 
-    /// The host pages around a range of bytes are dropped.
-    pub(crate) fn remove(&self, range: Range<usize>) {
-        let Some(words) = self.words() else { return };
-        for (word, mask) in masks(range) {
-            if let Some(word) = words.get(word)
-                && word.load(Ordering::Relaxed) & mask != 0
-            {
-                word.fetch_and(!mask, Ordering::Relaxed);
-            }
+    /// Pages of this map are dropped, or the map is cut into pieces. All is forgotten, whatever the range: where the
+    /// kernel takes a page of 2 MiB apart it leaves none of it mapped, and what is not mapped anybody may drop.
+    pub(crate) fn forget(&self) {
+        if let Some(Some(span)) = self.words.get() {
+            // SAFETY: whoever looks into it takes zeros for what they are: pages not seen.
+            unsafe { span.release(0..span.len()) };
         }
     }
 
@@ -91,14 +89,7 @@ impl Seen {
         if self.epoch.load(Ordering::Relaxed) != epoch
             && self.epoch.swap(epoch, Ordering::Relaxed) != epoch
         {
-            self.clear();
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(Some(span)) = self.words.get() {
-            // SAFETY: whoever looks into it takes zeros for what they are: pages not seen.
-            unsafe { span.release(0..span.len()) };
+            self.forget();
         }
     }
 }
@@ -152,8 +143,10 @@ mod tests {
         seen.insert(0..100 * page);
         assert_eq!(all(0), (100, true));
         assert_eq!(all(REMEMBERED_MS - 1), (100, true));
-        seen.remove(10 * page..10 * page + 1);
-        assert_eq!(all(REMEMBERED_MS - 1), (99, false));
+        seen.forget();
+        assert_eq!(all(REMEMBERED_MS - 1), (0, false));
+        seen.insert(0..100 * page);
+        assert_eq!(all(REMEMBERED_MS - 1), (100, true));
         assert_eq!(all(REMEMBERED_MS), (0, false));
         // Behind the end nothing is remembered.
         seen.insert(1 << 40..(1 << 40) + page);

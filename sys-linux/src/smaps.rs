@@ -46,6 +46,9 @@ impl MapFigures {
 /// `/sys/kernel/debug/fault_around_bytes`—how many bytes around a soft fault are mapped with it, if they
 /// are cached (not with [`Hint::Random`](crate::Hint::Random)). 64 KiB unless somebody changed it.
 /// `None` where debugfs is not mounted or not readable: for most users.
+///
+/// # References
+/// `do_fault_around` in the kernel's `mm/memory.c`
 #[must_use]
 pub fn fault_around_bytes() -> Option<u64> {
     let mut buffer = [0; 32];
@@ -108,7 +111,10 @@ impl FileMapping {
     }
 
     /// `statx(STATX_ATTR_DAX)`, Linux 5.8—whether loads and stores reach the medium itself, without a page
-    /// cache between. False where the system does not say.
+    /// cache between. False where the system does not say, as before.
+    ///
+    /// # References
+    /// [statx(2)](https://man7.org/linux/man-pages/man2/statx.2.html)
     #[must_use]
     pub fn direct_access(&self) -> bool {
         crate::file::direct_access(self.barriers().file())

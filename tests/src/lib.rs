@@ -7,6 +7,8 @@ pub mod crash;
 pub mod data;
 pub mod disk;
 pub mod golden;
+#[cfg(target_os = "linux")]
+pub mod held;
 pub mod history;
 pub mod mounted;
 pub mod programs;

@@ -11,6 +11,7 @@
 //! cargo xtask model [--cases N]               # random programs against an oracle
 //! cargo xtask readers [--seconds N]             # readers beside a writer, judged by a history
 //! cargo xtask kills [--count N] [--seed S]      # a writer killed at any moment
+//! cargo xtask lab [DIR]                         # the laboratory, quickly, and whether its figures can be
 //! cargo xtask loom [NAME...]                    # every interleaving of the readers' protocol
 //! cargo xtask mutants [--sample N] [--seed S]   # changes of the pager that no test notices
 //! cargo xtask sanitize [thread|address]         # tests under a sanitizer
@@ -33,6 +34,7 @@ mod gates;
 mod golden;
 mod history;
 mod kills;
+mod lab;
 mod loom;
 mod model;
 mod mutants;
@@ -63,6 +65,7 @@ usage: cargo xtask COMMAND
   model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
   kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
+  lab [DIR]                                  all of `mapleaf lab --quick`, and whether its figures can be
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--programs N] [--heavy] [--list]
                                              changes of the pager's code that no test notices
@@ -90,6 +93,7 @@ fn run(words: &[String]) -> Result<bool> {
         "model" => model::run(rest),
         "readers" => readers::run(rest),
         "kills" => kills::run(rest),
+        "lab" => lab::run(rest),
         "loom" => loom::run(rest),
         "mutants" => mutants::run(rest),
         "sanitize" => sanitize::run(rest),

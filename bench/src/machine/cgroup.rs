@@ -1,56 +1,34 @@
 //! A memory limit for a child process, page cache included: a control group (v1 `memory`, or v2).
 
-use crate::peer::Result;
-use std::path::PathBuf;
-use std::process::Command;
+// One text for all that limit memory; the command, which is published, owns it.
+#[path = "../../../cli/src/lab/group.rs"]
+mod group;
 
-/// Where v1 has its groups of memory.
-const V1: &str = "/sys/fs/cgroup/memory";
-/// Where v2 has its groups.
-const V2: &str = "/sys/fs/cgroup";
+use group::Group;
+use std::process::Command;
 
 /// A group with a limit; removed when dropped.
 pub(crate) struct MemoryLimit {
-    group: PathBuf,
+    group: Group,
 }
 
 impl MemoryLimit {
-    /// A new group of this process' own; `None` where this user cannot have one.
-    pub(crate) fn new(bytes: u64) -> Option<MemoryLimit> {
-        let (parent, limit) = match std::path::Path::new(V1).join("memory.limit_in_bytes").exists()
-        {
-            true => (V1, "memory.limit_in_bytes"),
-            false => (V2, "memory.max"),
-        };
-        let group = PathBuf::from(parent).join(format!("mapleaf-bench-{}", std::process::id()));
-        std::fs::create_dir(&group).ok()?;
-        let group = MemoryLimit { group };
-        std::fs::write(group.group.join(limit), bytes.to_string()).ok()?;
-        Some(group)
+    /// A new group of this process' own; an error, in words, where this user cannot have one.
+    pub(crate) fn new(bytes: u64) -> Result<MemoryLimit, String> {
+        Ok(MemoryLimit { group: Group::new("mapleaf-bench", bytes)? })
     }
 
     /// The command, run inside the group.
     pub(crate) fn inside(&self, command: &Command) -> Command {
         let mut shell = Command::new("sh");
         shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
-        shell.arg(self.group.join("cgroup.procs"));
+        shell.arg(self.group.entrance());
         shell.arg(command.get_program()).args(command.get_args());
         shell
     }
 
     /// Gives back what the page cache holds in the group's name, so that the next child begins cold.
-    pub(crate) fn empty(&self) -> Result<()> {
-        let force = self.group.join("memory.force_empty");
-        if force.exists() {
-            std::fs::write(force, "0")?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for MemoryLimit {
-    fn drop(&mut self) {
-        let _ = self.empty();
-        let _ = std::fs::remove_dir(&self.group);
+    pub(crate) fn empty(&self) {
+        self.group.empty();
     }
 }

@@ -39,9 +39,12 @@ const WARMING_PART: usize = 2;
 pub(super) fn limited(stage: &mut Stage<'_>) -> Result<()> {
     let (set, sizes) = (stage.set, stage.sizes);
     let memory = sizes.limited_bytes / TIMES_MEMORY;
-    let Some(limit) = MemoryLimit::new(memory) else {
-        eprintln!("*** SKIPPED: limited needs a control group of memory, which needs root");
-        return Ok(());
+    let limit = match MemoryLimit::new(memory) {
+        Ok(limit) => limit,
+        Err(reason) => {
+            eprintln!("*** SKIPPED: limited: {reason}");
+            return Ok(());
+        }
     };
     let count = sizes.limited_bytes / (set.key_bytes(0) + set.value_bytes() as u64);
     let at = stage.own_directory()?;
@@ -53,7 +56,7 @@ pub(super) fn limited(stage: &mut Stage<'_>) -> Result<()> {
         let mut samples = Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
         for (at, task) in tasks.iter().enumerate() {
             machine::make_cold(&task.at)?;
-            limit.empty()?;
+            limit.empty();
             let warming = sizes.limited_gets / WARMING_PART;
             let job = Job::Gets;
             let warm =

@@ -36,7 +36,7 @@ pub(crate) struct Inspect {
     /// What the colours say
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     pub(crate) color_by: ColorBy,
-    /// Write the picture to this file
+    /// Write the picture to this file (`-`: standard output)
     #[arg(long, value_name = "OUT", conflicts_with_all = ["watch", "json"])]
     pub(crate) svg: Option<PathBuf>,
     /// Draw it anew all the time, until q is pressed

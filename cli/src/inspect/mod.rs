@@ -86,14 +86,21 @@ pub(crate) fn run(path: &Path, args: &Inspect) -> Outcome {
     if args.watch {
         return watch::run(path, args);
     }
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    if args.svg.as_ref().is_some_and(|to| place(to).is_some() && place(to) == place(path)) {
+        return Err(Failure::Usage("the picture would take the place of the store".into()));
+    }
     let progress = Progress::of_work("reading pages");
     let picture = Picture::new(path, args.color_by)?;
     drop(progress);
-    if let Some(to) = &args.svg {
+    let to_file = args.svg.as_ref().filter(|to| to.as_os_str() != "-");
+    if let Some(to) = to_file {
         return std::fs::write(to, svg::drawn(&picture)).map_err(|error| Failure::io(to, &error));
     }
     let mut output = Output::new();
-    if args.json {
+    if args.svg.is_some() {
+        output.write(svg::drawn(&picture).as_bytes())?;
+    } else if args.json {
         output.line(&as_json(&picture.map).to_string())?;
     } else {
         let ink = Ink::of_stdout();

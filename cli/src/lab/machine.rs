@@ -42,7 +42,8 @@ fn processor() -> String {
     name.unwrap_or(std::env::consts::ARCH).to_string()
 }
 
-/// The type of the file system that the file lies on, and its device's number.
+/// The type of the file system that the file lies on; of ext4 also whether it has a journal, which commits take
+/// part in.
 fn file_system(scratch: &Scratch) -> String {
     let Some((major, minor)) = device_of(scratch) else { return "unknown".into() };
     let device = format!("{major}:{minor}");
@@ -51,7 +52,16 @@ fn file_system(scratch: &Scratch) -> String {
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(&device));
     let kind =
         line.and_then(|line| line.split_once(" - ")).and_then(|(_, rest)| rest.split(' ').next());
-    kind.unwrap_or("unknown").to_string()
+    let kind = kind.unwrap_or("unknown");
+    let disk = fs::read_link(format!("/sys/dev/block/{device}")).unwrap_or_default();
+    let disk = disk.file_name().unwrap_or_default().to_string_lossy();
+    let journal = fs::read_to_string(format!("/sys/fs/{kind}/{disk}/journal_task"));
+    format!("{kind}{}", journal.map_or("", |task| journal_of(&task)))
+}
+
+/// By the number of the thread that writes the journal.
+fn journal_of(task: &str) -> &'static str {
+    if task.trim().parse::<u32>().is_ok() { ", with a journal" } else { ", without a journal" }
 }
 
 /// Major and minor number of the device that the file lies on.
@@ -69,7 +79,13 @@ fn read_ahead(scratch: &Scratch) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::chosen;
+    use super::{chosen, journal_of};
+
+    #[test]
+    fn a_journal_has_a_thread() {
+        assert_eq!(journal_of("20471\n"), ", with a journal");
+        assert_eq!(journal_of("<none>\n"), ", without a journal");
+    }
 
     #[test]
     fn the_choice_is_in_brackets() {

@@ -186,6 +186,14 @@ unsafe impl Mapping for FileMapping {
         Ok(())
     }
 
+    /// `madvise(2)`—a hint, in the form that helps the store most; [`hint`](FileMapping::hint) passes any
+    /// hint on as it is. `Evict` is `madvise(MADV_DONTNEED)` and `posix_fadvise(POSIX_FADV_DONTNEED)`: clean
+    /// pages leave the page cache, but for those that another process has mapped. `DontNeed` is `MADV_COLD`
+    /// (5.4), `Huge` `MADV_HUGEPAGE` (for files 5.4): before, nothing is done.
+    ///
+    /// # References
+    /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html),
+    /// [posix_fadvise(2)](https://man7.org/linux/man-pages/man2/posix_fadvise.2.html)
     fn advise(&self, range: Bytes, advice: Advice) {
         let range = self.clip(&range);
         match (advice, &self.twin) {
@@ -195,21 +203,50 @@ unsafe impl Mapping for FileMapping {
         }
     }
 
+    /// `process_madvise(MADV_WILLNEED)`, Linux 6.13 (5.10 with `CAP_SYS_NICE`)—begins to read several ranges
+    /// with one call for 32 of them. Before, and for fewer than 4, `madvise(MADV_WILLNEED)` for each. Waits
+    /// only where the device's queue is full.
+    ///
+    /// # References
+    /// [process_madvise(2)](https://man7.org/linux/man-pages/man2/process_madvise.2.html)
     #[cfg(feature = "residency")]
     fn prefetch(&self, ranges: &[Bytes]) {
         self.begin_reading(ranges);
     }
 
+    /// `madvise(MADV_POPULATE_READ)`, Linux 5.14—reads and maps a range, and waits: a load there is no fault
+    /// afterwards. Before, a byte of each page is read by position, so that it is cached and not mapped.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: `EFAULT`, where a load would be SIGBUS: the medium does not deliver, or the file was cut.
+    ///
+    /// # References
+    /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html)
     #[cfg(feature = "residency")]
     fn prefault(&self, range: Bytes) -> Result<()> {
         self.read_in(&self.clip(&range))
     }
 
+    /// `cachestat(2)`, Linux 6.5—how much of a range is cached, and what of that is dirty or on its way to
+    /// the medium; pages that are being read count. One call, which touches nothing. Before, and for files of
+    /// others (6.14), `mincore(2)` for 512 pages at a time: pages that are being read do not count, and what is
+    /// dirty is not known.
+    ///
+    /// # References
+    /// [cachestat(2)](https://man7.org/linux/man-pages/man2/cachestat.2.html),
+    /// [mincore(2)](https://man7.org/linux/man-pages/man2/mincore.2.html)
     #[cfg(feature = "residency")]
     fn residency(&self, range: Bytes) -> Option<Residency> {
         self.resident_part(&self.clip(&range))
     }
 
+    /// `mincore(2)`, in all kernels—whether a load from the range waits for the medium, asked about pages
+    /// that were not seen resident in the last 100 ms. Pages that are there are touched, so that they are
+    /// mapped and count as used. Since 5.2 a file that this user neither owns nor may write looks resident
+    /// all over, as it does on processors that `kernel` has no way into the kernel of.
+    ///
+    /// # References
+    /// [mincore(2)](https://man7.org/linux/man-pages/man2/mincore.2.html)
     #[cfg(feature = "residency")]
     fn resident(&self, range: Bytes) -> bool {
         self.is_resident(&self.clip(&range))
@@ -219,11 +256,27 @@ unsafe impl Mapping for FileMapping {
         self.fetched || self.sparse.load(Ordering::Relaxed)
     }
 
+    /// `mlock(2)`, in all kernels—reads a range, maps it, and keeps it in memory. Host pages are taken whole.
+    /// An unprivileged process may lock `RLIMIT_MEMLOCK` bytes: 8 MiB by default since 5.16, 64 KiB before.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: `ENOMEM`, more than may be locked, past the file's end, or unreadable; `EPERM`, nothing
+    /// may be locked; `EAGAIN`, no memory. Parts may be locked then.
+    ///
+    /// # References
+    /// [mlock(2)](https://man7.org/linux/man-pages/man2/mlock.2.html)
     #[cfg(feature = "residency")]
     fn lock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), true)
     }
 
+    /// `munlock(2)`, in all kernels—ends [`lock`](Mapping::lock), however often it was called for a page.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: `ENOMEM`, which no correct call gets.
+    ///
+    /// # References
+    /// [munlock(2)](https://man7.org/linux/man-pages/man2/mlock.2.html)
     #[cfg(feature = "residency")]
     fn unlock(&self, range: Bytes) -> Result<()> {
         self.set_locked(&self.clip(&range), false)

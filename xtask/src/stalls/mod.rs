@@ -8,10 +8,16 @@
 
 #![allow(unsafe_code)] // Opens a mapped database that this run has made.
 
+// One text for all that limit memory; the command, which is published, owns it.
+#[path = "../../../cli/src/lab/group.rs"]
+mod group;
+
+mod distribution;
 mod serve;
 
 use crate::data::value;
 use crate::{Result, process};
+use group::Group;
 use mapleaf::{Builder, Database};
 use serve::{Load, Way, serve};
 use std::path::{Path, PathBuf};
@@ -65,11 +71,11 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     for rate in [0, plan.rate] {
         println!("{}", if rate == 0 { "closed".into() } else { format!("open, {rate} a second") });
         for way in Way::ALL {
-            let group = Group::new(limit)?;
+            let group = Group::new("mapleaf-stalls", limit)?;
             let path = path.to_str().ok_or("a path that is not UTF-8")?;
             let words = ["stalls", way.name(), path, &rate.to_string(), &plan.seconds.to_string()];
             let mut child = process::child(&words)?;
-            child.env("MAPLEAF_GROUP", group.procs());
+            child.env("MAPLEAF_GROUP", group.entrance());
             print!("{}", String::from_utf8(process::output(&mut child)?)?);
         }
     }
@@ -114,33 +120,4 @@ fn build(path: &Path, entries: u64) -> Result<u64> {
     let bytes = db.stats().file_bytes;
     db.close()?;
     Ok(bytes)
-}
-
-/// A control group with a limit of memory, removed when dropped.
-struct Group(PathBuf);
-
-impl Group {
-    fn new(limit: u64) -> Result<Group> {
-        let name = format!("mapleaf-stalls-{}", std::process::id());
-        let (parent, file) = match Path::new("/sys/fs/cgroup/memory") {
-            first if first.exists() => (first, "memory.limit_in_bytes"),
-            _ => (Path::new("/sys/fs/cgroup"), "memory.max"),
-        };
-        let group = Group(parent.join(name));
-        std::fs::create_dir_all(&group.0)
-            .and_then(|()| std::fs::write(group.0.join(file), limit.to_string()))
-            .map_err(|error| format!("no control group of {limit} bytes: {error}"))?;
-        Ok(group)
-    }
-
-    fn procs(&self) -> PathBuf {
-        self.0.join("cgroup.procs")
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Empty, since its process has ended; what fails leaves an empty group behind.
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }

@@ -1,5 +1,6 @@
 //! One thread that answers requests, by plain lookups or without waiting.
 
+use super::distribution::Distribution;
 use crate::Result;
 use crate::data::mix;
 use mapleaf::{Access, Database, Faults, ReadTree};
@@ -72,11 +73,10 @@ struct Request {
     begun: Option<(Range<u64>, Instant)>,
 }
 
-/// What came of it, in nanoseconds.
-#[derive(Default)]
+/// What came of it.
 pub(super) struct Served {
-    calls: Vec<u64>,
-    answers: Vec<u64>,
+    calls: Distribution,
+    answers: Distribution,
     hard: u64,
     time: Duration,
 }
@@ -89,12 +89,8 @@ impl fmt::Display for Served {
         let rate = self.answers.len() as f64 / self.time.as_secs_f64();
         write!(f, "{rate:>9.0} ")?;
         for times in [&self.calls, &self.answers] {
-            let mut times = times.clone();
-            times.sort_unstable();
             for part in [0.5, 0.99, 0.999, 1.0] {
-                let at = ((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1));
-                let micros = times.get(at).copied().unwrap_or(0) as f64 / 1000.0;
-                write!(f, " {micros:>8.1}")?;
+                write!(f, " {:>8.1}", times.quantile(part) as f64 / 1000.0)?;
             }
             write!(f, " ")?;
         }
@@ -106,7 +102,8 @@ impl fmt::Display for Served {
 pub(super) fn serve(db: &Database, way: Way, load: &Load, seed: u64) -> Result<Served> {
     let snap = db.read()?;
     let tree = snap.tree("t")?;
-    let mut served = Served::default();
+    let (calls, answers) = (Distribution::new(), Distribution::new());
+    let mut served = Served { calls, answers, hard: 0, time: load.time };
     let mut blocked: VecDeque<Request> = VecDeque::new();
     let mut random = mix(seed);
     let (start, faults) = (Instant::now(), Faults::of_thread());
@@ -125,11 +122,11 @@ pub(super) fn serve(db: &Database, way: Way, load: &Load, seed: u64) -> Result<S
         let before = Instant::now();
         let missing = attempt(db, &tree, way, &request)?;
         let after = Instant::now();
-        served.calls.push((after - before).as_nanos() as u64);
+        served.calls.add((after - before).as_nanos() as u64);
         if let Some(missing) = missing {
             blocked.push_back(Request { begun: Some(missing), ..request });
         } else {
-            served.answers.push((after - request.asked).as_nanos() as u64);
+            served.answers.add((after - request.asked).as_nanos() as u64);
         }
     }
     served.time = start.elapsed();

@@ -205,12 +205,14 @@ fn blocks(setting: &Setting<'_>, findings: &mut Findings) -> Lab<Table> {
         ],
     )?;
     if let [new, old] = &measured[..] {
+        let each = |of: &Measured| barriers(setting.bench, of).unwrap_or_default();
         findings.say(format!(
             "A block that was allocated but never written takes {}, {} what one takes that was written before, \
-             {}: the file system must note that it holds data now.",
+             {}: the file system must note that it holds data now{}.",
             with_barriers(setting.bench, new),
             times(new.summary.median / old.summary.median),
             with_barriers(setting.bench, old),
+            if each(new) > each(old) + 0.5 { ", and commits its journal for that" } else { "" },
         ));
     }
     Ok(table)

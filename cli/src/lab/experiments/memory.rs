@@ -42,7 +42,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
             "a file of {file} is too small for this: {least} at least"
         )));
     }
-    let group = Group::new(limit).map_err(Stop::Skip)?;
+    let group = Group::new("mapleaf-lab", limit).map_err(Stop::Skip)?;
     let title = format!("Random reads with {} of memory", size(limit as f64));
     let mut table =
         Table::new("reads", title, "a read").rates().along("part", "working set / memory");
@@ -51,6 +51,7 @@ pub(super) fn run(bench: &Bench) -> Lab {
         for case in [USUAL, ADVISED, CALLS, MANY] {
             // What is in memory is accounted to whoever brought it there.
             bench.scratch.evict()?;
+            group.empty();
             table.add_at(case, part, inside_group(bench, &group, case, pages)?);
         }
     }
