@@ -128,7 +128,8 @@ fn figures_of_fixed_width() {
     // 16 bytes an entry, and nothing else but the headers: 253 or 254 to a page of 4 KiB.
     assert_eq!(tree["leaf_pages"], 20);
     let fill = stat["leaf_fill"].as_f64().unwrap();
-    assert!((0.95..=1.0).contains(&fill), "{fill}");
+    // Of these and the one leaf of the names.
+    assert!((0.93..0.95).contains(&fill), "{fill}");
     assert_eq!((&stat["entries"], &stat["damages"]), (&json!(ENTRIES), &json!(0)));
     let text = store.run(&["stat"]).quiet();
     let line = text.lines().find(|line| line.starts_with("tree squares: 5,000 entries")).unwrap();
