@@ -1,4 +1,5 @@
-//! Any bytes as a damaged file: salvaged and repaired. Or a sound file with bytes changed, and cut.
+//! Any bytes as a damaged file: salvaged and repaired. Or a sound file, of fixed width or not, with bytes changed,
+//! and cut.
 //!
 //! Invariants checked: no panic, no endless loop; what is salvaged into is sound, and holds as much as the
 //! report says. Where checksums were not put right, nothing is salvaged that was not stored, and what is
@@ -8,7 +9,7 @@
 use libfuzzer_sys::fuzz_target;
 use mapleaf::{Builder, Database, Salvage};
 use mapleaf_btree::{CheckVisitor, Finding, Replayer, rebuild};
-use mapleaf_fuzz::forged::{self, PAGE, made};
+use mapleaf_fuzz::forged::{self, Made, PAGE};
 use mapleaf_fuzz::{ops, with_room, words};
 use mapleaf_pager::{Options, Repair, SliceMapping, Store};
 use std::cell::RefCell;
@@ -30,8 +31,8 @@ thread_local! {
 }
 
 /// The made store, damaged.
-fn damaged(changes: &[u8]) -> Vec<u8> {
-    let mut image = made().image.clone();
+fn damaged(made: &Made, changes: &[u8]) -> Vec<u8> {
+    let mut image = made.image.clone();
     // Four bytes a change: page, offset (2), value.
     for change in changes.chunks_exact(4).take(64) {
         let at = usize::from(u16::from_le_bytes([change[1], change[2]])) % PAGE;
@@ -47,7 +48,8 @@ fn damaged(changes: &[u8]) -> Vec<u8> {
     image
 }
 
-fn salvage(bytes: &[u8], damaged: bool) {
+/// `made` is what was damaged, if it is known.
+fn salvage(bytes: &[u8], made: Option<&Made>) {
     let salvage = FILE.with_borrow(|(dir, file)| {
         file.set_len(0).unwrap();
         file.write_all_at(bytes, 0).unwrap();
@@ -61,17 +63,18 @@ fn salvage(bytes: &[u8], damaged: bool) {
         assert!(found.is_sound(), "salvaged into a damaged store");
         assert_eq!(found.entries, report.entries(), "the report is wrong");
         let named = report.trees.iter().find(|tree| tree.name == "t");
-        if damaged && named.is_some_and(|tree| tree.losses == 0) && report.is_complete() {
-            assert_eq!(found.entries, made().entries.len() as u64, "lost, and not reported");
+        let whole = named.is_some_and(|tree| tree.losses == 0) && report.is_complete();
+        if let Some(made) = made.filter(|_| whole) {
+            assert_eq!(found.entries, made.entries.len() as u64, "lost, and not reported");
         }
     }
-    if damaged {
-        only_stored(&to);
+    if let Some(made) = made {
+        only_stored(made, &to);
     }
 }
 
 /// Every entry of every tree was stored once.
-fn only_stored(db: &Database) {
+fn only_stored(made: &Made, db: &Database) {
     let snapshot = db.read().unwrap();
     for name in snapshot.trees().unwrap() {
         let (name, _) = name.unwrap();
@@ -79,7 +82,7 @@ fn only_stored(db: &Database) {
         for entry in snapshot.tree(&name).unwrap().iter() {
             let (key, value) = entry.unwrap();
             let key = key.parts().concat();
-            assert!(made().entries.get(&key).is_some_and(|stored| stored == value), "not stored");
+            assert!(made.entries.get(&key).is_some_and(|stored| stored == value), "not stored");
         }
     }
 }
@@ -118,17 +121,21 @@ fn repair(ram: &mut [u8], len: usize) -> mapleaf_btree::Result<bool> {
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((how, bytes)) = bytes.split_first() else { return };
-    let damage = how % 2 == 1;
-    let bytes = if damage { damaged(bytes) } else { bytes.to_vec() };
-    salvage(&bytes, damage);
+    let made = match how % 4 {
+        1 => Some(forged::made()),
+        3 => Some(forged::made_fixed()),
+        _ => None,
+    };
+    let bytes = made.map_or_else(|| bytes.to_vec(), |made| damaged(made, bytes));
+    salvage(&bytes, made);
     let mut ram = with_room(&bytes);
     if let Ok(true) = repair(&mut ram, bytes.len()) {
         let mapping = SliceMapping::full(&mut ram);
         let (options, mut work) = (Options::default(), vec![0; 1 << 16]);
         let store = Store::open_proven(mapping, words(), &options, &mut Replayer::new(), &mut work);
         let store = store.expect("what was repaired is sound");
-        if damage {
-            assert!(ops::entries(&store.begin_read(0).unwrap()) == made().entries);
+        if let Some(made) = made {
+            assert!(ops::entries(&store.begin_read(0).unwrap()) == made.entries);
         }
     }
 });

@@ -10,10 +10,12 @@ use mapleaf_fuzz::forged::{PAGE, naive_leaf, seal};
 use mapleaf_pager::{Options, SliceMapping, Store};
 
 static SOUND: &[u8] = include_bytes!("../../tests/golden/v1-512-no-log.leaf");
+/// With trees of fixed width.
+static FIXED: &[u8] = include_bytes!("../../tests/golden/v1-512-fixed.leaf");
 
 libfuzzer_sys::fuzz_target!(|changes: &[u8]| {
-    let mut image = SOUND.to_vec();
-    // Four bytes a change: page (2), offset halved, value.
+    // Four bytes a change: page (2), offset halved, value; one more: of the other file.
+    let mut image = if changes.len() % 4 == 1 { FIXED } else { SOUND }.to_vec();
     for change in changes.chunks_exact(4).take(64) {
         let page = usize::from(u16::from_le_bytes([change[0], change[1]])) % (image.len() / PAGE);
         let at = page * PAGE + 8 + usize::from(change[2]) * 2 % (PAGE - 8);

@@ -28,6 +28,8 @@ struct Setup {
     two_views: bool,
     budget: usize,
     options: Options,
+    /// Sizes of the tree's keys and values, if it has any.
+    width: Option<(u16, u16)>,
 }
 
 impl Setup {
@@ -39,6 +41,11 @@ impl Setup {
             // So few claimed units that transactions spill.
             budget: if byte / 8 % 4 == 0 { 6 } else { usize::MAX },
             options: Options::default().page_size(PAGE as u32).log_bytes(log, 32 << 10),
+            width: match byte >> 5 {
+                6 => Some((8, 8)),
+                7 => Some((3, 40)),
+                _ => None,
+            },
         })
     }
 
@@ -79,7 +86,12 @@ impl Left {
 }
 
 /// Transactions, checkpoints and closings until the medium stops or the bytes are used up.
-fn live(store: &CrashStore, mut possible: Vec<Rc<Model>>, source: &mut Source<'_>) -> Left {
+fn live(
+    store: &CrashStore,
+    setup: &Setup,
+    mut possible: Vec<Rc<Model>>,
+    source: &mut Source<'_>,
+) -> Left {
     let liar = store.mapping().clone();
     let (how, when) = (source.byte().unwrap_or(0), source.byte().unwrap_or(0));
     match how % 4 {
@@ -94,7 +106,7 @@ fn live(store: &CrashStore, mut possible: Vec<Rc<Model>>, source: &mut Source<'_
         let before = possible.clone();
         let newest = possible.last().cloned().unwrap_or_default();
         let mut attempted = None;
-        let step = step(store, &newest, source, &mut attempted);
+        let step = step(store, setup, &newest, source, &mut attempted);
         let done = matches!(step, Step::Committed { .. });
         let attempted = attempted.map(Rc::new).filter(|_| done || matches!(step, Step::Failed(_)));
         if let Some(rest) = liar.stopped() {
@@ -132,6 +144,7 @@ enum Step {
 
 fn step(
     store: &CrashStore,
+    setup: &Setup,
     newest: &Model,
     source: &mut Source<'_>,
     attempted: &mut Option<Model>,
@@ -144,9 +157,9 @@ fn step(
         Some(_) => {
             let begun = store.begin_write().map_err(mapleaf_btree::Error::from);
             let writer = begun.and_then(Writer::new);
-            return match writer
-                .and_then(|writer| ops::transaction(writer, None, source, newest, attempted, false))
-            {
+            return match writer.and_then(|writer| {
+                ops::transaction(writer, setup.width, source, newest, attempted, false)
+            }) {
                 Ok(Some(durability)) => {
                     Step::Committed { durable: durability == mapleaf_pager::Durability::Sync }
                 }
@@ -198,13 +211,13 @@ pub fn run(bytes: &[u8]) {
     let mut store = Store::create(liar, words(), &setup.options).expect("room");
     let mut possible = vec![Rc::new(Model::new())];
     for _ in 0..ERAS_MAX {
-        let left = live(&store, possible, &mut source);
+        let left = live(&store, &setup, possible, &mut source);
         (store, possible) = reopen(left, &setup, &mut source);
         if source.0.is_empty() {
             break;
         }
     }
     // And once more, whatever is left of the bytes.
-    let left = live(&store, possible, &mut Source(&[1, 40, 200, 3, 0, 5, 7, 30, 9]));
+    let left = live(&store, &setup, possible, &mut Source(&[1, 40, 200, 3, 0, 5, 7, 30, 9]));
     reopen(left, &setup, &mut Source(&[]));
 }

@@ -132,3 +132,31 @@ fn a_transaction_that_went_back_to_its_start_commits_the_state_it_began_with() {
     assert_eq!(values(&store.begin_read(0).unwrap()).unwrap(), before.0);
     assert!(store.stats().page_count <= before.1 + 60, "{:?}", store.stats());
 }
+
+/// Else pages that a transaction has freed around a savepoint are lost for good where it was spilled before the
+/// savepoint is released.
+#[test]
+fn what_was_freed_around_a_savepoint_and_a_spill_is_free_after_its_release() {
+    // Pages first, and runs, which do not take them, make it spill; and the other way round.
+    for (len, other) in [(100, 1500), (1500, 100)] {
+        let mut mapping = Double::new(&[], 4096 * PAGE, PAGE, true);
+        mapping.budget = 24;
+        let words = (0..words_for(4)).map(|_| AtomicU32::new(0)).collect();
+        let options = Options::default().page_size(PAGE as u32).log_bytes(16 * 1024, 16 * 1024);
+        let store: TestStore = Store::create(mapping, words, &options).unwrap();
+        let mut txn = store.begin_write().unwrap();
+        fill(&mut txn, 0, 3, 1, len);
+        empty(&mut txn, 1, 3);
+        let savepoint = txn.savepoint().unwrap();
+        fill(&mut txn, 4, 6, 2, len);
+        empty(&mut txn, 4, 6);
+        assert_eq!(store.stats().spills, 0);
+        fill(&mut txn, 10, SLOTS, 3, other);
+        assert!(store.stats().spills > 0);
+        txn.release(savepoint).unwrap();
+        let before = values(&txn).unwrap();
+        txn.commit(Durability::Sync).unwrap();
+        assert_eq!(values(&store.begin_read(1).unwrap()).unwrap(), before);
+        account(&store.inspect().unwrap());
+    }
+}

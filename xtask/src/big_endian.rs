@@ -22,6 +22,12 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// takes twenty times as long as here.
 const BOUNDS: [(&str, &str); 3] =
     [("QUICKCHECK_TESTS", "20"), ("MODEL_TESTS", "60"), ("CRASH_TESTS", "120")];
+/// With `--quick`.
+const BOUNDS_QUICK: [(&str, &str); 3] =
+    [("QUICKCHECK_TESTS", "5"), ("MODEL_TESTS", "15"), ("CRASH_TESTS", "30")];
+/// What `--quick` leaves out: the longest, whose bytes shorter ones have too.
+const SKIPPED: [&str; 3] =
+    ["space::tests::churn", "space::tests::hostile", "fixed_trees_do_what_maps_do"];
 
 /// cargo for the other machine: rustup's standard library where there is one, else built from source.
 fn cargo(directory: &Path) -> Result<Command> {
@@ -56,21 +62,24 @@ fn tests_of(krate: &str) -> Result<Vec<String>> {
 
 /// Runs the tests, and builds `exchange` on the way. Two runs, since cargo takes the names of tests for those
 /// of any of the packages, and `mapleaf-tests` has a `crash`, a `full` and a `model` that are not about bytes.
-fn test(directory: &Path) -> Result<()> {
+fn test(directory: &Path, quick: bool) -> Result<()> {
     let core = [tests_of("pager")?, tests_of("btree")?].concat();
-    run_tests(directory, &["mapleaf-pager", "mapleaf-btree"], &core)?;
-    run_tests(directory, &["mapleaf-tests"], &["golden".to_owned()])
+    run_tests(directory, quick, &["mapleaf-pager", "mapleaf-btree"], &core)?;
+    run_tests(directory, quick, &["mapleaf-tests"], &["golden".to_owned()])
 }
 
-fn run_tests(directory: &Path, packages: &[&str], tests: &[String]) -> Result<()> {
+fn run_tests(directory: &Path, quick: bool, packages: &[&str], tests: &[String]) -> Result<()> {
     let mut cargo = cargo(directory)?;
     cargo.arg("--lib");
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     cargo.args(tests.iter().flat_map(|test| ["--test", test]));
-    for (name, bound) in BOUNDS {
+    for (name, bound) in if quick { BOUNDS_QUICK } else { BOUNDS } {
         if std::env::var_os(name).is_none() {
             cargo.env(name, bound);
         }
+    }
+    if quick {
+        cargo.arg("--").args(SKIPPED.iter().flat_map(|name| ["--skip", name]));
     }
     if cargo.status()?.success() { Ok(()) } else { Err("tests failed on s390x".into()) }
 }
@@ -138,8 +147,13 @@ fn exchange(machines: &Machines) -> Result<()> {
     Ok(())
 }
 
-/// Runs all of it from the workspace's root.
-pub(crate) fn run() -> Result<bool> {
+/// Runs all of it from the workspace's root; with `--quick` as much as CI does.
+pub(crate) fn run(words: &[String]) -> Result<bool> {
+    let quick = match words {
+        [] => false,
+        [word] if word == "--quick" => true,
+        _ => return Err(crate::USAGE.into()),
+    };
     std::env::set_current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
     for program in [LINKER, EMULATOR[0]] {
         output(Command::new(program).arg("--version"))
@@ -147,7 +161,7 @@ pub(crate) fn run() -> Result<bool> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let directory = std::path::absolute(target)?.join("big-endian");
-    test(&directory)?;
+    test(&directory, quick)?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args([
         "build",

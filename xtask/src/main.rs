@@ -57,7 +57,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [DIR]                                 load the paths of a file tree, reopen, look up, scan, check
   acceptance [--quick] [--dir DIR] [NAME...] growth, shrinking, old readers, killed writers, cold opening
-  big-endian                                 tests on s390x under QEMU, stores exchanged with it
+  big-endian [--quick]                       tests on s390x under QEMU, stores exchanged with it
   codegen                                    what the searches of a page compile to: moves, not branches
   coverage [--missed] [--branches] [--again] lines of the core that its tests run; fails below 95 %
   gates [--record]                           instructions, system calls, device writes of operations, against budgets
@@ -85,7 +85,7 @@ fn run(words: &[String]) -> Result<bool> {
     match command.as_str() {
         "demo" => demo::run(rest.first().map_or_else(std::env::temp_dir, PathBuf::from)),
         "acceptance" => acceptance::run(rest),
-        "big-endian" => big_endian::run(),
+        "big-endian" => big_endian::run(rest),
         "codegen" => codegen::run(),
         "coverage" => coverage::run(rest),
         "gates" => gates::run(rest),

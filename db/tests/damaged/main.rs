@@ -95,6 +95,24 @@ fn value_of(seed: u16, at: usize) -> Vec<u8> {
     (0..len).map(|i| (at * 31 + i * 7) as u8).collect()
 }
 
+/// Bytes of keys and values of a tree that has one size of each.
+const FIXED_WIDTH: (u16, u16) = (9, 14);
+
+/// The tree that a seed is about, its options, a key and a value of its sizes.
+fn entry_of(tree: u8, seed: u16, at: usize) -> (String, TreeOptions, Vec<u8>, Vec<u8>) {
+    if tree % 8 == 3 {
+        let (key_bytes, value_bytes) = FIXED_WIDTH;
+        let mut key = format!("{seed:05}").into_bytes();
+        key.resize(usize::from(key_bytes), b'-');
+        let value = (0..usize::from(value_bytes)).map(|i| (at * 31 + i * 7) as u8).collect();
+        let options = TreeOptions::default().fixed_width(key_bytes, value_bytes);
+        return ("fixed width".into(), options, key, value);
+    }
+    // Two large trees, and many small ones.
+    let name = format!("tree {}", if tree % 4 > 0 { tree % 2 } else { tree % 40 });
+    (name, TreeOptions::default(), key_of(seed), value_of(seed, at))
+}
+
 /// A new store of a few trees, in bytes: only so can its pages be of 512 bytes.
 fn build(case: &Case) -> Built {
     let page = if case.large_pages { 4096 } else { 512 };
@@ -108,10 +126,8 @@ fn build(case: &Case) -> Built {
         let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
         let mut stored = BTreeMap::new();
         for (at, (tree, seed)) in seeds.iter().enumerate() {
-            // Two large trees, and many small ones.
-            let name = format!("tree {}", if tree % 4 > 0 { tree % 2 } else { tree % 40 });
-            let handle = writer.open_or_create(&name, TreeOptions::default()).unwrap();
-            let (key, value) = (key_of(*seed), value_of(*seed, round * 1000 + at));
+            let (name, options, key, value) = entry_of(*tree, *seed, round * 1000 + at);
+            let handle = writer.open_or_create(&name, options).unwrap();
             let entries = trees.entry(name.clone()).or_default();
             if round > 1 && seed % 5 == 0 {
                 writer.tree(handle).unwrap().remove(&key).unwrap();
@@ -176,6 +192,8 @@ fn salvaged(path: &Path) -> Option<(Trees, SalvageReport)> {
     for tree in read.trees().unwrap() {
         let name = String::from_utf8(tree.unwrap().0.to_vec()).unwrap();
         let entries = read.tree(&name).unwrap();
+        let sizes = entries.record().fixed.map(|width| (width.key_bytes, width.value_bytes));
+        assert_eq!(sizes, (name == "fixed width").then_some(FIXED_WIDTH), "sizes of {name}");
         let entries = entries.iter().map(|entry| {
             let (key, value) = entry.unwrap();
             (key.to_vec(), value.to_vec())

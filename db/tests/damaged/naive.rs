@@ -81,6 +81,15 @@ impl Naive<'_> {
             }
             return;
         }
+        if page[16] == 4 {
+            let (key, value) = (u16_at(page, 28), u16_at(page, 30));
+            let values = 32 + (key * capacity).next_multiple_of(8);
+            for i in 0..count {
+                let (from, at) = (32 + key * i, values + value * i);
+                entries.insert(page[from..from + key].to_vec(), page[at..at + value].to_vec());
+            }
+            return;
+        }
         assert_eq!(page[16], 2);
         for i in 0..count {
             let cell = u16_at(page, arrays + capacity * 4 + i * 2);

@@ -52,6 +52,10 @@ impl Reach<'_> {
             }
             return;
         }
+        if page[16] == 4 {
+            // Of fixed width: no values elsewhere.
+            return;
+        }
         for i in 0..count {
             let cell = self.u16(id, arrays + capacity * 4 + i * 2);
             let (key_len, value_len) = (self.u16(id, cell), self.u16(id, cell + 2));

@@ -149,13 +149,17 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 14] = [
+const RUNS: [(&str, &str, &[&str]); 18] = [
     ("held", "held", &[]),
     ("refusals", "refusals", &[]),
     ("making", "making", &[]),
     ("promises", "promises", &[]),
     ("checkpoints", "checkpoints", &[]),
     ("savepoints", "savepoints", &[]),
+    ("repairing", "repairing", &[]),
+    ("misuse", "misuse", &[]),
+    ("later", "later", &[]),
+    ("forged", "forged", &[]),
     ("verify", "verify", &[]),
     ("lent", "lent", &[]),
     ("review", "review", &[]),

@@ -43,7 +43,7 @@ fn gate(mapping: &SimMapping<Expect>, once: bool) -> Receiver<Sender<()>> {
 }
 
 impl Life<'_> {
-    fn fresh(&mut self, len: usize) -> Vec<u8> {
+    pub(super) fn fresh(&mut self, len: usize) -> Vec<u8> {
         self.fill += 1;
         value(self.fill, len)
     }
@@ -65,7 +65,7 @@ impl Life<'_> {
         Ok(())
     }
 
-    fn commit(&mut self, writer: Writer<'_>, model: Model, sync: bool) -> Stopped {
+    pub(super) fn commit(&mut self, writer: Writer<'_>, model: Model, sync: bool) -> Stopped {
         self.attempt(model);
         writer.commit(durability(sync))?;
         self.committed(sync);
@@ -83,6 +83,7 @@ impl Life<'_> {
                 self.commit(writer, model, sync)
             }
             b'D' | b'd' => self.remove(store, step, sync),
+            b'M' | b'm' | b'a' => self.many(store, step, sync),
             b'p' => self.savepoint(store, step),
             b'n' => {
                 let (mut writer, mut model) = (Writer::new(store.begin_write()?)?, self.draft());

@@ -18,6 +18,7 @@ mod canaries;
 mod choices;
 mod faults;
 mod life;
+mod many;
 mod model;
 mod search;
 mod steps;

@@ -1,5 +1,6 @@
 //! What a store should hold, and its hash.
 
+use super::many::FIXED;
 use crate::sim::{fold, hash};
 use mapleaf_btree::{Catalog, Result};
 use mapleaf_pager::Pages;
@@ -18,8 +19,13 @@ pub(super) fn entry_hash(tree: &[u8], key: &[u8], value: &[u8]) -> u64 {
     fold(fold(hash(tree), hash(key)), hash(value))
 }
 
-fn tree_hash(tree: &[u8]) -> u64 {
-    fold(hash(tree), 0x74_72_65_65)
+/// What a tree adds by being there. Whether it has a fixed width goes with its name.
+fn tree_hash(tree: &[u8], fixed: bool) -> u64 {
+    fold(hash(tree), if fixed { 0x66_69_78 } else { 0x74_72_65_65 })
+}
+
+fn named_hash(tree: &str) -> u64 {
+    tree_hash(tree.as_bytes(), tree == FIXED)
 }
 
 impl Model {
@@ -27,7 +33,7 @@ impl Model {
     pub(super) fn create(&mut self, tree: &str) {
         if !self.trees.contains_key(tree) {
             self.trees.insert(tree.into(), BTreeMap::new());
-            self.hash = self.hash.wrapping_add(tree_hash(tree.as_bytes()));
+            self.hash = self.hash.wrapping_add(named_hash(tree));
         }
     }
 
@@ -53,7 +59,7 @@ impl Model {
     /// Drops a tree; whether it was there.
     pub(super) fn drop_tree(&mut self, tree: &str) -> bool {
         let Some(entries) = self.trees.remove(tree) else { return false };
-        self.hash = self.hash.wrapping_sub(tree_hash(tree.as_bytes()));
+        self.hash = self.hash.wrapping_sub(named_hash(tree));
         for (key, value) in &entries {
             self.hash = self.hash.wrapping_sub(entry_hash(tree.as_bytes(), key, value));
         }
@@ -75,9 +81,9 @@ pub(super) fn found<'a, P: Pages<'a>>(pages: P) -> Result<u64> {
     let mut sum = 0u64;
     let mut buffer = [0; 512];
     for named in catalog.list() {
-        let (name, _) = named?;
+        let (name, record) = named?;
         let name = name.to_vec();
-        sum = sum.wrapping_add(tree_hash(&name));
+        sum = sum.wrapping_add(tree_hash(&name, record.fixed.is_some()));
         let Ok(name) = std::str::from_utf8(&name) else { continue };
         for entry in catalog.open(name)?.iter() {
             let (key, value) = entry?;

@@ -7,6 +7,8 @@
 //! | `L` `l` | puts a value of several pages |
 //! | `D` `d` | removes a key, or drops the second tree |
 //! | `F` | as `E`, two dozen entries: around the ring, growth |
+//! | `M` `m` | in the tree of fixed width: removes neighbours, stores two dozen by `extend`; `Sync`, `Eventual` |
+//! | `a` | loads a dozen entries behind the last of a tree; `Eventual` |
 //! | `p` | a savepoint, taken back half-way; `Eventual` |
 //! | `n` | a transaction that is dropped |
 //! | `c` | checkpoint |
@@ -21,9 +23,9 @@ use crate::sim::Dice;
 use std::fmt;
 
 /// Letters of all steps.
-pub const LETTERS: &[u8] = b"seSELlDdFpncbwvyrxk";
+pub const LETTERS: &[u8] = b"seSELlDdFMmapncbwvyrxk";
 /// How often random histories take each of them.
-const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFpncbbwvyyrrxkk";
+const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbwvyyrrxkk";
 
 /// One step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@ use crate::page::OWNED_BYTES;
 use crate::pins::Pins;
 use crate::space::SpaceHost;
 use crate::{Damage, Error, PageId, Result, TxnId};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::vec;
@@ -28,6 +29,8 @@ pub(super) struct Mock {
     pub(super) held: BTreeMap<u64, Rc<HashSet<u32>>>,
     /// Do not check pages that are started: for damaged stores.
     pub(super) hostile: bool,
+    /// Pages of the space that were read.
+    pub(super) reads: Cell<u64>,
 }
 
 impl Mock {
@@ -44,6 +47,7 @@ impl Mock {
             chain: HashSet::new(),
             held: BTreeMap::new(),
             hostile: false,
+            reads: Cell::new(0),
         }
     }
 
@@ -69,6 +73,7 @@ impl SpaceHost for Mock {
     }
 
     fn read(&self, id: PageId) -> Result<&[u8]> {
+        self.reads.set(self.reads.get() + 1);
         if id.0 < 2 || id.0 >= self.mapped {
             return Err(Error::corrupt(id, Damage::OutOfRange));
         }

@@ -1,9 +1,11 @@
 //! A store in miniature around the space: pages, births, committed states that are held.
 
+mod bounded;
 mod churn;
 mod hostile;
 mod mock;
 mod model;
+mod plausible;
 mod tall;
 
 use super::{Space, SpaceUse};
