@@ -68,8 +68,9 @@ fn make(tree: TreeOptions, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Made {
     let pages = store.stats().page_count as usize;
     drop(store);
     ram.truncate(pages * PAGE);
+    let kind_of = |page: &usize| ram[page * PAGE + 16];
     let of_tree =
-        |page: &usize| matches!(ram[page * PAGE + 16], kind::INNER | kind::LEAF | kind::LEAF_FIXED);
+        |page: &usize| kind_of(page) == kind::INNER || kind::is_leaf(kind_of(page));
     let tree_pages = (2..pages).filter(of_tree).collect();
     Made { image: ram, tree_pages, entries }
 }

@@ -47,7 +47,7 @@ pub(super) fn walk(
             Trust::Height(height) => step.depth >= height,
             Trust::None => file
                 .header(step.page)
-                .is_ok_and(|header| matches!(header.kind, kind::LEAF | kind::LEAF_FIXED)),
+                .is_ok_and(|header| kind::is_leaf(header.kind)),
         };
         let lost = |trouble| Loss {
             what: if is_leaf { What::Leaf } else { What::Subtree },

@@ -82,14 +82,15 @@ fn read_leaf(view: LeafView<'_>, probe: &[u8]) {
 fn lay_out_leaf(content: LeafContent<'_>, page_size: usize, i: usize) {
     let _ = (content.page_bytes(0..content.len()), content.key(i));
     let mut body = fresh(page_size);
-    if content.fill(0..content.len(), &mut body).is_ok() {
+    let prints = i % 2 == 0;
+    if content.fill(0..content.len(), &mut body, prints).is_ok() {
         let view = LeafView::new(&body, ID).unwrap();
         assert_eq!(view.count(), content.len());
     }
     if let Ok(at) = content.split_point() {
         // Keys out of order may share less than the first and the last: then it fails.
         let (left, right) =
-            (content.fill(0..at, &mut body), content.fill(at..content.len(), &mut body));
+            [0..at, at..content.len()].map(|side| content.fill(side, &mut body, prints)).into();
         assert!([left, right].iter().all(|side| matches!(side, Ok(()) | Err(LAYOUT))));
     }
 }
