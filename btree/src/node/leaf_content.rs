@@ -233,7 +233,8 @@ impl<'a> LeafContent<'a> {
             return Ok(true);
         }
         let more = range.len() * (LEAF.slot_bytes - PRINTS.slot_bytes);
-        Ok(split::page_bytes(self, range.clone())? + more <= self.page_size())
+        let bytes = split::page_bytes(self, range.clone())?.saturating_sub(PRINTS.padding());
+        Ok(bytes + more <= self.page_size())
     }
 
     /// The arrays that sizes are counted with: those of the smaller slots, where a page has such, since

@@ -5,6 +5,8 @@ mod hostile;
 mod inner;
 mod leaf;
 mod place;
+#[cfg(feature = "fingerprints")]
+mod prints;
 mod sample;
 mod search;
 mod traps;
