@@ -176,7 +176,15 @@ impl<'a, A: Tags> CellsView<'a, A> {
 
     /// A leaf without entries.
     pub(super) fn empty(known: A, id: PageId) -> CellsView<'a, A> {
-        CellsView { body: &[], prefix: &[], tags: A::array(&[]), offsets: &[], heap: 0, id, _known: known }
+        CellsView {
+            body: &[],
+            prefix: &[],
+            tags: A::array(&[]),
+            offsets: &[],
+            heap: 0,
+            id,
+            _known: known,
+        }
     }
 
     /// The page's number.

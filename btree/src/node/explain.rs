@@ -2,7 +2,9 @@
 
 use super::cells as leaf_cells;
 use super::inner;
-use super::layout::{BODY_HEADER_BYTES, HEAD_BYTES, INNER, LEAF, PRINTS, Shape, even, field, padded};
+use super::layout::{
+    BODY_HEADER_BYTES, HEAD_BYTES, INNER, LEAF, PRINTS, Shape, even, field, padded,
+};
 use crate::width::VALUES_ALIGN;
 use mapleaf_pager::{Field, Fields, OWNED_BYTES, kind};
 

@@ -25,7 +25,9 @@ fn arbitrary_u16s(g: &mut Gen, body: &mut [u8]) {
 impl Arbitrary for Hostile {
     fn arbitrary(g: &mut Gen) -> Hostile {
         let page_size = *g.choose(&[512, 512, 1024, 4096, 65_536]).unwrap();
-        let kind = *g.choose(&[kind::LEAF, kind::LEAF_FINGERPRINT, kind::LEAF_FIXED, kind::INNER]).unwrap();
+        let kind = *g
+            .choose(&[kind::LEAF, kind::LEAF_FINGERPRINT, kind::LEAF_FIXED, kind::INNER])
+            .unwrap();
         let mut body = match u8::arbitrary(g) % 4 {
             0 => (0..page_size - OWNED_BYTES).map(|_| u8::arbitrary(g)).collect(),
             1 => vec![u8::arbitrary(g) % 64; page_size - OWNED_BYTES],

@@ -4,8 +4,8 @@
 use super::super::split::PageItems;
 use super::sample::{KeySeed, Op, Stored, ValueSeed};
 use super::*;
-use quickcheck::{Gen, QuickCheck, quickcheck};
 use core::ops::Range;
+use quickcheck::{Gen, QuickCheck, quickcheck};
 use std::collections::BTreeMap;
 
 /// Leaves in order, with the separator below each.
