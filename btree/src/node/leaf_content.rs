@@ -187,7 +187,11 @@ impl<'a> LeafContent<'a> {
             let slot = i - range.start;
             match self.source(i) {
                 Source::New(change) => write_new::<A>(&mut slots, slot, &change),
-                Source::Page(leaf, i) => copy::<A>(&mut slots, slot, &leaf, i)?,
+                Source::Page(leaf, i) => {
+                    let (tag, cell) = leaf.raw(i)?;
+                    let same_tags = leaf.shape().is_some_and(|shape| shape.kind == A::SHAPE.kind);
+                    copy::<A>(&mut slots, slot, leaf.prefix(), (tag, same_tags), cell)
+                }
             }
             .ok_or(damaged)?;
         }
@@ -281,30 +285,13 @@ fn write_new<A: Tags>(slots: &mut SlotsMut<'_>, slot: usize, entry: &Change<'_>)
     Some(())
 }
 
-/// Copies entry `i` of a page to `slot` of a page being filled; `None` where it does not fit.
+/// Copies an entry of a page with this prefix, and its tag if that page has the same, to `slot` of a page
+/// being filled.
 fn copy<A: Tags>(
     slots: &mut SlotsMut<'_>,
     slot: usize,
-    leaf: &LeafView<'_>,
-    i: usize,
-) -> Result<Option<()>> {
-    let (tag, cell) = leaf.raw(i)?;
-    let prefix = leaf.prefix();
-    let same_tags = leaf.shape().is_some_and(|shape| shape.kind == A::SHAPE.kind);
-    let tag = if same_tags && (A::LASTS || prefix.len() == slots.header.prefix_len) {
-        Some(tag)
-    } else {
-        None
-    };
-    Ok(copy_cell::<A>(slots, slot, prefix, tag, cell))
-}
-
-/// Copies an entry of a page with this prefix; with this tag, if it has it there too.
-fn copy_cell<A: Tags>(
-    slots: &mut SlotsMut<'_>,
-    slot: usize,
     prefix: &[u8],
-    tag: Option<u32>,
+    (tag, same_tags): (u32, bool),
     cell: RawCell<'_>,
 ) -> Option<()> {
     let prefix_len = slots.header.prefix_len;
@@ -314,12 +301,12 @@ fn copy_cell<A: Tags>(
     let taken = prefix_len.saturating_sub(prefix.len());
     let bytes = cell.bytes.get(taken..)?;
     let key_len = cell.key_len.checked_sub(taken)?;
-    let tag = match tag {
-        Some(tag) => tag,
-        None => {
-            let key = Key::new(prefix, cell.bytes.get(..cell.key_len)?);
-            A::tag_of(key, Key::new(before, bytes.get(..key_len)?))
-        }
+    let tag = if same_tags && (A::LASTS || prefix.len() == prefix_len) {
+        tag
+    } else {
+        // Whole: its length was taken off the bytes above.
+        let suffix = cell.bytes.get(..cell.key_len).unwrap_or_default();
+        A::tag_of(Key::new(prefix, suffix), Key::new(before, bytes.get(..key_len)?))
     };
     let at = slots.allocate(CELL_HEADER_BYTES + before.len() + bytes.len())?;
     let lens = [stored(before.len() + key_len), cell.value_len.to_le_bytes()];
