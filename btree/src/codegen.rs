@@ -1,7 +1,7 @@
 //! The searches as functions of their own, for `cargo xtask codegen` to look at what they compile to, and
 //! two that it must object to. Only in a build with `--cfg mapleaf_codegen`.
 
-use crate::node::search;
+use crate::node::{scan, search};
 
 /// Lower bound among heads: conditional moves, no branch on a head.
 #[inline(never)]
@@ -49,14 +49,14 @@ pub fn codegen_find_equal(words: &[[u8; 4]], count: usize, needle: u32) -> Optio
 #[inline(never)]
 #[must_use]
 pub fn codegen_equal_bytes(block: &[u8; 16], needle: u8) -> u128 {
-    search::equal_bytes(block, needle)
+    scan::equal_bytes(block, needle)
 }
 
 /// The first equal fingerprint: sixteen at a time, and a branch a block.
 #[inline(never)]
 #[must_use]
 pub fn codegen_find_byte(bytes: &[u8], count: usize, needle: u8) -> Option<usize> {
-    search::find_byte(bytes, count, needle, Some)
+    scan::find_byte(bytes, count, needle, Some)
 }
 
 /// A scan that compares one fingerprint after the other.

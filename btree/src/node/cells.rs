@@ -11,6 +11,7 @@
 
 use super::heads::Heads;
 use super::layout::{BODY_HEADER_BYTES, Header, Shape, behind_prefix, damaged, put};
+#[cfg(feature = "fingerprints")]
 use super::prints::Prints;
 use super::slots::SlotsMut;
 use crate::error::{Error, Result};
@@ -55,9 +56,6 @@ pub(crate) trait Tags: Copy + Debug {
     /// The tags of a page: its bytes from the array on to its end, so that a scan may take whole blocks.
     type Array<'a>: Copy + Debug;
 
-    /// `None` where this build has no such leaves.
-    fn known() -> Option<Self>;
-
     /// The tags in the bytes of a page from the array on.
     fn array(bytes: &[u8]) -> Self::Array<'_>;
 
@@ -95,14 +93,13 @@ pub(crate) struct CellsView<'a, A: Tags> {
     offsets: &'a [[u8; 2]],
     heap: usize,
     id: PageId,
-    /// Where this build has no such leaves there is no such view either, so that none takes room.
-    _known: A,
 }
 
 /// A leaf H.
 pub(crate) type HeadsView<'a> = CellsView<'a, Heads>;
 
 /// A leaf F.
+#[cfg(feature = "fingerprints")]
 pub(crate) type PrintsView<'a> = CellsView<'a, Prints>;
 
 /// Where the parts of a cell lie in the body.
@@ -160,7 +157,6 @@ impl<'a, A: Tags> CellsView<'a, A> {
     /// conditional moves between the header and the first load of a head.
     #[inline]
     pub(super) fn with(body: &'a [u8], header: &Header, id: PageId) -> Option<CellsView<'a, A>> {
-        let known = A::known()?;
         let arrays = body.get(header.arrays()..)?;
         let offsets = arrays.get(A::SHAPE.before(OFFSETS, header.capacity)..)?;
         Some(CellsView {
@@ -170,21 +166,12 @@ impl<'a, A: Tags> CellsView<'a, A> {
             offsets: offsets.as_chunks().0.get(..header.count)?,
             heap: header.heap,
             id,
-            _known: known,
         })
     }
 
     /// A leaf without entries.
-    pub(super) fn empty(known: A, id: PageId) -> CellsView<'a, A> {
-        CellsView {
-            body: &[],
-            prefix: &[],
-            tags: A::array(&[]),
-            offsets: &[],
-            heap: 0,
-            id,
-            _known: known,
-        }
+    pub(super) fn empty(id: PageId) -> CellsView<'a, A> {
+        CellsView { body: &[], prefix: &[], tags: A::array(&[]), offsets: &[], heap: 0, id }
     }
 
     /// The page's number.

@@ -7,7 +7,8 @@ use super::layout::{damaged, stored};
 use super::slots::{SlotsMut, move_bytes, stored_offset, write_parts};
 use super::{Fit, LeafContent, LeafView, max_inline_value, max_key_len};
 use crate::error::{Error, Result};
-use mapleaf_pager::{Damage, OWNED_BYTES, PageId};
+use core::marker::PhantomData;
+use mapleaf_pager::{OWNED_BYTES, PageId};
 
 /// A value to store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +68,7 @@ impl NewValue<'_> {
 pub(crate) struct CellsMut<'a, A: Tags> {
     slots: SlotsMut<'a>,
     id: PageId,
-    known: A,
+    tags: PhantomData<A>,
 }
 
 impl<'a, A: Tags> CellsMut<'a, A>
@@ -83,7 +84,7 @@ where
             return Err(invalid());
         }
         let slots = SlotsMut::init(body, A::SHAPE, [prefix, &[], &[]], 0).ok_or(invalid())?;
-        CellsMut::with(slots, id)
+        Ok(CellsMut { slots, id, tags: PhantomData })
     }
 
     /// The leaf that the page is.
@@ -92,21 +93,16 @@ where
     /// As [`CellsView::new`].
     pub(crate) fn new(body: &'a mut [u8], id: PageId) -> Result<CellsMut<'a, A>> {
         match SlotsMut::new(body, A::SHAPE) {
-            Ok(slots) => CellsMut::with(slots, id),
+            Ok(slots) => Ok(CellsMut { slots, id, tags: PhantomData }),
             Err(damage) => Err(Error::corrupt(id, damage)),
         }
-    }
-
-    fn with(slots: SlotsMut<'a>, id: PageId) -> Result<CellsMut<'a, A>> {
-        let known = A::known().ok_or(Error::corrupt(id, Damage::Kind))?;
-        Ok(CellsMut { slots, id, known })
     }
 
     /// The leaf, to read.
     pub(crate) fn view(&self) -> CellsView<'_, A> {
         // The header lies in the body: the alternative does not happen.
         let view = CellsView::with(self.slots.body, &self.slots.header, self.id);
-        view.unwrap_or(CellsView::empty(self.known, self.id))
+        view.unwrap_or(CellsView::empty(self.id))
     }
 
     /// Inserts an entry before entry `i`, where the keys' order wants it (see

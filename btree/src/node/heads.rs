@@ -18,11 +18,6 @@ impl Tags for Heads {
     type Array<'a> = &'a [Head];
 
     #[inline]
-    fn known() -> Option<Heads> {
-        Some(Heads)
-    }
-
-    #[inline]
     fn array(bytes: &[u8]) -> &[Head] {
         bytes.as_chunks().0
     }

@@ -1,10 +1,13 @@
 //! A leaf of any kind: of cells, by heads (leaf H, [`HeadsView`]) or by fingerprints (leaf F, [`PrintsView`]),
 //! or of fixed width (leaf X, [`FixedView`]). The page says which.
 
-use super::cells::{HeadsView, PrintsView, RawCell, Tags, Value};
+#[cfg(feature = "fingerprints")]
+use super::cells::PrintsView;
+use super::cells::{HeadsView, RawCell, Tags, Value};
 use super::fixed::FixedView;
 use super::heads::Heads;
 use super::layout::{Shape, damaged};
+#[cfg(feature = "fingerprints")]
 use super::prints::Prints;
 use crate::error::Result;
 use crate::key::Key;
@@ -17,6 +20,7 @@ pub(crate) enum LeafView<'a> {
     /// Of cells, found by heads.
     Heads(HeadsView<'a>),
     /// Of cells, found by fingerprints.
+    #[cfg(feature = "fingerprints")]
     Prints(PrintsView<'a>),
     /// Of keys and values of one size each.
     Fixed(FixedView<'a>),
@@ -28,19 +32,24 @@ impl<'a> From<HeadsView<'a>> for LeafView<'a> {
     }
 }
 
+#[cfg(feature = "fingerprints")]
 impl<'a> From<PrintsView<'a>> for LeafView<'a> {
     fn from(leaf: PrintsView<'a>) -> LeafView<'a> {
         LeafView::Prints(leaf)
     }
 }
 
-/// Calls the same method of whichever leaf it is.
+/// Calls the same method of whichever leaf it is, or another where the width is fixed.
 macro_rules! any {
     ($leaf:expr, $view:ident => $call:expr) => {
+        any!($leaf, $view => $call, $view => $call)
+    };
+    ($leaf:expr, $view:ident => $call:expr, $fixed:pat => $other:expr) => {
         match $leaf {
             LeafView::Heads($view) => $call,
+            #[cfg(feature = "fingerprints")]
             LeafView::Prints($view) => $call,
-            LeafView::Fixed($view) => $call,
+            LeafView::Fixed($fixed) => $other,
         }
     };
 }
@@ -56,7 +65,8 @@ impl<'a> LeafView<'a> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedView::new(body, id).map(LeafView::Fixed);
         }
-        if cfg!(feature = "fingerprints") && body.first() == Some(&kind::LEAF_FINGERPRINT) {
+        #[cfg(feature = "fingerprints")]
+        if body.first() == Some(&kind::LEAF_FINGERPRINT) {
             return PrintsView::new(body, id).map(LeafView::Prints);
         }
         HeadsView::new(body, id).map(LeafView::Heads)
@@ -76,8 +86,8 @@ impl<'a> LeafView<'a> {
     /// The sizes of its entries, where they are fixed.
     pub(crate) fn width(&self) -> Option<FixedWidth> {
         match self {
-            LeafView::Heads(_) | LeafView::Prints(_) => None,
             LeafView::Fixed(leaf) => Some(leaf.width()),
+            _ => None,
         }
     }
 
@@ -114,11 +124,7 @@ impl<'a> LeafView<'a> {
     /// As [`key`](LeafView::key), for the cells compared.
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<usize>> {
-        match self {
-            LeafView::Heads(leaf) => leaf.find(key),
-            LeafView::Prints(leaf) => leaf.find(key),
-            LeafView::Fixed(leaf) => Ok(leaf.find(key)),
-        }
+        any!(self, leaf => leaf.find(key), leaf => Ok(leaf.find(key)))
     }
 
     /// Value of the entry with this key: [`find`](LeafView::find) and [`value`](LeafView::value) in
@@ -128,11 +134,7 @@ impl<'a> LeafView<'a> {
     /// As [`value`](LeafView::value), for the cells compared.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value<'a>>> {
-        match self {
-            LeafView::Heads(leaf) => leaf.get(key),
-            LeafView::Prints(leaf) => leaf.get(key),
-            LeafView::Fixed(leaf) => Ok(leaf.get(key)),
-        }
+        any!(self, leaf => leaf.get(key), leaf => Ok(leaf.get(key)))
     }
 
     /// Where in the page the value of this key is likely to be found.
@@ -148,26 +150,19 @@ impl<'a> LeafView<'a> {
     /// As [`key`](LeafView::key), for the cells compared.
     #[inline]
     pub(crate) fn lower_bound(&self, key: &[u8]) -> Result<(usize, bool)> {
-        match self {
-            LeafView::Heads(leaf) => leaf.lower_bound(key),
-            LeafView::Prints(leaf) => leaf.lower_bound(key),
-            LeafView::Fixed(leaf) => Ok(leaf.lower_bound(key)),
-        }
+        any!(self, leaf => leaf.lower_bound(key), leaf => Ok(leaf.lower_bound(key)))
     }
 
     /// What all keys of the page start with, as far as it is stored once.
     pub(crate) fn prefix(&self) -> &'a [u8] {
-        match self {
-            LeafView::Heads(leaf) => leaf.prefix(),
-            LeafView::Prints(leaf) => leaf.prefix(),
-            LeafView::Fixed(_) => &[],
-        }
+        any!(self, leaf => leaf.prefix(), _ => &[])
     }
 
     /// The arrays of a leaf of cells; `None` where the width is fixed.
     pub(super) fn shape(&self) -> Option<&'static Shape> {
         match self {
             LeafView::Heads(_) => Some(Heads::SHAPE),
+            #[cfg(feature = "fingerprints")]
             LeafView::Prints(_) => Some(Prints::SHAPE),
             LeafView::Fixed(_) => None,
         }
@@ -176,20 +171,13 @@ impl<'a> LeafView<'a> {
     /// The cell of entry `i` to be copied, and its tag. A leaf of fixed width has none: here it is damage.
     #[inline]
     pub(super) fn raw(&self, i: usize) -> Result<(u32, RawCell<'a>)> {
-        match self {
-            LeafView::Heads(leaf) => leaf.raw(i),
-            LeafView::Prints(leaf) => leaf.raw(i),
-            LeafView::Fixed(leaf) => Err(damaged(leaf.id())),
-        }
+        any!(self, leaf => leaf.raw(i), leaf => Err(damaged(leaf.id())))
     }
 
     /// Bytes of the cell of entry `i`, as [`raw`](LeafView::raw).
     pub(super) fn cell_bytes(&self, i: usize) -> Result<usize> {
-        match self {
-            LeafView::Heads(leaf) => leaf.place(i).map(|place| place.len()),
-            LeafView::Prints(leaf) => leaf.place(i).map(|place| place.len()),
-            LeafView::Fixed(leaf) => Err(damaged(leaf.id())),
-        }
+        let place = any!(self, leaf => leaf.place(i), leaf => Err(damaged(leaf.id())));
+        place.map(|place| place.len())
     }
 
     /// Entries there is room for in the arrays.

@@ -4,7 +4,10 @@ use super::cells::{CELL_HEADER_BYTES, OFFSETS, RawCell, Tags, Value};
 use super::fixed::FixedView;
 use super::fixed_mut::FixedMut;
 use super::heads::Heads;
-use super::layout::{LEAF, PRINTS, Shape, common_len, damaged, padded, stored, without};
+#[cfg(feature = "fingerprints")]
+use super::layout::PRINTS;
+use super::layout::{LEAF, Shape, common_len, damaged, padded, stored, without};
+#[cfg(feature = "fingerprints")]
 use super::prints::Prints;
 use super::slots::{SlotsMut, stored_offset, write_parts};
 use super::split::{self, PageItems};
@@ -14,6 +17,7 @@ use crate::key::Key;
 use core::ops::Range;
 
 /// Cells that the lookup of a present key compares in vain, on average, before its page gets fingerprints.
+#[cfg(feature = "fingerprints")]
 const VAIN_MAX: usize = 1;
 
 /// The entries of one leaf or of two neighbours, with a change that did not fit.
@@ -81,8 +85,8 @@ impl<'a> LeafContent<'a> {
     /// As [`LeafView::key`].
     pub(crate) fn total_bytes(&self) -> Result<usize> {
         match self.left {
-            LeafView::Heads(_) | LeafView::Prints(_) => PageItems::total_bytes(self),
             LeafView::Fixed(leaf) => Ok(fixed_bytes(&leaf, self.len())),
+            _ => PageItems::total_bytes(self),
         }
     }
 
@@ -124,8 +128,8 @@ impl<'a> LeafContent<'a> {
     /// As [`LeafView::key`].
     pub(crate) fn page_bytes(&self, range: Range<usize>) -> Result<usize> {
         match self.left {
-            LeafView::Heads(_) | LeafView::Prints(_) => split::page_bytes(self, range),
             LeafView::Fixed(leaf) => Ok(fixed_bytes(&leaf, range.len())),
+            _ => split::page_bytes(self, range),
         }
     }
 
@@ -142,9 +146,9 @@ impl<'a> LeafContent<'a> {
     pub(crate) fn split_point(&self) -> Result<usize> {
         let len = self.len();
         match self.left {
-            LeafView::Heads(_) | LeafView::Prints(_) => split::cut(self, 1),
             LeafView::Fixed(leaf) if len < 2 => Err(damaged(leaf.id())),
             LeafView::Fixed(_) => Ok(len / 2),
+            _ => split::cut(self, 1),
         }
     }
 
@@ -161,9 +165,10 @@ impl<'a> LeafContent<'a> {
             return self.fill_fixed(leaf, range, body);
         }
         let prefix_len = self.prefix_len(&range)?;
-        if cfg!(feature = "fingerprints")
-            && (prints && self.heads_tie(range.clone(), prefix_len)? || !self.fits_heads(&range)?)
-        {
+        #[cfg(not(feature = "fingerprints"))]
+        let _ = prints;
+        #[cfg(feature = "fingerprints")]
+        if prints && self.heads_tie(range.clone(), prefix_len)? || !self.fits_heads(&range)? {
             return self.fill_cells::<Prints>(range, prefix_len, body);
         }
         self.fill_cells::<Heads>(range, prefix_len, body)
@@ -189,7 +194,7 @@ impl<'a> LeafContent<'a> {
                 Source::New(change) => write_new::<A>(&mut slots, slot, &change),
                 Source::Page(leaf, i) => {
                     let (tag, cell) = leaf.raw(i)?;
-                    let same_tags = leaf.shape().is_some_and(|shape| shape.kind == A::SHAPE.kind);
+                    let same_tags = has_shape(&leaf, A::SHAPE);
                     copy::<A>(&mut slots, slot, leaf.prefix(), (tag, same_tags), cell)
                 }
             }
@@ -203,6 +208,7 @@ impl<'a> LeafContent<'a> {
     ///
     /// # Errors
     /// As [`LeafView::key`].
+    #[cfg(feature = "fingerprints")]
     pub(crate) fn heads_tie(&self, range: Range<usize>, prefix_len: usize) -> Result<bool> {
         // Of a run of equal heads, each entry's lookup compares those before it.
         let (mut run, mut vain, len) = (0, 0, range.len());
@@ -222,6 +228,7 @@ impl<'a> LeafContent<'a> {
     }
 
     /// The head of entry `i` behind a prefix of that length.
+    #[cfg(feature = "fingerprints")]
     fn head(&self, i: usize, prefix_len: usize) -> Result<u32> {
         match self.source(i) {
             Source::Page(LeafView::Heads(leaf), i) if leaf.prefix().len() == prefix_len => {
@@ -232,6 +239,7 @@ impl<'a> LeafContent<'a> {
     }
 
     /// Whether a leaf of heads has room for these entries: where none comes from one of fingerprints it has.
+    #[cfg(feature = "fingerprints")]
     fn fits_heads(&self, range: &Range<usize>) -> Result<bool> {
         if self.shape().kind == LEAF.kind {
             return Ok(true);
@@ -244,11 +252,14 @@ impl<'a> LeafContent<'a> {
     /// The arrays that sizes are counted with: those of the smaller slots, where a page has such, since
     /// these entries fit with them.
     fn shape(&self) -> &'static Shape {
-        let has_prints = |leaf: &LeafView<'_>| matches!(leaf, LeafView::Prints(_));
-        match has_prints(&self.left) || self.right.as_ref().is_some_and(has_prints) {
-            true => &PRINTS,
-            false => &LEAF,
+        #[cfg(feature = "fingerprints")]
+        if [Some(self.left), self.right]
+            .iter()
+            .any(|leaf| matches!(leaf, Some(LeafView::Prints(_))))
+        {
+            return &PRINTS;
         }
+        &LEAF
     }
 
     /// As [`fill`](LeafContent::fill), of a page as `leaf` is.
@@ -273,6 +284,11 @@ impl<'a> LeafContent<'a> {
 /// Bytes of a page as `leaf` is that holds `count` entries.
 fn fixed_bytes(leaf: &FixedView<'_>, count: usize) -> usize {
     mapleaf_pager::HEADER_BYTES + leaf.width().array_bytes(count)
+}
+
+/// Whether a page has these arrays.
+fn has_shape(leaf: &LeafView<'_>, shape: &Shape) -> bool {
+    !cfg!(feature = "fingerprints") || leaf.shape().is_some_and(|own| own.kind == shape.kind)
 }
 
 /// Writes an entry as `slot` of a page being filled.

@@ -4,6 +4,7 @@ use super::cells::HeadsView;
 use super::cells_mut::{CellsMut, NewValue};
 use super::fixed_mut::FixedMut;
 use super::heads::Heads;
+#[cfg(feature = "fingerprints")]
 use super::prints::Prints;
 use super::{Fit, LeafView};
 use crate::error::Result;
@@ -15,6 +16,7 @@ pub(crate) enum LeafMut<'a> {
     /// Of cells, found by heads.
     Heads(CellsMut<'a, Heads>),
     /// Of cells, found by fingerprints.
+    #[cfg(feature = "fingerprints")]
     Prints(CellsMut<'a, Prints>),
     /// Of keys and values of one size each.
     Fixed(FixedMut<'a>),
@@ -39,9 +41,12 @@ impl<'a> LeafMut<'a> {
         prefix: &[u8],
         prints: bool,
     ) -> Result<LeafMut<'a>> {
-        if cfg!(feature = "fingerprints") && prints {
+        #[cfg(feature = "fingerprints")]
+        if prints {
             return CellsMut::init(body, id, prefix).map(LeafMut::Prints);
         }
+        #[cfg(not(feature = "fingerprints"))]
+        let _ = prints;
         LeafMut::init(body, id, prefix)
     }
 
@@ -65,7 +70,8 @@ impl<'a> LeafMut<'a> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedMut::new(body, id).map(LeafMut::Fixed);
         }
-        if cfg!(feature = "fingerprints") && body.first() == Some(&kind::LEAF_FINGERPRINT) {
+        #[cfg(feature = "fingerprints")]
+        if body.first() == Some(&kind::LEAF_FINGERPRINT) {
             return CellsMut::new(body, id).map(LeafMut::Prints);
         }
         CellsMut::new(body, id).map(LeafMut::Heads)
@@ -75,10 +81,11 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn view(&self) -> LeafView<'_> {
         match self {
             LeafMut::Heads(leaf) => LeafView::Heads(leaf.view()),
+            #[cfg(feature = "fingerprints")]
             LeafMut::Prints(leaf) => LeafView::Prints(leaf.view()),
             // The header lies in the body: the alternative does not happen.
             LeafMut::Fixed(leaf) => {
-                let none = LeafView::Heads(HeadsView::empty(Heads, PageId::NONE));
+                let none = LeafView::Heads(HeadsView::empty(PageId::NONE));
                 leaf.view().map_or(none, LeafView::Fixed)
             }
         }
@@ -93,6 +100,7 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn insert_at(&mut self, i: usize, key: &[u8], value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.insert_at(i, key, value),
+            #[cfg(feature = "fingerprints")]
             LeafMut::Prints(leaf) => leaf.insert_at(i, key, value),
             LeafMut::Fixed(leaf) => leaf.insert_at(i, key, value),
         }
@@ -105,6 +113,7 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn replace_at(&mut self, i: usize, value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.replace_at(i, value),
+            #[cfg(feature = "fingerprints")]
             LeafMut::Prints(leaf) => leaf.replace_at(i, value),
             LeafMut::Fixed(leaf) => leaf.replace_at(i, value),
         }
@@ -117,6 +126,7 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn remove_at(&mut self, i: usize) -> Result<()> {
         match self {
             LeafMut::Heads(leaf) => leaf.remove_at(i),
+            #[cfg(feature = "fingerprints")]
             LeafMut::Prints(leaf) => leaf.remove_at(i),
             LeafMut::Fixed(leaf) => leaf.remove_at(i),
         }
@@ -129,6 +139,7 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn value_mut(self, i: usize) -> Result<&'a mut [u8]> {
         match self {
             LeafMut::Heads(leaf) => leaf.value_mut(i),
+            #[cfg(feature = "fingerprints")]
             LeafMut::Prints(leaf) => leaf.value_mut(i),
             LeafMut::Fixed(leaf) => leaf.value_mut(i),
         }

@@ -38,7 +38,10 @@ mod layout;
 mod leaf;
 mod leaf_content;
 mod leaf_mut;
+#[cfg(feature = "fingerprints")]
 mod prints;
+#[cfg(feature = "fingerprints")]
+pub(crate) mod scan;
 pub(crate) mod search;
 mod slots;
 mod split;

@@ -8,30 +8,20 @@
 
 use super::cells::{CellsView, TAGS, Tags};
 use super::layout::{PRINTS, Shape};
-use super::search;
+use super::scan;
 use super::slots::SlotsMut;
 use crate::error::Result;
 use crate::key::Key;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// Fingerprints for tags.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Prints {
-    #[cfg(not(feature = "fingerprints"))]
-    _never: core::convert::Infallible,
-}
+pub(crate) struct Prints;
 
 impl Tags for Prints {
     const SHAPE: &'static Shape = &PRINTS;
     const LASTS: bool = true;
     type Array<'a> = &'a [u8];
-
-    #[inline]
-    fn known() -> Option<Prints> {
-        #[cfg(feature = "fingerprints")]
-        return Some(Prints {});
-        #[cfg(not(feature = "fingerprints"))]
-        None
-    }
 
     #[inline]
     fn array(bytes: &[u8]) -> &[u8] {
@@ -64,7 +54,7 @@ impl Tags for Prints {
         tag: u32,
         matches: impl FnMut(usize) -> Option<T>,
     ) -> Option<T> {
-        search::find_byte(prints, count, tag as u8, matches)
+        scan::find_byte(prints, count, tag as u8, matches)
     }
 
     fn bound(leaf: &CellsView<'_, Prints>, rest: &[u8]) -> Result<(usize, bool)> {
@@ -75,13 +65,7 @@ impl Tags for Prints {
 /// The lowest byte of XXH3-64 of the key.
 #[inline]
 pub(super) fn fingerprint(key: &[u8]) -> u8 {
-    #[cfg(feature = "fingerprints")]
-    return xxhash_rust::xxh3::xxh3_64(key) as u8;
-    #[cfg(not(feature = "fingerprints"))]
-    {
-        let _ = key;
-        0
-    }
+    xxh3_64(key) as u8
 }
 
 /// Keys in parts up to this length are put together to be hashed: most are.
@@ -98,17 +82,9 @@ fn fingerprint_of(key: Key<'_>) -> u8 {
 
 #[inline(never)]
 fn fingerprint_of_parts(key: Key<'_>) -> u8 {
-    #[cfg(feature = "fingerprints")]
-    {
-        let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
-        for part in key.parts() {
-            hash.update(part);
-        }
-        hash.digest() as u8
+    let mut hash = Xxh3Default::new();
+    for part in key.parts() {
+        hash.update(part);
     }
-    #[cfg(not(feature = "fingerprints"))]
-    {
-        let _ = key;
-        0
-    }
+    hash.digest() as u8
 }

@@ -88,7 +88,7 @@ fn read_leaf(view: LeafView<'_>, probe: &[u8]) {
 fn lay_out_leaf(content: LeafContent<'_>, page_size: usize, i: usize) {
     let _ = (content.page_bytes(0..content.len()), content.key(i));
     let mut body = fresh(page_size);
-    let prints = i % 2 == 0;
+    let prints = i.is_multiple_of(2);
     if content.fill(0..content.len(), &mut body, prints).is_ok() {
         let view = LeafView::new(&body, ID).unwrap();
         assert_eq!(view.count(), content.len());

@@ -3,7 +3,7 @@
 use super::super::cells::Tags;
 use super::super::layout::field;
 use super::super::prints::{Prints, fingerprint};
-use super::super::search::{PRINTS_BLOCK, equal_bytes, find_byte};
+use super::super::scan::{PRINTS_BLOCK, equal_bytes, find_byte};
 use super::*;
 use mapleaf_pager::kind;
 use quickcheck::quickcheck;
@@ -69,7 +69,7 @@ fn every_pair_of_bytes_is_compared_right() {
             let mut block = [other; PRINTS_BLOCK];
             block[5] = needle;
             let marks = equal_bytes(&block, needle);
-            let wanted = if other == needle { u128::MAX / 255 << 7 } else { 0x80 << 40 };
+            let wanted = if other == needle { (u128::MAX / 255) << 7 } else { 0x80 << 40 };
             assert_eq!(marks, wanted, "{needle} among {other}");
         }
     }
