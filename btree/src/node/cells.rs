@@ -10,13 +10,12 @@
 //! for a reference to a run: page u32, zero u32, length u64.
 
 use super::heads::Heads;
-use super::layout::{BODY_HEADER_BYTES, Header, Shape, behind_prefix, damaged, put};
+use super::layout::{BODY_HEADER_BYTES, Header, behind_prefix, damaged, put};
 #[cfg(feature = "fingerprints")]
 use super::prints::Prints;
-use super::slots::SlotsMut;
+use super::tags::Tags;
 use crate::error::{Error, Result};
 use crate::key::Key;
-use core::fmt::Debug;
 use mapleaf_pager::{Damage, OWNED_BYTES, PageId};
 
 /// The arrays of a leaf of cells.
@@ -44,44 +43,6 @@ pub(crate) enum Value<'a> {
         /// Length of the value.
         len_bytes: u64,
     },
-}
-
-/// What a leaf has beside the offset of each cell: a number made of the key, by which lookups tell the cells
-/// that are worth a look.
-pub(crate) trait Tags: Copy + Debug {
-    /// The kind of page.
-    const SHAPE: &'static Shape;
-    /// Whether a key keeps its tag when the page's prefix changes.
-    const LASTS: bool;
-    /// The tags of a page: its bytes from the array on to its end, so that a scan may take whole blocks.
-    type Array<'a>: Copy + Debug;
-
-    /// The tags in the bytes of a page from the array on.
-    fn array(bytes: &[u8]) -> Self::Array<'_>;
-
-    /// Tag `i`.
-    fn at(array: Self::Array<'_>, i: usize) -> Option<u32>;
-
-    /// The tag of `key`, of which `rest` follows the page's prefix.
-    fn tag(key: &[u8], rest: &[u8]) -> u32;
-
-    /// [`tag`](Tags::tag) of a key in parts.
-    fn tag_of(key: Key<'_>, rest: Key<'_>) -> u32;
-
-    /// Writes tag `i` of a page.
-    fn store(slots: &mut SlotsMut<'_>, i: usize, tag: u32);
-
-    /// Calls `matches` with the index of each of the first `count` tags that is `tag`, in order, until it
-    /// answers `Some`.
-    fn find<T>(
-        array: Self::Array<'_>,
-        count: usize,
-        tag: u32,
-        matches: impl FnMut(usize) -> Option<T>,
-    ) -> Option<T>;
-
-    /// Index of the first entry whose key behind the prefix is at or above `rest`; whether it is `rest`.
-    fn bound(leaf: &CellsView<'_, Self>, rest: &[u8]) -> Result<(usize, bool)>;
 }
 
 /// A leaf of cells, checked once; each cell is checked when it is touched.

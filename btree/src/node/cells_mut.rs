@@ -1,10 +1,11 @@
 //! Changing a leaf of cells in place.
 
 use super::cells::{
-    CELL_HEADER_BYTES, CellPlace, CellsView, OFFSETS, RUN_BYTES, RUN_MARK, Tags, run_bytes,
+    CELL_HEADER_BYTES, CellPlace, CellsView, OFFSETS, RUN_BYTES, RUN_MARK, run_bytes,
 };
 use super::layout::{damaged, stored};
 use super::slots::{SlotsMut, move_bytes, stored_offset, write_parts};
+use super::tags::Tags;
 use super::{Fit, LeafContent, LeafView, max_inline_value, max_key_len};
 use crate::error::{Error, Result};
 use core::marker::PhantomData;

@@ -1,10 +1,11 @@
 //! Leaf H: the tag of a cell is its key's *head*, the first 4 bytes behind the page's prefix as a number
 //! (u32). Heads are sorted as the keys are, so that the bound of a key is found among them.
 
-use super::cells::{CellsView, TAGS, Tags};
+use super::cells::{CellsView, TAGS};
 use super::layout::{LEAF, Shape, damaged, head, head_of};
 use super::search::{self, Head};
 use super::slots::SlotsMut;
+use super::tags::Tags;
 use crate::error::Result;
 use crate::key::Key;
 

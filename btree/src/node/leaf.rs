@@ -3,12 +3,13 @@
 
 #[cfg(feature = "fingerprints")]
 use super::cells::PrintsView;
-use super::cells::{HeadsView, RawCell, Tags, Value};
+use super::cells::{HeadsView, RawCell, Value};
 use super::fixed::FixedView;
 use super::heads::Heads;
 use super::layout::{Shape, damaged};
 #[cfg(feature = "fingerprints")]
 use super::prints::Prints;
+use super::tags::Tags;
 use crate::error::Result;
 use crate::key::Key;
 use crate::width::FixedWidth;

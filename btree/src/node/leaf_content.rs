@@ -1,6 +1,6 @@
 //! Entries of leaves, to be laid out in fresh pages.
 
-use super::cells::{CELL_HEADER_BYTES, OFFSETS, RawCell, Tags, Value};
+use super::cells::{CELL_HEADER_BYTES, OFFSETS, RawCell, Value};
 use super::fixed::FixedView;
 use super::fixed_mut::FixedMut;
 use super::heads::Heads;
@@ -11,6 +11,7 @@ use super::layout::{LEAF, Shape, common_len, damaged, padded, stored, without};
 use super::prints::Prints;
 use super::slots::{SlotsMut, stored_offset, write_parts};
 use super::split::{self, PageItems};
+use super::tags::Tags;
 use super::{ENTRY_OVERHEAD, Fit, LeafView, NewValue};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -253,9 +254,8 @@ impl<'a> LeafContent<'a> {
     /// these entries fit with them.
     fn shape(&self) -> &'static Shape {
         #[cfg(feature = "fingerprints")]
-        if [Some(self.left), self.right]
-            .iter()
-            .any(|leaf| matches!(leaf, Some(LeafView::Prints(_))))
+        if matches!(self.left, LeafView::Prints(_))
+            || matches!(self.right, Some(LeafView::Prints(_)))
         {
             return &PRINTS;
         }

@@ -45,6 +45,7 @@ pub(crate) mod scan;
 pub(crate) mod search;
 mod slots;
 mod split;
+mod tags;
 #[cfg(test)]
 mod tests;
 

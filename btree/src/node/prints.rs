@@ -6,10 +6,11 @@
 //! The cells stand in the order of their keys, their fingerprints in none: a bound is found by comparing
 //! keys.
 
-use super::cells::{CellsView, TAGS, Tags};
+use super::cells::{CellsView, TAGS};
 use super::layout::{PRINTS, Shape};
 use super::scan;
 use super::slots::SlotsMut;
+use super::tags::Tags;
 use crate::error::Result;
 use crate::key::Key;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
