@@ -1,7 +1,7 @@
 //! The searches as functions of their own, for `cargo xtask codegen` to look at what they compile to, and
 //! two that it must object to. Only in a build with `--cfg mapleaf_codegen`.
 
-use crate::node::search;
+use crate::node::{scan, search};
 
 /// Lower bound among heads: conditional moves, no branch on a head.
 #[inline(never)]
@@ -43,6 +43,27 @@ pub fn codegen_equal_bits(block: &[[u8; 4]; 16], needle: u32) -> u32 {
 #[must_use]
 pub fn codegen_find_equal(words: &[[u8; 4]], count: usize, needle: u32) -> Option<usize> {
     search::find_equal(words, count, needle, Some)
+}
+
+/// Which fingerprints of a block are equal: no branch at all.
+#[inline(never)]
+#[must_use]
+pub fn codegen_equal_bytes(block: &[u8; 16], needle: u8) -> u128 {
+    scan::equal_bytes(block, needle)
+}
+
+/// The first equal fingerprint: sixteen at a time, and a branch a block.
+#[inline(never)]
+#[must_use]
+pub fn codegen_find_byte(bytes: &[u8], count: usize, needle: u8) -> Option<usize> {
+    scan::find_byte(bytes, count, needle, Some)
+}
+
+/// A scan that compares one fingerprint after the other.
+#[inline(never)]
+#[must_use]
+pub fn codegen_canary_bytes(bytes: &[u8; 16], needle: u8) -> usize {
+    bytes.iter().take_while(|byte| **byte != needle).count()
 }
 
 /// A lower bound that branches on heads.

@@ -278,7 +278,7 @@ pub(crate) fn leaf<'a, P: Pages<'a>>(pages: P, id: PageId) -> Result<LeafView<'a
 /// A page of the tree at the wrong level says so.
 #[cold]
 fn misplaced(error: Error, body: &[u8], id: PageId) -> Error {
-    let in_tree = matches!(body.first(), Some(&kind::INNER | &kind::LEAF | &kind::LEAF_FIXED));
+    let in_tree = matches!(body.first(), Some(&kind) if kind == kind::INNER || kind::is_leaf(kind));
     if in_tree && error == Error::corrupt(id, Damage::Kind) {
         return Error::corrupt(id, Damage::Depth);
     }

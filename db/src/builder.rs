@@ -165,6 +165,25 @@ impl Builder {
         self
     }
 
+    /// Whether leaves may be of fingerprints where keys start alike (URLs), which makes lookups there
+    /// faster; by default they may. Builds older than such leaves refuse a file once it has one: for a file that
+    /// they shall read, say `false` at each opening. What is there already stays.
+    ///
+    /// ```
+    /// let db = mapleaf::Database::builder().fingerprints(false).in_memory()?;
+    /// # Ok::<(), mapleaf::Error>(())
+    /// ```
+    #[must_use]
+    #[cfg(feature = "fingerprints")]
+    pub fn fingerprints(mut self, wanted: bool) -> Builder {
+        let bit = mapleaf_pager::features::FINGERPRINTS;
+        self.options.withheld &= !bit;
+        if !wanted {
+            self.options.withheld |= bit;
+        }
+        self
+    }
+
     /// How stores reach the file.
     #[cfg(target_os = "linux")]
     #[must_use]

@@ -97,16 +97,22 @@ fn leaves_memory_as_it_was() {
 fn any_bytes_are_looked_at() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.leaf");
-    // One whose process died: with a log.
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/v1-512-died.leaf");
-    let whole = std::fs::read(golden).unwrap();
+    // Whose processes died: with a log.
+    for golden in ["v1-512-died.leaf", "v1-512-prints.leaf"] {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(golden);
+        let whole = std::fs::read(golden).unwrap();
+        any_changes_are_looked_at(&path, &whole);
+    }
+}
+
+fn any_changes_are_looked_at(path: &Path, whole: &[u8]) {
     let mut seed = 1u64;
     let mut random = move || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize
     };
     for round in 0..40 {
-        let mut bytes = whole.clone();
+        let mut bytes = whole.to_vec();
         for _ in 0..1 << (round % 12) {
             let at = random() % bytes.len();
             // Small numbers and large ones: lengths, offsets, pages.
@@ -115,8 +121,8 @@ fn any_bytes_are_looked_at() {
         if round % 3 == 0 {
             bytes.truncate(random() % bytes.len());
         }
-        std::fs::write(&path, &bytes).unwrap();
-        let Ok(map) = PageMap::read(&path) else { continue };
+        std::fs::write(path, &bytes).unwrap();
+        let Ok(map) = PageMap::read(path) else { continue };
         assert_eq!(map.counts().iter().sum::<u64>(), u64::from(map.page_count()));
         for page in 0..map.file_pages() {
             let explained = map.explain(PageId(page)).unwrap();

@@ -1,7 +1,7 @@
 //! Writes the seeds from which the committed corpus was grown: `cargo run --example seeds` in fuzz/.
 
 use mapleaf_btree::{TreeOptions, Writer};
-use mapleaf_fuzz::forged::{PAGE, made, made_fixed};
+use mapleaf_fuzz::forged::{PAGE, made, made_fixed, made_prints};
 use mapleaf_fuzz::words;
 use mapleaf_pager::{Durability, Options, SliceMapping, Store};
 use std::path::Path;
@@ -43,7 +43,7 @@ fn main() -> io::Result<()> {
         seed("salvage", name, &[&[0], &image[..]].concat())?;
     }
     seed("salvage", "damaged", &[1, 5, 40, 0, 7, 9, 100, 1, 3])?;
-    for (name, made) in [("page", made()), ("fixed", made_fixed())] {
+    for (name, made) in [("page", made()), ("fixed", made_fixed()), ("prints", made_prints())] {
         for (at, page) in made.tree_pages.iter().enumerate().step_by(5) {
             let body = &made.image[page * PAGE + 16..][..PAGE - 16];
             seed(

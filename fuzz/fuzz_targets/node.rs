@@ -4,7 +4,8 @@
 //! panic, no endless loop, no access outside the bytes. Where the proof finds nothing wrong, keys ascend,
 //! lookups find what walking shows, and the tree can be changed and is sound afterwards.
 //!
-//! Where the first page brought is of fixed width, so is the store's tree.
+//! Where the first page brought is of fixed width, so is the store's tree; where it is of fingerprints, so are
+//! leaves of it.
 //!
 //! Input: two choices of a page, a number that changes are drawn from, then the pages' bytes from 16 on.
 #![no_main]
@@ -21,8 +22,11 @@ const CHANGES: u8 = 24;
 
 /// The made store with the pages that the input brings.
 fn forge(pages: &[u8], choices: [u8; 2]) -> Vec<u8> {
-    let fixed = pages.first() == Some(&kind::LEAF_FIXED);
-    let made = if fixed { forged::made_fixed() } else { forged::made() };
+    let made = match pages.first() {
+        Some(&kind::LEAF_FIXED) => forged::made_fixed(),
+        Some(&kind::LEAF_FINGERPRINT) => forged::made_prints(),
+        _ => forged::made(),
+    };
     let mut image = made.image.clone();
     for (bytes, choice) in pages.chunks(PAGE - OWNED).zip(choices) {
         let page = made.tree_pages[usize::from(choice) % made.tree_pages.len()];

@@ -58,6 +58,22 @@ pub fn made_fixed() -> &'static Made {
     })
 }
 
+/// As [`made`], of keys that start alike: some leaves are of fingerprints. The same each time.
+pub fn made_prints() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let entry = |number: u16| {
+            let host = u32::from(number) * 7919 % 97;
+            let key = format!("{host:02}/the same/{number:03}");
+            (key.into_bytes(), vec![number as u8; usize::from(number % 9)])
+        };
+        let made = make(TreeOptions::default(), (0..ENTRIES).map(entry).collect());
+        let prints = |page: &&usize| made.image[**page * PAGE + 16] == kind::LEAF_FINGERPRINT;
+        assert!(made.tree_pages.iter().filter(prints).count() > 4);
+        made
+    })
+}
+
 /// A sound store of these entries, closed cleanly.
 fn make(tree: TreeOptions, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Made {
     let mut ram = vec![0; RAM_BYTES];
@@ -68,8 +84,9 @@ fn make(tree: TreeOptions, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Made {
     let pages = store.stats().page_count as usize;
     drop(store);
     ram.truncate(pages * PAGE);
+    let kind_of = |page: &usize| ram[page * PAGE + 16];
     let of_tree =
-        |page: &usize| matches!(ram[page * PAGE + 16], kind::INNER | kind::LEAF | kind::LEAF_FIXED);
+        |page: &usize| kind_of(page) == kind::INNER || kind::is_leaf(kind_of(page));
     let tree_pages = (2..pages).filter(of_tree).collect();
     Made { image: ram, tree_pages, entries }
 }

@@ -7,5 +7,9 @@
 /// Trees of keys and values of one size each.
 pub const FIXED_WIDTH: u64 = 1 << 2;
 
+/// Leaves whose cells are found by fingerprints of their keys.
+pub const FINGERPRINTS: u64 = 1 << 3;
+
 /// All that this build knows; another one refuses the file.
-pub(crate) const KNOWN: u64 = FIXED_WIDTH;
+pub(crate) const KNOWN: u64 =
+    if cfg!(feature = "fingerprints") { FIXED_WIDTH | FINGERPRINTS } else { FIXED_WIDTH };

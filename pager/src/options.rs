@@ -25,6 +25,10 @@ pub struct Options {
     pub verify: Verify,
     /// Pages that the last words given to the store have a bit for, with [`Verify::FirstTouch`].
     pub first_touch_pages: u32,
+    /// Features (bits of [`features`](crate::features)) that a file shall not come to use of itself; see
+    /// [`withhold`](Options::withhold).
+    #[cfg(feature = "fingerprints")]
+    pub withheld: u64,
 }
 
 impl Default for Options {
@@ -39,6 +43,8 @@ impl Default for Options {
             at_checkpoint: false,
             verify: Verify::None,
             first_touch_pages: 0,
+            #[cfg(feature = "fingerprints")]
+            withheld: 0,
         }
     }
 }
@@ -74,6 +80,16 @@ impl Options {
     pub const fn first_touch(mut self, pages: u32) -> Options {
         self.verify = Verify::FirstTouch;
         self.first_touch_pages = pages;
+        self
+    }
+
+    /// Without these features (bits of [`features`](crate::features)) as far as there is a choice, so that
+    /// builds that do not know them open the file. What the caller asks for by name (a tree of fixed width)
+    /// is made nevertheless.
+    #[must_use]
+    #[cfg(feature = "fingerprints")]
+    pub const fn withhold(mut self, features: u64) -> Options {
+        self.withheld = features;
         self
     }
 

@@ -40,9 +40,9 @@ pub mod kind {
     pub const INNER: u8 = 1;
     /// Leaf with heads (leaf H).
     pub const LEAF: u8 = 2;
-    /// Leaf with fingerprints (leaf F; reserved in v1 files until built).
+    /// Leaf with fingerprints (leaf F).
     pub const LEAF_FINGERPRINT: u8 = 3;
-    /// Leaf with fixed-size keys and values (leaf X; reserved until built).
+    /// Leaf with fixed-size keys and values (leaf X).
     pub const LEAF_FIXED: u8 = 4;
     /// First page of a run: one large value (or a long key's tail).
     pub const RUN: u8 = 5;
@@ -54,6 +54,13 @@ pub mod kind {
     pub const FREED_LIST: u8 = 8;
     /// Saved state of a savepoint; never part of a committed state.
     pub const SAVEPOINT: u8 = 9;
+
+    /// Whether pages of this kind are leaves of trees.
+    #[must_use]
+    #[inline]
+    pub const fn is_leaf(kind: u8) -> bool {
+        matches!(kind, LEAF | LEAF_FINGERPRINT | LEAF_FIXED)
+    }
 }
 
 /// Spreads a page number over 64 bits (multiplication by 2^64/φ), so that a page written to the

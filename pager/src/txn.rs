@@ -360,6 +360,14 @@ impl<'s> WriteTxn<'s> {
         Ok(())
     }
 
+    /// Whether a state may come to use these features where nobody asked for them by name: this build knows
+    /// them, and [`Options::withhold`](crate::Options::withhold) does not name them.
+    #[must_use]
+    #[cfg(feature = "fingerprints")]
+    pub fn may_use(&self, features: u64) -> bool {
+        features & !(crate::features::KNOWN & !self.parts.core.options.withheld) == 0
+    }
+
     /// Appends one redo record, the concatenation of `parts`, to the log's tail. Where the log is
     /// off or the record does not fit, the commit becomes a checkpoint instead. Never fails.
     pub fn redo(&mut self, parts: &[Part<'_>]) {

@@ -27,35 +27,25 @@ pub struct Case {
     pub died: bool,
     /// Whether it has trees of fixed width too.
     pub fixed: bool,
+    /// Whether it has leaves of fingerprints too.
+    pub prints: bool,
+}
+
+const fn case(name: &'static str, page_size: u32, log_bytes: u64, died: bool) -> Case {
+    Case { name, page_size, log_bytes, died, fixed: false, prints: false }
 }
 
 /// All golden files.
-pub const CASES: [Case; 7] = [
-    Case {
-        name: "v1-512-closed.leaf",
-        page_size: 512,
-        log_bytes: 8 << 10,
-        died: false,
-        fixed: false,
-    },
-    Case { name: "v1-512-died.leaf", page_size: 512, log_bytes: 8 << 10, died: true, fixed: false },
-    Case { name: "v1-512-no-log.leaf", page_size: 512, log_bytes: 0, died: true, fixed: false },
-    Case {
-        name: "v1-4096-closed.leaf",
-        page_size: 4096,
-        log_bytes: 64 << 10,
-        died: false,
-        fixed: false,
-    },
-    Case {
-        name: "v1-4096-died.leaf",
-        page_size: 4096,
-        log_bytes: 64 << 10,
-        died: true,
-        fixed: false,
-    },
-    Case { name: "v1-512-fixed.leaf", page_size: 512, log_bytes: 8 << 10, died: true, fixed: true },
-    Case { name: "v1-4096-fixed.leaf", page_size: 4096, log_bytes: 0, died: false, fixed: true },
+pub const CASES: [Case; 9] = [
+    case("v1-512-closed.leaf", 512, 8 << 10, false),
+    case("v1-512-died.leaf", 512, 8 << 10, true),
+    case("v1-512-no-log.leaf", 512, 0, true),
+    case("v1-4096-closed.leaf", 4096, 64 << 10, false),
+    case("v1-4096-died.leaf", 4096, 64 << 10, true),
+    Case { fixed: true, ..case("v1-512-fixed.leaf", 512, 8 << 10, true) },
+    Case { fixed: true, ..case("v1-4096-fixed.leaf", 4096, 0, false) },
+    Case { prints: true, ..case("v1-512-prints.leaf", 512, 8 << 10, true) },
+    Case { prints: true, ..case("v1-4096-prints.leaf", 4096, 64 << 10, false) },
 ];
 
 const RAM_BYTES: usize = 4 << 20;
@@ -105,11 +95,27 @@ fn fixed_changes(number: u64) -> Vec<Change> {
     changes
 }
 
+/// What transaction `number` changes in a tree of URLs: their heads tie wherever a page has two hosts.
+fn url_changes(number: u64) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for i in 0..if number < SMALL_FROM { 24 } else { 1 } {
+        let seed = mix(number * 1000 + i + 900);
+        let (host, path) = ((seed >> 8) % 50, (seed >> 20) % 30);
+        let url = format!("https://{host:02}.example.org/the/common/path/{path:03}").into_bytes();
+        let removed = seed.is_multiple_of(7);
+        changes.push(("urls", url, (!removed).then(|| value(seed, 6, (seed % 13) as usize))));
+    }
+    changes
+}
+
 /// What transaction `number` changes: keys of many lengths and common prefixes, values from none to
 /// several pages, removals.
 fn changes(number: u64, case: &Case) -> Vec<Change> {
     let page_size = case.page_size as usize;
     let mut changes = if case.fixed { fixed_changes(number) } else { Vec::new() };
+    if case.prints {
+        changes.extend(url_changes(number));
+    }
     let key_max = (page_size - 32) / 4 - 26;
     let count = if number < SMALL_FROM { 16 } else { 1 };
     for i in 0..count {

@@ -19,6 +19,17 @@ fn golden_files_hold_what_they_held() {
     }
 }
 
+/// Those that shall have leaves of fingerprints have them, and say so in their metas.
+#[test]
+fn golden_files_have_the_leaves_they_are_kept_for() {
+    for case in &CASES {
+        let (bytes, page) = (bytes(case), case.page_size as usize);
+        let leaves = bytes.chunks(page).skip(2).filter(|page| page.get(16) == Some(&3)).count();
+        let announced = [24, page + 24].iter().any(|at| bytes[*at] & 8 != 0);
+        assert_eq!((leaves > 3, announced), (case.prints, case.prints), "{case:?}: {leaves}");
+    }
+}
+
 /// What this build writes is what the files hold: the history itself has not changed.
 #[test]
 fn the_same_history_gives_the_same_content() {

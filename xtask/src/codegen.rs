@@ -8,7 +8,7 @@
 //!   a coin toss; that a loop ends is not);
 //! - the instructions that it is meant to be made of are there.
 //!
-//! Two functions of that file branch on heads: unless both are objected to, the check itself is broken.
+//! Three functions of that file branch on heads: unless all are objected to, the check itself is broken.
 
 use crate::Result;
 use crate::process::{cargo, root};
@@ -28,19 +28,24 @@ struct Wanted {
 const CMOV: (&str, usize) = ("cmov", 1);
 /// Of the four that a block of 64 bytes takes on the smallest vectors the compiler leaves one to scalars.
 const VECTORS: (&str, usize) = ("pcmpeq", 3);
+/// Eight fingerprints are compared by one sum; two of them, or one on vectors, are a block.
+const SUM: (&str, usize) = ("add", 2);
 
 const fn wanted(name: &'static str, uses: &'static [(&'static str, usize)]) -> Wanted {
     Wanted { name, uses, branches_on_finds: false, canary: false }
 }
 
-const FUNCTIONS: [Wanted; 8] = [
+const FUNCTIONS: [Wanted; 11] = [
     wanted("codegen_lower_bound", &[CMOV]),
     wanted("codegen_upper_bound", &[CMOV]),
     wanted("codegen_fixed_bound", &[CMOV]),
     wanted("codegen_fixed_bound_long", &[CMOV]),
     wanted("codegen_equal_bits", &[VECTORS]),
     Wanted { branches_on_finds: true, ..wanted("codegen_find_equal", &[VECTORS]) },
+    wanted("codegen_equal_bytes", &[SUM]),
+    Wanted { branches_on_finds: true, ..wanted("codegen_find_byte", &[SUM]) },
     Wanted { canary: true, ..wanted("codegen_canary_bound", &[]) },
+    Wanted { canary: true, ..wanted("codegen_canary_bytes", &[]) },
     Wanted { canary: true, ..wanted("codegen_canary_scan", &[VECTORS]) },
 ];
 

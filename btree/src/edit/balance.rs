@@ -146,13 +146,15 @@ impl Editor<'_, '_> {
     fn merge(&mut self, path: &mut Path, pair: &Pair) -> Result<bool> {
         let Some(fresh) = self.claim_if_room()? else { return Ok(false) };
         let is_leaf = path.leaf_level() == pair.level;
+        let prints = self.prints();
         let ([left, right, parent], [body]) =
             self.txn.edit([pair.left, pair.right, pair.parent], [fresh])?;
         if is_leaf {
             let (left, right) =
                 (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
             let content = LeafContent::join(left, right);
-            content.fill(0..content.len(), body)?;
+            content.fill(0..content.len(), body, prints)?;
+            self.announce_leaves(&[fresh])?;
         } else {
             let separator = InnerView::new(parent, pair.parent)?.separator(pair.slot)?;
             let (left, right) =
@@ -236,14 +238,16 @@ impl Editor<'_, '_> {
         at: usize,
         fresh: [PageId; 2],
     ) -> Result<Cut> {
+        let prints = self.prints();
         let ([left, right, parent], [left_body, right_body]) =
             self.txn.edit([pair.left, pair.right, pair.parent], fresh)?;
         if is_leaf {
             let (left, right) =
                 (LeafView::new(left, pair.left)?, LeafView::new(right, pair.right)?);
             let content = LeafContent::join(left, right);
-            content.fill(0..at, left_body)?;
-            content.fill(at..content.len(), right_body)?;
+            content.fill(0..at, left_body, prints)?;
+            content.fill(at..content.len(), right_body, prints)?;
+            self.announce_leaves(&fresh)?;
             return Ok(Cut::Leaves { left: fresh[0], right: fresh[1] });
         }
         let separator = InnerView::new(parent, pair.parent)?.separator(pair.slot)?;

@@ -117,6 +117,18 @@ impl Editor<'_, '_> {
         let key = change.key.unwrap_or_default();
         Ok(if key.starts_with(prefix) { key.get(..prefix.len()).unwrap_or_default() } else { &[] })
     }
+
+    /// Whether a leaf behind `page` with this prefix starts as one of fingerprints: keys that follow are likely
+    /// to be as alike as those of `page`.
+    pub(super) fn prints_behind(&self, page: mapleaf_pager::PageId, prefix: &[u8]) -> Result<bool> {
+        #[cfg(feature = "fingerprints")]
+        if self.prints() && self.record.fixed.is_none() {
+            let content = LeafContent::of(leaf(&*self.txn, page)?);
+            return content.heads_tie(0..content.len(), prefix.len());
+        }
+        let _ = (page, prefix);
+        Ok(false)
+    }
 }
 
 impl Change<'_> {

@@ -69,6 +69,28 @@ impl<'s> Editor<'_, 's> {
         if key.len() > limit_bytes { Err(Error::KeyTooLong { limit_bytes }) } else { Ok(()) }
     }
 
+    /// Whether a leaf that is laid out anew may be one of fingerprints.
+    fn prints(&self) -> bool {
+        #[cfg(feature = "fingerprints")]
+        return self.txn.may_use(mapleaf_pager::features::FINGERPRINTS);
+        #[cfg(not(feature = "fingerprints"))]
+        false
+    }
+
+    /// Has the file say what builds must know to read these leaves, which were laid out anew.
+    #[inline]
+    fn announce_leaves(&mut self, leaves: &[PageId]) -> Result<()> {
+        #[cfg(feature = "fingerprints")]
+        for id in leaves {
+            if (&*self.txn).page(*id)?.first() == Some(&mapleaf_pager::kind::LEAF_FINGERPRINT) {
+                self.txn.announce(mapleaf_pager::features::FINGERPRINTS)?;
+            }
+        }
+        #[cfg(not(feature = "fingerprints"))]
+        let _ = leaves;
+        Ok(())
+    }
+
     /// Marks the transaction as failed if a change broke off in the middle.
     fn whole<T>(&mut self, changed: Result<T>) -> Result<T> {
         if changed.is_err() {

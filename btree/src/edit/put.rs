@@ -256,7 +256,7 @@ impl Editor<'_, '_> {
     /// The first entry of an empty tree.
     pub(super) fn plant(&mut self, place: &mut Place, change: Change<'_>) -> Result<()> {
         let page = self.txn.claim()?;
-        let planted = self.fill_single(page, change, &[]);
+        let planted = self.fill_single(page, change, &[], false);
         self.whole(planted)?;
         place.path.clear();
         place.path.push(page, 0)?;
@@ -267,16 +267,18 @@ impl Editor<'_, '_> {
         Ok(())
     }
 
-    /// Makes a fresh page a leaf of the inserted entry alone; its key starts with `prefix`.
+    /// Makes a fresh page a leaf of the inserted entry alone, of fingerprints where `prints` says so; its key
+    /// starts with `prefix`.
     pub(super) fn fill_single(
         &mut self,
         page: PageId,
         change: Change<'_>,
         prefix: &[u8],
+        prints: bool,
     ) -> Result<()> {
         let ([], [body]) = self.txn.edit([], [page])?;
         let mut leaf = match self.record.fixed {
-            None => LeafMut::init(body, page, prefix)?,
+            None => LeafMut::init_as(body, page, prefix, prints)?,
             Some(width) => LeafMut::init_fixed(body, page, width)?,
         };
         match change.apply(&mut leaf, 0)? {
@@ -304,9 +306,11 @@ impl Editor<'_, '_> {
         fresh: PageId,
         change: Change<'_>,
     ) -> Result<()> {
+        let prints = self.prints();
         let ([old], [body]) = self.txn.edit([page], [fresh])?;
         let content = change.content(LeafView::new(old, page)?, i)?;
-        content.fill(0..content.len(), body)
+        content.fill(0..content.len(), body, prints)?;
+        self.announce_leaves(&[fresh])
     }
 }
 

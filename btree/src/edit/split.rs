@@ -103,7 +103,9 @@ impl Editor<'_, '_> {
         let left = path.leaf_step()?.page;
         let right = self.txn.claim()?;
         let prefix = self.prefix_behind(left, &change)?;
-        self.fill_single(right, change, prefix)?;
+        let prints = self.prints_behind(left, prefix)?;
+        self.fill_single(right, change, prefix, prints)?;
+        self.announce_leaves(&[right])?;
         path.set(path.leaf_level(), right, 0);
         Ok(Halves { left, right, cut: Cut::Leaves { left, right }, go_right: true })
     }
@@ -111,12 +113,14 @@ impl Editor<'_, '_> {
     fn halve_leaf(&mut self, path: &mut Path, change: Change<'_>) -> Result<Halves> {
         let step = path.leaf_step()?;
         let (left, right) = (self.txn.claim()?, self.txn.claim()?);
+        let prints = self.prints();
         let ([old], [left_body, right_body]) = self.txn.edit([step.page], [left, right])?;
         let content = change.content(LeafView::new(old, step.page)?, step.index())?;
         let at = content.split_point()?;
-        content.fill(0..at, left_body)?;
-        content
-            .fill(at + usize::from(planted::is(Bug::SplitOffByOne))..content.len(), right_body)?;
+        content.fill(0..at, left_body, prints)?;
+        let behind = at + usize::from(planted::is(Bug::SplitOffByOne));
+        content.fill(behind..content.len(), right_body, prints)?;
+        self.announce_leaves(&[left, right])?;
         self.txn.free(step.page)?;
         let go_right = step.index() >= at;
         let (page, index) =

@@ -1,8 +1,10 @@
 //! Naming the fields of a slotted page, whatever it holds.
 
-use super::heads;
+use super::cells as leaf_cells;
 use super::inner;
-use super::layout::{BODY_HEADER_BYTES, HEAD_BYTES, INNER, LEAF, Shape, field, padded};
+use super::layout::{
+    BODY_HEADER_BYTES, HEAD_BYTES, INNER, LEAF, PRINTS, Shape, even, field, padded,
+};
 use crate::width::VALUES_ALIGN;
 use mapleaf_pager::{Field, Fields, OWNED_BYTES, kind};
 
@@ -22,7 +24,12 @@ pub(crate) fn explain<'b>(page: &'b [u8], with: &mut dyn FnMut(Field<'b>)) {
     let mut fields = Fields::new(page, with);
     match page.get(OWNED_BYTES + field::KIND).copied() {
         Some(kind::INNER) => inner(&mut fields),
-        Some(kind::LEAF) => leaf(&mut fields),
+        Some(kind::LEAF) => {
+            let parts = header(&mut fields, &LEAF);
+            named_heads(&mut fields, &parts);
+            entries(&mut fields, &parts, HEAD_BYTES);
+        }
+        Some(kind::LEAF_FINGERPRINT) => prints(&mut fields),
         Some(kind::LEAF_FIXED) => fixed(&mut fields),
         _ => {}
     }
@@ -43,7 +50,7 @@ fn header(fields: &mut Fields<'_, '_>, shape: &Shape) -> Parts {
     fields.bytes(prefix..prefix + prefix_len, "prefix");
     fields.nothing(prefix + prefix_len..prefix + padded(prefix_len), "padding of the prefix");
     let arrays = prefix + padded(prefix_len);
-    let end = arrays + capacity * shape.slot_bytes;
+    let end = arrays + shape.array_bytes(capacity);
     let heap = heap.min(fields.page().len());
     fields.nothing(end..heap.max(end), "gap");
     // More slots than there is room for are no slots.
@@ -59,13 +66,13 @@ fn array(
     unused: &'static str,
     slot: &mut dyn FnMut(&mut Fields<'_, '_>, usize),
 ) {
-    let start = parts.arrays + before * parts.capacity;
+    let start = parts.arrays + even(before * parts.capacity);
     for i in 0..parts.count {
         fields.set_index(Some(i));
         slot(fields, start + i * width);
     }
     fields.set_index(None);
-    fields.nothing(start + parts.count * width..start + parts.capacity * width, unused);
+    fields.nothing(start + parts.count * width..start + even(parts.capacity * width), unused);
 }
 
 fn u16_at(page: &[u8], at: usize) -> usize {
@@ -90,7 +97,7 @@ fn cells(
         fields.number(at, 2, "offset of the cell");
     });
     for i in 0..parts.count {
-        let at = u16_at(fields.page(), parts.arrays + before * parts.capacity + 2 * i);
+        let at = u16_at(fields.page(), parts.arrays + even(before * parts.capacity) + 2 * i);
         if at >= parts.heap {
             fields.set_index(Some(i));
             cell(fields, at);
@@ -99,16 +106,24 @@ fn cells(
     fields.set_index(None);
 }
 
-fn leaf(fields: &mut Fields<'_, '_>) {
-    let parts = header(fields, &LEAF);
-    named_heads(fields, &parts);
-    cells(fields, &parts, HEAD_BYTES, |fields, at| {
+/// A leaf of fingerprints; see `prints.rs`.
+fn prints(fields: &mut Fields<'_, '_>) {
+    let parts = header(fields, &PRINTS);
+    array(fields, &parts, (0, 1), "unused fingerprints", &mut |fields, at| {
+        fields.hex(at, 1, "fingerprint");
+    });
+    entries(fields, &parts, 1);
+}
+
+/// The entries of a leaf of cells.
+fn entries(fields: &mut Fields<'_, '_>, parts: &Parts, tag_bytes: usize) {
+    cells(fields, parts, tag_bytes, |fields, at| {
         let key_len = fields.number(at, 2, "key length") as usize;
         let value_len = fields.number(at + 2, 2, "value length");
-        let key = at + heads::CELL_HEADER_BYTES;
+        let key = at + leaf_cells::CELL_HEADER_BYTES;
         let value = key + key_len;
         fields.bytes(key..value, "key");
-        if value_len == u64::from(heads::RUN_MARK) {
+        if value_len == u64::from(leaf_cells::RUN_MARK) {
             fields.page_id(value, "value: first page of the run");
             fields.nothing(value + 4..value + 8, "zero");
             fields.number(value + 8, 8, "value: length in bytes");

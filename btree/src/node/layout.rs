@@ -37,7 +37,7 @@ pub(super) mod field {
 
 /// A kind of slotted page: its arrays, in the order they lie in.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// The page's kind byte.
     pub(super) kind: u8,
     /// Bytes of a slot in each array.
@@ -46,11 +46,40 @@ pub(super) struct Shape {
     pub(super) slot_bytes: usize,
 }
 
-/// A leaf: heads, offsets.
+/// A leaf H: heads, offsets.
 pub(super) const LEAF: Shape = Shape { kind: kind::LEAF, widths: &[4, 2], slot_bytes: 6 };
+
+/// A leaf F: fingerprints, offsets.
+pub(super) const PRINTS: Shape =
+    Shape { kind: kind::LEAF_FINGERPRINT, widths: &[1, 2], slot_bytes: 3 };
 
 /// An inner page: heads, children, offsets.
 pub(super) const INNER: Shape = Shape { kind: kind::INNER, widths: &[4, 4, 2], slot_bytes: 10 };
+
+impl Shape {
+    /// Bytes between the first array and array `column`, with room for `slots`.
+    pub(super) fn before(&self, column: usize, slots: usize) -> usize {
+        let widths: usize = self.widths.iter().take(column).sum();
+        even(widths * slots)
+    }
+
+    /// Bytes of all arrays with room for `slots`.
+    #[inline]
+    pub(super) const fn array_bytes(&self, slots: usize) -> usize {
+        even(self.slot_bytes * slots)
+    }
+
+    /// Bytes by which [`array_bytes`](Shape::array_bytes) may be more than the slots' own.
+    pub(super) const fn padding(&self) -> usize {
+        even(self.slot_bytes) - self.slot_bytes
+    }
+}
+
+/// Rounds up to where an array of offsets may begin, and end: fingerprints have one byte each.
+#[inline]
+pub(super) const fn even(bytes: usize) -> usize {
+    if cfg!(feature = "fingerprints") { bytes.next_multiple_of(2) } else { bytes }
+}
 
 /// The header of a slotted page, checked against the page's size. Offsets count from the body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +120,7 @@ impl Header {
         // No sum can overflow: each field is below 2^16.
         let holds = bytes[field::FLAGS] == 0
             && header.count <= header.capacity
-            && header.arrays() + header.capacity * shape.slot_bytes <= header.heap
+            && header.arrays() + shape.array_bytes(header.capacity) <= header.heap
             && header.heap <= body.len();
         if holds { Ok(header) } else { Err(Damage::Layout) }
     }
@@ -113,7 +142,8 @@ impl Header {
 
     /// Bytes of the page in use, the pager's included; dead cells and free slots are not.
     pub(super) fn used_bytes(&self, body_len: usize, shape: &Shape) -> usize {
-        OWNED_BYTES + self.arrays() + self.count * shape.slot_bytes + self.live_bytes(body_len)
+        let slots = self.count * shape.slot_bytes + shape.padding();
+        OWNED_BYTES + self.arrays() + slots + self.live_bytes(body_len)
     }
 
     /// Bytes of the cells in use.

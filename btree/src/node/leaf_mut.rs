@@ -1,8 +1,11 @@
-//! Changing a leaf of either kind in place.
+//! Changing a leaf of any kind in place.
 
+use super::cells::HeadsView;
+use super::cells_mut::{CellsMut, NewValue};
 use super::fixed_mut::FixedMut;
-use super::heads::HeadsView;
-use super::heads_mut::{HeadsMut, NewValue};
+use super::heads::Heads;
+#[cfg(feature = "fingerprints")]
+use super::prints::Prints;
 use super::{Fit, LeafView};
 use crate::error::Result;
 use crate::width::FixedWidth;
@@ -10,8 +13,11 @@ use mapleaf_pager::{PageId, kind};
 
 /// A leaf that may be written.
 pub(crate) enum LeafMut<'a> {
-    /// Of cells.
-    Heads(HeadsMut<'a>),
+    /// Of cells, found by heads.
+    Heads(CellsMut<'a, Heads>),
+    /// Of cells, found by fingerprints.
+    #[cfg(feature = "fingerprints")]
+    Prints(CellsMut<'a, Prints>),
     /// Of keys and values of one size each.
     Fixed(FixedMut<'a>),
 }
@@ -22,7 +28,26 @@ impl<'a> LeafMut<'a> {
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.
     pub(crate) fn init(body: &'a mut [u8], id: PageId, prefix: &[u8]) -> Result<LeafMut<'a>> {
-        HeadsMut::init(body, id, prefix).map(LeafMut::Heads)
+        CellsMut::init(body, id, prefix).map(LeafMut::Heads)
+    }
+
+    /// As [`init`](LeafMut::init), a leaf of fingerprints where `prints` says so and this build has them.
+    ///
+    /// # Errors
+    /// As [`init`](LeafMut::init).
+    pub(crate) fn init_as(
+        body: &'a mut [u8],
+        id: PageId,
+        prefix: &[u8],
+        prints: bool,
+    ) -> Result<LeafMut<'a>> {
+        #[cfg(feature = "fingerprints")]
+        if prints {
+            return CellsMut::init(body, id, prefix).map(LeafMut::Prints);
+        }
+        #[cfg(not(feature = "fingerprints"))]
+        let _ = prints;
+        LeafMut::init(body, id, prefix)
     }
 
     /// Makes the page an empty leaf for entries of this width.
@@ -45,16 +70,23 @@ impl<'a> LeafMut<'a> {
         if body.first() == Some(&kind::LEAF_FIXED) {
             return FixedMut::new(body, id).map(LeafMut::Fixed);
         }
-        HeadsMut::new(body, id).map(LeafMut::Heads)
+        #[cfg(feature = "fingerprints")]
+        if body.first() == Some(&kind::LEAF_FINGERPRINT) {
+            return CellsMut::new(body, id).map(LeafMut::Prints);
+        }
+        CellsMut::new(body, id).map(LeafMut::Heads)
     }
 
     /// The leaf, to read.
     pub(crate) fn view(&self) -> LeafView<'_> {
         match self {
             LeafMut::Heads(leaf) => LeafView::Heads(leaf.view()),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => LeafView::Prints(leaf.view()),
             // The header lies in the body: the alternative does not happen.
             LeafMut::Fixed(leaf) => {
-                leaf.view().map_or(LeafView::Heads(HeadsView::empty(PageId::NONE)), LeafView::Fixed)
+                let none = LeafView::Heads(HeadsView::empty(PageId::NONE));
+                leaf.view().map_or(none, LeafView::Fixed)
             }
         }
     }
@@ -68,6 +100,8 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn insert_at(&mut self, i: usize, key: &[u8], value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.insert_at(i, key, value),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => leaf.insert_at(i, key, value),
             LeafMut::Fixed(leaf) => leaf.insert_at(i, key, value),
         }
     }
@@ -79,6 +113,8 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn replace_at(&mut self, i: usize, value: NewValue<'_>) -> Result<Fit> {
         match self {
             LeafMut::Heads(leaf) => leaf.replace_at(i, value),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => leaf.replace_at(i, value),
             LeafMut::Fixed(leaf) => leaf.replace_at(i, value),
         }
     }
@@ -90,6 +126,8 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn remove_at(&mut self, i: usize) -> Result<()> {
         match self {
             LeafMut::Heads(leaf) => leaf.remove_at(i),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => leaf.remove_at(i),
             LeafMut::Fixed(leaf) => leaf.remove_at(i),
         }
     }
@@ -101,6 +139,8 @@ impl<'a> LeafMut<'a> {
     pub(crate) fn value_mut(self, i: usize) -> Result<&'a mut [u8]> {
         match self {
             LeafMut::Heads(leaf) => leaf.value_mut(i),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => leaf.value_mut(i),
             LeafMut::Fixed(leaf) => leaf.value_mut(i),
         }
     }

@@ -25,11 +25,12 @@
 //! }
 //! ```
 
+mod cells;
+mod cells_mut;
 mod explain;
 mod fixed;
 mod fixed_mut;
 mod heads;
-mod heads_mut;
 mod inner;
 mod inner_content;
 mod inner_mut;
@@ -37,23 +38,26 @@ mod layout;
 mod leaf;
 mod leaf_content;
 mod leaf_mut;
+#[cfg(feature = "fingerprints")]
+mod prints;
+#[cfg(feature = "fingerprints")]
+pub(crate) mod scan;
 pub(crate) mod search;
 mod slots;
 mod split;
+mod tags;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cells::Value;
+pub(crate) use cells_mut::NewValue;
 pub(crate) use explain::explain;
-pub(crate) use heads::Value;
-pub(crate) use heads_mut::NewValue;
 pub(crate) use inner::{InnerView, Separator};
 pub(crate) use inner_content::InnerContent;
 pub(crate) use inner_mut::InnerMut;
 pub(crate) use leaf::LeafView;
 pub(crate) use leaf_content::LeafContent;
 pub(crate) use leaf_mut::LeafMut;
-
-use heads::HeadsView;
 
 use crate::key::Key;
 use mapleaf_pager::HEADER_BYTES;
@@ -80,13 +84,13 @@ const fn max_entry_bytes(page_size: usize) -> usize {
 }
 
 /// Bytes an entry takes beside key and value: slot and cell header.
-const ENTRY_OVERHEAD: usize = layout::LEAF.slot_bytes + heads::CELL_HEADER_BYTES;
+const ENTRY_OVERHEAD: usize = layout::LEAF.slot_bytes + cells::CELL_HEADER_BYTES;
 
 /// Longest key in bytes of a store with pages of `page_size` bytes: about a quarter page, so that
 /// four entries with run references, or four separators, fit in any page.
 #[must_use]
 pub(crate) const fn max_key_len(page_size: usize) -> usize {
-    max_entry_bytes(page_size).saturating_sub(ENTRY_OVERHEAD + heads::RUN_BYTES)
+    max_entry_bytes(page_size).saturating_sub(ENTRY_OVERHEAD + cells::RUN_BYTES)
 }
 
 /// Longest value in bytes that a leaf holds beside a key of `key_len` bytes (at most
@@ -94,7 +98,7 @@ pub(crate) const fn max_key_len(page_size: usize) -> usize {
 #[must_use]
 pub(crate) const fn max_inline_value(page_size: usize, key_len: usize) -> usize {
     let room = max_entry_bytes(page_size).saturating_sub(ENTRY_OVERHEAD + key_len);
-    if room < heads::RUN_BYTES { heads::RUN_BYTES } else { room }
+    if room < cells::RUN_BYTES { cells::RUN_BYTES } else { room }
 }
 
 /// The shortest prefix of `right` that is above `left`, where `left < right`.

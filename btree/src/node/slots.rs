@@ -6,7 +6,7 @@ use mapleaf_pager::{Damage, OWNED_BYTES};
 
 /// A slotted page that may be written. Methods answer `None` where what they were asked does not lie
 /// in the page; that is the caller's mistake or the file's.
-pub(super) struct SlotsMut<'a> {
+pub(crate) struct SlotsMut<'a> {
     pub(super) body: &'a mut [u8],
     pub(super) header: Header,
     shape: &'static Shape,
@@ -29,7 +29,7 @@ impl<'a> SlotsMut<'a> {
         let prefix_len = prefix.iter().map(|part| part.len()).sum();
         let heap = body.len();
         let header = Header { count: 0, capacity, prefix_len, heap, garbage: 0 };
-        if header.arrays() + capacity * shape.slot_bytes > heap {
+        if header.arrays() + shape.array_bytes(capacity) > heap {
             return None;
         }
         body.get_mut(..header.arrays())?.fill(0);
@@ -58,7 +58,8 @@ impl<'a> SlotsMut<'a> {
     pub(super) fn share_gap(&mut self) {
         let Header { count, heap, .. } = self.header;
         let slot_bytes = self.shape.slot_bytes;
-        if let Some(gap) = heap.checked_sub(self.header.arrays() + count * slot_bytes) {
+        let arrays = self.shape.array_bytes(count);
+        if let Some(gap) = heap.checked_sub(self.header.arrays() + arrays) {
             let live = self.header.live_bytes(self.body.len());
             // Moving within the gap cannot fail; if it did, the page would be right without.
             let _ = self.set_capacity(Header::fair_capacity(count, live, gap, slot_bytes));
@@ -68,9 +69,9 @@ impl<'a> SlotsMut<'a> {
 
     /// Body offset of slot `i` in array `column`.
     fn slot(&self, column: usize, i: usize) -> usize {
-        let before: usize = self.shape.widths.iter().take(column).sum();
+        let before = self.shape.before(column, self.header.capacity);
         let width = self.shape.widths.get(column).copied().unwrap_or(0);
-        self.header.arrays() + before * self.header.capacity + width * i
+        self.header.arrays() + before + width * i
     }
 
     /// Writes slot `i` (one in use) of array `column`.
@@ -115,10 +116,11 @@ impl<'a> SlotsMut<'a> {
         let width = self.shape.slot_bytes;
         let start = self.header.arrays();
         let wanted = count + slots;
-        if wanted <= capacity && start + capacity * width + cell <= heap {
+        let arrays = |slots| start + self.shape.array_bytes(slots);
+        if wanted <= capacity && arrays(capacity) + cell <= heap {
             return true;
         }
-        let Some(gap) = heap.checked_sub(start + wanted * width + cell) else { return false };
+        let Some(gap) = heap.checked_sub(arrays(wanted) + cell) else { return false };
         let live = self.header.live_bytes(self.body.len()) + cell;
         self.set_capacity(Header::fair_capacity(wanted, live, gap, width)).is_some()
     }
@@ -127,7 +129,7 @@ impl<'a> SlotsMut<'a> {
     fn set_capacity(&mut self, capacity: usize) -> Option<()> {
         let old = self.header;
         let new = Header { capacity, ..old };
-        let end = new.arrays() + capacity * self.shape.slot_bytes;
+        let end = new.arrays() + self.shape.array_bytes(capacity);
         if capacity < old.count || end > old.heap {
             return None;
         }
@@ -147,7 +149,7 @@ impl<'a> SlotsMut<'a> {
 
     /// Takes a cell of `len` bytes from the gap: its body offset.
     pub(super) fn allocate(&mut self, len: usize) -> Option<usize> {
-        let end = self.header.arrays() + self.header.capacity * self.shape.slot_bytes;
+        let end = self.header.arrays() + self.shape.array_bytes(self.header.capacity);
         let at = self.header.heap.checked_sub(len)?;
         if at < end {
             return None;

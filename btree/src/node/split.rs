@@ -31,6 +31,10 @@ pub(super) trait PageItems {
     fn total_bytes(&self) -> Result<usize> {
         page_bytes(self, 0..self.len())
     }
+    /// Bytes that the arrays take beside the items.
+    fn padding(&self) -> usize {
+        0
+    }
     /// Items at the start of a page that take no bytes there.
     const FREE_ITEMS: usize = 0;
 }
@@ -38,7 +42,7 @@ pub(super) trait PageItems {
 /// Bytes of a page that these items take, header included.
 pub(super) fn page_bytes<I: PageItems + ?Sized>(items: &I, range: Range<usize>) -> Result<usize> {
     let prefix_len = items.prefix_len(&range)?;
-    let mut bytes = OWNED_BYTES + BODY_HEADER_BYTES + padded(prefix_len);
+    let mut bytes = OWNED_BYTES + BODY_HEADER_BYTES + padded(prefix_len) + items.padding();
     for i in range.skip(I::FREE_ITEMS) {
         bytes += items.item_bytes(i, prefix_len)?;
     }

@@ -187,7 +187,7 @@ impl PageMap {
         });
         let (facts, body) = (LoosePage::read(&page), page.get(OWNED_BYTES..).unwrap_or(&[]));
         let layout = match facts.kind {
-            kind::LEAF | kind::LEAF_FIXED => LooseLeaf::read(id, body).map(drop).map_err(trouble),
+            kind if kind::is_leaf(kind) => LooseLeaf::read(id, body).map(drop).map_err(trouble),
             kind::INNER => LooseInner::read(id, body).map(drop).map_err(trouble),
             kind::RUN => run_extent(id, &page, self.file.pages)
                 .map(drop)

@@ -67,10 +67,7 @@ impl Orphans {
             }
             // An old page of names may still say what a tree was called.
             let unused = known.unused.has(id);
-            let wanted = |kind| match kind {
-                kind::LEAF | kind::LEAF_FIXED => true,
-                kind => kind == kind::INNER && !unused,
-            };
+            let wanted = |kind| kind::is_leaf(kind) || kind == kind::INNER && !unused;
             if !file.header(id).is_ok_and(|header| wanted(header.kind)) {
                 continue;
             }
@@ -233,12 +230,14 @@ fn copy_found(
     birth: TxnId,
 ) -> Result<()> {
     if record.height > 0 {
-        let wanted = match (record.height, record.fixed) {
-            (1, None) => kind::LEAF,
-            (1, Some(_)) => kind::LEAF_FIXED,
-            _ => kind::INNER,
+        let wanted: &[u8] = match (record.height, record.fixed) {
+            (1, None) => &[kind::LEAF, kind::LEAF_FINGERPRINT],
+            (1, Some(_)) => &[kind::LEAF_FIXED],
+            _ => &[kind::INNER],
         };
-        let own = |header: mapleaf_pager::LoosePage| header.kind == wanted && header.birth <= birth;
+        let own = |header: mapleaf_pager::LoosePage| {
+            wanted.contains(&header.kind) && header.birth <= birth
+        };
         if file.reached.has(record.root) || !file.header(record.root).is_ok_and(own) {
             tree.lose(no_tree(record.root, Trouble::Damaged(Damage::Kind)));
             return Ok(());

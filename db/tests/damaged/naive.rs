@@ -25,6 +25,16 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
+/// Bytes of a leaf's array before its offsets: heads, or fingerprints.
+pub(crate) fn tags_bytes(page: &[u8]) -> usize {
+    let capacity = u16_at(page, 20);
+    match page[16] {
+        2 => capacity * 4,
+        3 => capacity.next_multiple_of(2),
+        kind => panic!("a leaf of kind {kind}"),
+    }
+}
+
 impl Naive<'_> {
     fn bytes(&self, id: usize) -> &[u8] {
         &self.before[id * self.page..(id + 1) * self.page]
@@ -90,9 +100,9 @@ impl Naive<'_> {
             }
             return;
         }
-        assert_eq!(page[16], 2);
+        let offsets = arrays + tags_bytes(page);
         for i in 0..count {
-            let cell = u16_at(page, arrays + capacity * 4 + i * 2);
+            let cell = u16_at(page, offsets + i * 2);
             let (key_len, value_len) = (u16_at(page, cell), u16_at(page, cell + 2));
             let value_at = cell + 4 + key_len;
             let key = [&page[32..32 + prefix], &page[cell + 4..value_at]].concat();

@@ -4,7 +4,7 @@
 //! bytes are not as they were; every entry that is lost lies in what a finding says; nothing is found where
 //! nothing is damaged, whoever writes meanwhile; every page in use is read once.
 
-use crate::naive::{Naive, u32_at, u64_at};
+use crate::naive::{Naive, tags_bytes, u32_at, u64_at};
 use crate::{Built, Case, Harm, build, harm, key_of, write};
 use mapleaf::{Builder, Database, Durability, PageId, Scar, ScrubReport, What};
 use mapleaf_pager::verify_sealed;
@@ -57,7 +57,7 @@ impl Reach<'_> {
             return;
         }
         for i in 0..count {
-            let cell = self.u16(id, arrays + capacity * 4 + i * 2);
+            let cell = self.u16(id, arrays + tags_bytes(&page) + i * 2);
             let (key_len, value_len) = (self.u16(id, cell), self.u16(id, cell + 2));
             let value = cell + 4 + key_len;
             let Some(tree) = name else {

@@ -152,7 +152,7 @@ const fn kind_name(number: u8) -> &'static str {
         kind::INNER => "INNER: inner page of a tree",
         kind::LEAF => "LEAF: leaf of a tree",
         kind::LEAF_FIXED => "LEAF_FIXED: leaf of a tree of fixed width",
-        kind::LEAF_FINGERPRINT => "LEAF_FINGERPRINT: reserved",
+        kind::LEAF_FINGERPRINT => "LEAF_FINGERPRINT: leaf of a tree, with fingerprints",
         kind::RUN => "RUN: a large value",
         kind::BITMAP => "BITMAP: reusable pages",
         kind::BITMAP_INNER => "BITMAP_INNER: directory of bitmaps",

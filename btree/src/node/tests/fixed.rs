@@ -138,7 +138,7 @@ quickcheck! {
             let cut = if list.len() < 2 { list.len() } else { content.split_point().unwrap() };
             [0..cut, cut..list.len(), 0..list.len()].into_iter().all(|range| {
                 let mut out = fresh(512);
-                let filled = content.fill(range.clone(), &mut out);
+                let filled = content.fill(range.clone(), &mut out, true);
                 let bytes = content.page_bytes(range.clone()).unwrap();
                 assert_eq!(bytes <= 512, range.len() <= most);
                 match filled {

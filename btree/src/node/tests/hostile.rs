@@ -27,7 +27,9 @@ fn arbitrary_u16s(g: &mut Gen, body: &mut [u8]) {
 impl Arbitrary for Hostile {
     fn arbitrary(g: &mut Gen) -> Hostile {
         let page_size = *g.choose(&[512, 512, 1024, 4096, 65_536]).unwrap();
-        let kind = *g.choose(&[kind::LEAF, kind::LEAF_FIXED, kind::INNER]).unwrap();
+        let kind = *g
+            .choose(&[kind::LEAF, kind::LEAF_FINGERPRINT, kind::LEAF_FIXED, kind::INNER])
+            .unwrap();
         let mut body = match u8::arbitrary(g) % 4 {
             0 => (0..page_size - OWNED_BYTES).map(|_| u8::arbitrary(g)).collect(),
             1 => vec![u8::arbitrary(g) % 64; page_size - OWNED_BYTES],
@@ -61,6 +63,10 @@ fn sound(g: &mut Gen, page_size: usize, kind: u8) -> Vec<u8> {
         seeds.iter().map(|n| [prefix, &vec![*n; usize::from(*n) % 9][..]].concat()).collect();
     keys.sort();
     keys.dedup();
+    #[cfg(feature = "fingerprints")]
+    if kind == kind::LEAF_FINGERPRINT {
+        return super::prints::prints_of(page_size, prefix, &keys);
+    }
     if kind == kind::LEAF {
         let entries: Vec<_> = keys.iter().map(|key| (key, vec![1; key.len()])).collect();
         rebuilt(&leaf_of(page_size, &entries))
@@ -85,14 +91,15 @@ fn read_leaf(view: LeafView<'_>, probe: &[u8]) {
 fn lay_out_leaf(content: LeafContent<'_>, page_size: usize, i: usize) {
     let _ = (content.page_bytes(0..content.len()), content.key(i));
     let mut body = fresh(page_size);
-    if content.fill(0..content.len(), &mut body).is_ok() {
+    let prints = i.is_multiple_of(2);
+    if content.fill(0..content.len(), &mut body, prints).is_ok() {
         let view = LeafView::new(&body, ID).unwrap();
         assert_eq!(view.count(), content.len());
     }
     if let Ok(at) = content.split_point() {
         // Keys out of order may share less than the first and the last: then it fails.
         let (left, right) =
-            (content.fill(0..at, &mut body), content.fill(at..content.len(), &mut body));
+            [0..at, at..content.len()].map(|side| content.fill(side, &mut body, prints)).into();
         assert!([left, right].iter().all(|side| matches!(side, Ok(()) | Err(LAYOUT))));
     }
 }
@@ -181,7 +188,7 @@ fn hostile_inner(page: &Hostile) {
 fn hostile_pages_never_panic() {
     fn survives(page: Hostile) -> bool {
         match page.body.first() {
-            Some(&(kind::LEAF | kind::LEAF_FIXED)) => hostile_leaf(&page),
+            Some(&kind) if kind::is_leaf(kind) => hostile_leaf(&page),
             _ => hostile_inner(&page),
         }
         true
@@ -198,6 +205,9 @@ fn bodies_shorter_than_a_header_are_refused() {
     for len in 0..16 {
         let mut body = vec![kind::LEAF; len];
         assert!(LeafView::new(&body, ID).is_err() && LeafMut::init(&mut body, ID, &[]).is_err());
+        let mut body = vec![kind::LEAF_FINGERPRINT; len];
+        assert!(LeafView::new(&body, ID).is_err() && LeafMut::new(&mut body, ID).is_err());
+        assert!(LeafMut::init_as(&mut body, ID, &[], true).is_err());
         let mut body = vec![kind::LEAF_FIXED; len];
         assert!(LeafView::new(&body, ID).is_err() && LeafMut::new(&mut body, ID).is_err());
         #[cfg(feature = "fixed-width")]

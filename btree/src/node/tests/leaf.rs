@@ -4,6 +4,7 @@
 use super::super::split::PageItems;
 use super::sample::{KeySeed, Op, Stored, ValueSeed};
 use super::*;
+use core::ops::Range;
 use quickcheck::{Gen, QuickCheck, quickcheck};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,26 @@ struct Leaves {
     rebuilds: usize,
     merges: usize,
     redistributions: usize,
+    /// Leaves may be of fingerprints.
+    prints: bool,
+    /// Pages laid out with heads, with fingerprints.
+    kinds: [usize; 2],
+}
+
+/// Whether a page is a leaf of fingerprints.
+fn has_prints(view: &LeafView<'_>) -> bool {
+    matches!(view, LeafView::Prints(_))
+}
+
+/// Bytes that the entries of `range` take on a page such as `view`.
+fn bytes_as(content: &LeafContent<'_>, range: Range<usize>, view: &LeafView<'_>) -> usize {
+    let alone = LeafContent::of(*view);
+    // The content may be counted with other slots: its own, of the page that came of it, is what it takes.
+    let bytes = alone.page_bytes(0..alone.len()).unwrap();
+    let slots = range.len() * (layout::LEAF.slot_bytes - layout::PRINTS.slot_bytes);
+    let counted = content.page_bytes(range).unwrap();
+    assert!([counted, counted + slots - 1, counted + 1 - slots].contains(&bytes));
+    bytes
 }
 
 impl Leaves {
@@ -22,7 +43,9 @@ impl Leaves {
         let mut body = fresh(page_size);
         LeafMut::init(&mut body, ID, &[]).unwrap();
         let pages = vec![(Vec::new(), body)];
-        Leaves { page_size, pages, splits: 0, rebuilds: 0, merges: 0, redistributions: 0 }
+        let (splits, rebuilds, merges, redistributions) = (0, 0, 0, 0);
+        let (prints, kinds) = (true, [0; 2]);
+        Leaves { page_size, pages, splits, rebuilds, merges, redistributions, prints, kinds }
     }
 
     fn page_of(&self, key: &[u8]) -> usize {
@@ -66,9 +89,10 @@ impl Leaves {
             Fit::Rebuild => {
                 assert!(content.page_bytes(0..content.len()).unwrap() <= self.page_size);
                 let mut body = fresh(self.page_size);
-                content.fill(0..content.len(), &mut body).unwrap();
+                content.fill(0..content.len(), &mut body, self.prints).unwrap();
                 self.pages[page].1 = body;
                 self.rebuilds += 1;
+                self.count_kind(page);
                 self.write_reserved(page, i, new, value);
             }
             Fit::Split => {
@@ -77,14 +101,20 @@ impl Leaves {
                 let edge = is_last && i + 1 == content.len() && i > 0;
                 let right_edge_fits = content.page_bytes(0..i).unwrap() <= self.page_size;
                 let at = if edge && right_edge_fits { i } else { at };
-                let (low, left, right) = cut(self.page_size, &content, at);
+                let (low, left, right) = cut(self.page_size, &content, at, self.prints);
                 self.pages[page].1 = left;
                 self.pages.insert(page + 1, (low, right));
                 self.splits += 1;
+                self.count_kind(page);
+                self.count_kind(page + 1);
                 let (page, i) = if i < at { (page, i) } else { (page + 1, i - at) };
                 self.write_reserved(page, i, new, value);
             }
         }
+    }
+
+    fn count_kind(&mut self, page: usize) {
+        self.kinds[usize::from(has_prints(&self.view(page)))] += 1;
     }
 
     fn write_reserved(&mut self, page: usize, i: usize, new: NewValue<'_>, value: &Stored) {
@@ -111,14 +141,14 @@ impl Leaves {
         let content = LeafContent::join(self.view(left), self.view(left + 1));
         if content.page_bytes(0..content.len()).unwrap() <= self.page_size {
             let mut body = fresh(self.page_size);
-            content.fill(0..content.len(), &mut body).unwrap();
+            content.fill(0..content.len(), &mut body, self.prints).unwrap();
             self.pages[left].1 = body;
             self.pages.remove(left + 1);
             self.view(left).check().unwrap();
             self.merges += 1;
         } else {
-            let (low, first, second) =
-                cut(self.page_size, &content, content.split_point().unwrap());
+            let at = content.split_point().unwrap();
+            let (low, first, second) = cut(self.page_size, &content, at, self.prints);
             self.pages[left].1 = first;
             self.pages[left + 1] = (low, second);
             self.redistributions += 1;
@@ -147,16 +177,21 @@ impl Leaves {
 }
 
 /// Lays the content out in two pages: separator, left and right body.
-fn cut(page_size: usize, content: &LeafContent<'_>, at: usize) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+fn cut(
+    page_size: usize,
+    content: &LeafContent<'_>,
+    at: usize,
+    prints: bool,
+) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let (mut left, mut right) = (fresh(page_size), fresh(page_size));
-    content.fill(0..at, &mut left).unwrap();
-    content.fill(at..content.len(), &mut right).unwrap();
+    content.fill(0..at, &mut left, prints).unwrap();
+    content.fill(at..content.len(), &mut right, prints).unwrap();
     let separator = bytes_of(separator(content.key(at - 1).unwrap(), content.key(at).unwrap()));
     for (body, range) in [(&left, 0..at), (&right, at..content.len())] {
         let view = LeafView::new(body, ID).unwrap();
         view.check().unwrap();
         assert_eq!(view.count(), range.len());
-        assert_eq!(view.used_bytes(), content.page_bytes(range).unwrap());
+        assert_eq!(view.used_bytes(), bytes_as(content, range, &view));
         assert!(view.used_bytes() <= page_size);
     }
     let (last, first) = (content.key(at - 1).unwrap(), content.key(at).unwrap());
@@ -172,7 +207,9 @@ fn run(page_size: usize, ops: &[Op]) -> Leaves {
         let i = usize::from(rank) % oracle.len().max(1);
         oracle.keys().nth(i).cloned()
     };
-    for op in ops {
+    for (n, op) in ops.iter().enumerate() {
+        // Now and then they are not wanted: both kinds stand side by side.
+        leaves.prints = n / 16 % 4 != 0;
         let (key, seed) = match op {
             Op::Put(key, value) => (key.key(page_size), value),
             Op::Replace(rank, value) => match nth(&oracle, *rank) {
@@ -230,6 +267,10 @@ fn the_model_reaches_every_way_to_lay_out_pages() {
     let ops: Vec<Op> = (0..6000).map(|_| Op::arbitrary(&mut g)).collect();
     let mut leaves = run(512, &ops);
     assert!(leaves.splits > 20 && leaves.rebuilds > 20 && leaves.pages.len() > 10);
+    assert!(leaves.kinds.iter().all(|count| *count > 20), "{:?}", leaves.kinds);
+    let kinds: Vec<_> =
+        (0..leaves.pages.len()).map(|page| has_prints(&leaves.view(page))).collect();
+    assert!(kinds.contains(&true) && kinds.contains(&false), "both side by side");
     let mut oracle: Vec<_> = (0..leaves.pages.len())
         .flat_map(|page| {
             let view = leaves.view(page);

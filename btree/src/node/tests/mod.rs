@@ -6,6 +6,8 @@ mod hostile;
 mod inner;
 mod leaf;
 mod place;
+#[cfg(feature = "fingerprints")]
+mod prints;
 mod sample;
 mod search;
 mod traps;
@@ -48,7 +50,7 @@ fn leaf_of<K: AsRef<[u8]>, V: AsRef<[u8]>>(page_size: usize, entries: &[(K, V)])
             Fit::Rebuild => {
                 let mut rebuilt = fresh(page_size);
                 let content = LeafContent::of(leaf.view()).insert(i, key, value);
-                content.fill(0..content.len(), &mut rebuilt).unwrap();
+                content.fill(0..content.len(), &mut rebuilt, false).unwrap();
                 body = rebuilt;
             }
             Fit::Split => panic!("the entries do not fit"),
@@ -61,7 +63,7 @@ fn leaf_of<K: AsRef<[u8]>, V: AsRef<[u8]>>(page_size: usize, entries: &[(K, V)])
 fn rebuilt(body: &[u8]) -> Vec<u8> {
     let mut out = fresh(body.len() + OWNED_BYTES);
     let content = LeafContent::of(LeafView::new(body, ID).unwrap());
-    content.fill(0..content.len(), &mut out).unwrap();
+    content.fill(0..content.len(), &mut out, false).unwrap();
     out
 }
 

@@ -1,22 +1,22 @@
 //! Changing a leaf of cells in place.
 
-use super::heads::{CELL_HEADER_BYTES, CellPlace, RUN_BYTES, RUN_MARK, run_bytes};
-use super::layout::{LEAF, damaged, head, stored};
+use super::cells::{
+    CELL_HEADER_BYTES, CellPlace, CellsView, OFFSETS, RUN_BYTES, RUN_MARK, run_bytes,
+};
+use super::layout::{damaged, stored};
 use super::slots::{SlotsMut, move_bytes, stored_offset, write_parts};
-use super::{Fit, HeadsView, LeafContent, max_inline_value, max_key_len};
+use super::tags::Tags;
+use super::{Fit, LeafContent, LeafView, max_inline_value, max_key_len};
 use crate::error::{Error, Result};
+use core::marker::PhantomData;
 use mapleaf_pager::{OWNED_BYTES, PageId};
-
-/// The arrays of a leaf.
-pub(super) const HEADS: usize = 0;
-pub(super) const OFFSETS: usize = 1;
 
 /// A value to store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NewValue<'v> {
     /// In the leaf; at most [`max_inline_value`](super::max_inline_value) bytes.
     Inline(&'v [u8]),
-    /// Room for so many bytes in the leaf, to be written through [`HeadsMut::value_mut`].
+    /// Room for so many bytes in the leaf, to be written through [`CellsMut::value_mut`].
     Reserved(usize),
     /// In a run of pages.
     Run {
@@ -66,44 +66,48 @@ impl NewValue<'_> {
 }
 
 /// A leaf that may be written.
-pub(crate) struct HeadsMut<'a> {
+pub(crate) struct CellsMut<'a, A: Tags> {
     slots: SlotsMut<'a>,
     id: PageId,
+    tags: PhantomData<A>,
 }
 
-impl<'a> HeadsMut<'a> {
+impl<'a, A: Tags> CellsMut<'a, A>
+where
+    for<'b> LeafView<'b>: From<CellsView<'b, A>>,
+{
     /// Makes the page an empty leaf for keys that start with `prefix`.
     ///
     /// # Errors
     /// `InvalidArgument`: the prefix is longer than a key may be.
-    pub(crate) fn init(body: &'a mut [u8], id: PageId, prefix: &[u8]) -> Result<HeadsMut<'a>> {
+    pub(crate) fn init(body: &'a mut [u8], id: PageId, prefix: &[u8]) -> Result<CellsMut<'a, A>> {
         if prefix.len() > max_key_len(body.len() + OWNED_BYTES) {
             return Err(invalid());
         }
-        let slots = SlotsMut::init(body, &LEAF, [prefix, &[], &[]], 0).ok_or(invalid())?;
-        Ok(HeadsMut { slots, id })
+        let slots = SlotsMut::init(body, A::SHAPE, [prefix, &[], &[]], 0).ok_or(invalid())?;
+        Ok(CellsMut { slots, id, tags: PhantomData })
     }
 
     /// The leaf that the page is.
     ///
     /// # Errors
-    /// As [`HeadsView::new`].
-    pub(crate) fn new(body: &'a mut [u8], id: PageId) -> Result<HeadsMut<'a>> {
-        match SlotsMut::new(body, &LEAF) {
-            Ok(slots) => Ok(HeadsMut { slots, id }),
+    /// As [`CellsView::new`].
+    pub(crate) fn new(body: &'a mut [u8], id: PageId) -> Result<CellsMut<'a, A>> {
+        match SlotsMut::new(body, A::SHAPE) {
+            Ok(slots) => Ok(CellsMut { slots, id, tags: PhantomData }),
             Err(damage) => Err(Error::corrupt(id, damage)),
         }
     }
 
     /// The leaf, to read.
-    pub(crate) fn view(&self) -> HeadsView<'_> {
+    pub(crate) fn view(&self) -> CellsView<'_, A> {
         // The header lies in the body: the alternative does not happen.
-        let view = HeadsView::with(self.slots.body, &self.slots.header, self.id);
-        view.unwrap_or(HeadsView::empty(self.id))
+        let view = CellsView::with(self.slots.body, &self.slots.header, self.id);
+        view.unwrap_or(CellsView::empty(self.id))
     }
 
     /// Inserts an entry before entry `i`, where the keys' order wants it (see
-    /// [`HeadsView::lower_bound`]; `i == count` appends).
+    /// [`CellsView::lower_bound`]; `i == count` appends).
     ///
     /// # Errors
     /// `KeyTooLong`; `InvalidArgument`: a value too long to be inline, or no such place; `Layout`.
@@ -124,13 +128,14 @@ impl<'a> HeadsMut<'a> {
         if !self.slots.make_room(1, cell) {
             return LeafContent::of(self.view()).insert(i, key, value).fit();
         }
-        self.write_entry(i, rest, value, cell).ok_or(damaged(self.id))?;
+        self.write_entry(i, A::tag(key, rest), rest, value, cell).ok_or(damaged(self.id))?;
         Ok(Fit::Done)
     }
 
     fn write_entry(
         &mut self,
         i: usize,
+        tag: u32,
         rest: &[u8],
         value: NewValue<'_>,
         cell: usize,
@@ -139,7 +144,7 @@ impl<'a> HeadsMut<'a> {
         let at = slots.allocate(cell)?;
         value.write_cell(slots.body.get_mut(at..)?, [rest, &[], &[]])?;
         slots.open_slot(i)?;
-        slots.set(HEADS, i, head(rest).to_le_bytes());
+        A::store(slots, i, tag);
         slots.set(OFFSETS, i, stored_offset(at));
         slots.store();
         Some(())
@@ -148,7 +153,7 @@ impl<'a> HeadsMut<'a> {
     /// Gives entry `i` another value. (A run it held before is the caller's to free.)
     ///
     /// # Errors
-    /// As [`insert_at`](HeadsMut::insert_at).
+    /// As [`insert_at`](CellsMut::insert_at).
     pub(crate) fn replace_at(&mut self, i: usize, value: NewValue<'_>) -> Result<Fit> {
         let view = self.view();
         let place = view.place(i)?;
