@@ -10,6 +10,7 @@
 
 mod child;
 mod data;
+mod growth;
 mod machine;
 mod measure;
 mod model;
@@ -20,6 +21,7 @@ mod sizes;
 mod stage;
 mod team;
 mod workloads;
+mod write_modes;
 
 use clap::Parser as _;
 use data::DataSet;
@@ -73,6 +75,10 @@ enum Command {
     /// A job of the bench in a process of its own.
     #[command(hide = true)]
     Child(child::Task),
+    /// What it costs as data grows: depth, bytes and time from 10,000 entries on.
+    Growth(growth::Growth),
+    /// WriteMode::Shadow and InPlace on each file system, for each durability and size of folios. As root.
+    WriteModes(write_modes::WriteModes),
 }
 
 /// Fewest entries that every workload can work with.
@@ -163,8 +169,11 @@ fn describe(set: &str, sizes: &Sizes) -> String {
 }
 
 fn run(args: &Args) -> Result<()> {
-    if let Some(Command::Child(task)) = &args.command {
-        return task.run(&peers::all());
+    match &args.command {
+        Some(Command::Child(task)) => return task.run(&peers::all()),
+        Some(Command::Growth(growth)) => return growth.run(&peers::all()),
+        Some(Command::WriteModes(modes)) => return modes.run(),
+        None => {}
     }
     if args.list {
         list();

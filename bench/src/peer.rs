@@ -144,6 +144,11 @@ pub(crate) trait Peer: Sync {
         Ok(())
     }
 
+    /// Pages from its tree's root to a leaf.
+    fn depth(&self) -> Result<u32> {
+        unsupported("say how deep its tree is")
+    }
+
     /// Makes its files as small as it can; bytes on the disk after that.
     fn compact(&mut self, _directory: &Path) -> Result<u64> {
         unsupported("make its file smaller")

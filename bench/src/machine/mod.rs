@@ -1,10 +1,12 @@
 //! What the machine counts and what can be asked of it: bytes read and written, memory, page cache.
 
 mod cgroup;
-mod loop_disk;
+mod disk;
+mod folios;
 
 pub(crate) use cgroup::MemoryLimit;
-pub(crate) use loop_disk::LoopDisk;
+pub(crate) use disk::{Disk, FileSystem};
+pub(crate) use folios::{Folios, mean_pages};
 
 use crate::peer::Result;
 use std::path::Path;
@@ -12,6 +14,11 @@ use std::path::Path;
 /// Bytes that this process has made the disks read.
 pub(crate) fn bytes_read() -> Result<u64> {
     field(&std::fs::read_to_string("/proc/self/io")?, "read_bytes:")
+}
+
+/// Bytes that this process has made the disks write, or will: pages count when they become dirty.
+pub(crate) fn bytes_written() -> Result<u64> {
+    field(&std::fs::read_to_string("/proc/self/io")?, "write_bytes:")
 }
 
 /// The most memory that this process has had resident at once, pages of mapped files included.

@@ -26,7 +26,9 @@ struct Canopy {
 }
 
 fn open(directory: &Path, options: Options) -> Result<Box<dyn Peer>> {
-    let mut environment = EnvOptions::new(directory.join("canopy"));
+    let directory = directory.join("canopy");
+    std::fs::create_dir_all(&directory)?;
+    let mut environment = EnvOptions::new(directory);
     environment.page_cache_size = options.cache_bytes as usize;
     let database = Database::with_options(environment, DbOptions::default())?;
     let txn = database.begin_write()?;

@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)] // Opening an LMDB environment is unsafe: nothing else may change its file.
 
-use crate::data::{Entries, Keys, worth};
-use crate::peer::{Durability, Failure, Found, Peer, Read, Result, Store, Write};
+use crate::data::{DataSet, Entries, Keys, worth};
+use crate::peer::{Durability, Failure, Found, Options, Peer, Read, Result, Store, Write};
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode,
-    PutFlags, RoTxn, RwTxn,
+    CommitOrAbort, CompactionOption, Comparator, Database, DefaultComparator, Env, EnvFlags,
+    EnvOpenOptions, FlagSetMode, IntegerComparator, PutFlags, RoTxn, RwTxn,
 };
 use std::ops::Bound;
 use std::path::Path;
@@ -23,30 +23,78 @@ pub(crate) fn stores() -> [Store; 3] {
         open,
     };
     [
-        store("lmdb", "default; without a barrier: NOSYNC", false, |at, _| {
-            Lmdb::open(at, EnvFlags::empty())
+        store(
+            "lmdb",
+            "default; u64: INTEGERKEY; without a barrier: NOSYNC",
+            false,
+            |at, options| open(at, options, EnvFlags::empty()),
+        ),
+        store("lmdb-writemap", "the same, WRITEMAP", false, |at, options| {
+            open(at, options, EnvFlags::WRITE_MAP)
         }),
-        store("lmdb-writemap", "WRITEMAP; without a barrier: NOSYNC", false, |at, _| {
-            Lmdb::open(at, EnvFlags::WRITE_MAP)
-        }),
-        store("lmdb-nordahead", "NORDAHEAD; only where the disk is read", true, |at, _| {
-            Lmdb::open(at, EnvFlags::NO_READ_AHEAD)
+        store("lmdb-nordahead", "NORDAHEAD; only where the disk is read", true, |at, options| {
+            open(at, options, EnvFlags::NO_READ_AHEAD)
         }),
     ]
 }
 
+fn open(directory: &Path, options: Options, flags: EnvFlags) -> Result<Box<dyn Peer>> {
+    match options.set {
+        DataSet::U64 => Lmdb::<Integers>::open(directory, flags),
+        _ => Lmdb::<Plain>::open(directory, flags),
+    }
+}
+
+/// How keys are stored and compared.
+trait Order: Sync + 'static {
+    /// LMDB's side of it.
+    type By: Comparator + 'static;
+    /// A key as it is stored.
+    type Stored<'k>: AsRef<[u8]>;
+
+    /// The key of the data set, as it is stored.
+    fn stored(key: &[u8]) -> Self::Stored<'_>;
+}
+
+/// Keys as they are, compared as bytes.
+struct Plain;
+
+impl Order for Plain {
+    type By = DefaultComparator;
+    type Stored<'k> = &'k [u8];
+
+    #[inline]
+    fn stored(key: &[u8]) -> &[u8] {
+        key
+    }
+}
+
+/// Keys of eight bytes as integers of this machine (`MDB_INTEGERKEY`).
+struct Integers;
+
+impl Order for Integers {
+    type By = IntegerComparator;
+    type Stored<'k> = [u8; 8];
+
+    #[inline]
+    fn stored(key: &[u8]) -> [u8; 8] {
+        let key = key.first_chunk().copied().unwrap_or_default();
+        u64::from_be_bytes(key).to_ne_bytes()
+    }
+}
+
 /// An LMDB environment with one database.
-struct Lmdb {
+struct Lmdb<O: Order> {
     env: &'static Env,
-    database: Database<'static, Bytes, Bytes>,
+    database: Database<'static, Bytes, Bytes, O::By>,
     /// What `env` refers to, to be freed.
     owned: *mut Env,
 }
 
 // SAFETY: the pointer is only used when the peer is dropped; what it points to is `Sync`.
-unsafe impl Sync for Lmdb {}
+unsafe impl<O: Order> Sync for Lmdb<O> {}
 
-impl Lmdb {
+impl<O: Order> Lmdb<O> {
     fn open(directory: &Path, flags: EnvFlags) -> Result<Box<dyn Peer>> {
         let mut options = EnvOpenOptions::new();
         options.map_size(super::MAP_BYTES);
@@ -60,30 +108,31 @@ impl Lmdb {
         let env: &'static Env = unsafe { &*owned };
         let txn = env.write_txn()?;
         let made = env.create_databases_and_commit(txn, |opener, txn| {
-            opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
+            let options = opener.database_options().types::<Bytes, Bytes>();
+            options.key_comparator::<O::By>().create(txn).map(CommitOrAbort::<_, ()>::Commit)
         })?;
-        Ok(Box::new(Lmdb { env, database: made.unwrap_commit(), owned }))
+        Ok(Box::new(Lmdb::<O> { env, database: made.unwrap_commit(), owned }))
     }
 }
 
-impl Drop for Lmdb {
+impl<O: Order> Drop for Lmdb<O> {
     fn drop(&mut self) {
         // SAFETY: made by `Box::into_raw`; transactions borrow from the peer, so none is left.
         drop(unsafe { Box::from_raw(self.owned) });
     }
 }
 
-struct Writing<'e> {
-    lmdb: &'e Lmdb,
+struct Writing<'e, O: Order> {
+    lmdb: &'e Lmdb<O>,
     txn: RwTxn<'e>,
 }
 
-struct Reading<'e> {
-    lmdb: &'e Lmdb,
+struct Reading<'e, O: Order> {
+    lmdb: &'e Lmdb<O>,
     txn: RoTxn<'e, heed::WithTls>,
 }
 
-impl Peer for Lmdb {
+impl<O: Order> Peer for Lmdb<O> {
     fn write(&self) -> Result<Box<dyn Write + '_>> {
         Ok(Box::new(Writing { lmdb: self, txn: self.env.write_txn()? }))
     }
@@ -96,7 +145,7 @@ impl Peer for Lmdb {
         let mut found = Found::default();
         for key in keys.iter() {
             let txn = self.env.read_txn()?;
-            if let Some(value) = self.database.get(&txn, key)? {
+            if let Some(value) = self.database.get(&txn, O::stored(key).as_ref())? {
                 found.value(value);
             }
         }
@@ -117,6 +166,11 @@ impl Peer for Lmdb {
         Ok(self.env.force_sync()?)
     }
 
+    fn depth(&self) -> Result<u32> {
+        let txn = self.env.read_txn()?;
+        Ok(self.database.stat(&txn)?.depth)
+    }
+
     fn compact(&mut self, directory: &Path) -> Result<u64> {
         let copy = directory.join("compact.mdb");
         self.env.copy_to_path(&copy, CompactionOption::Enabled)?.sync_all()?;
@@ -126,15 +180,15 @@ impl Peer for Lmdb {
     }
 }
 
-impl Write for Writing<'_> {
+impl<O: Order> Write for Writing<'_, O> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        Ok(self.lmdb.database.put(&mut self.txn, key, value)?)
+        Ok(self.lmdb.database.put(&mut self.txn, O::stored(key).as_ref(), value)?)
     }
 
     fn insert(&mut self, entries: &Entries) -> Result<()> {
         let database = self.lmdb.database;
         for (key, value) in entries.iter() {
-            database.put(&mut self.txn, key, value)?;
+            database.put(&mut self.txn, O::stored(key).as_ref(), value)?;
         }
         Ok(())
     }
@@ -142,25 +196,27 @@ impl Write for Writing<'_> {
     fn append(&mut self, entries: &Entries) -> Result<()> {
         let database = self.lmdb.database;
         for (key, value) in entries.iter() {
-            database.put_with_flags(&mut self.txn, PutFlags::APPEND, key, value)?;
+            let key = O::stored(key);
+            database.put_with_flags(&mut self.txn, PutFlags::APPEND, key.as_ref(), value)?;
         }
         Ok(())
     }
 
     fn get(&mut self, key: &[u8]) -> Result<Option<u64>> {
-        Ok(self.lmdb.database.get(&self.txn, key)?.map(worth))
+        Ok(self.lmdb.database.get(&self.txn, O::stored(key).as_ref())?.map(worth))
     }
 
     fn remove(&mut self, keys: &Keys) -> Result<u64> {
         let mut count = 0;
         for key in keys.iter() {
-            count += u64::from(self.lmdb.database.delete(&mut self.txn, key)?);
+            count += u64::from(self.lmdb.database.delete(&mut self.txn, O::stored(key).as_ref())?);
         }
         Ok(count)
     }
 
     fn remove_range(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
-        let range = (Bound::Included(from), Bound::Excluded(to));
+        let (from, to) = (O::stored(from), O::stored(to));
+        let range = (Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()));
         self.lmdb.database.delete_range(&mut self.txn, &range)?;
         Ok(())
     }
@@ -170,18 +226,19 @@ impl Write for Writing<'_> {
     }
 }
 
-impl Read for Reading<'_> {
+impl<O: Order> Read for Reading<'_, O> {
     fn one(&self, key: &[u8]) -> Result<Option<u64>> {
-        Ok(self.lmdb.database.get(&self.txn, key)?.map(worth))
+        Ok(self.lmdb.database.get(&self.txn, O::stored(key).as_ref())?.map(worth))
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.lmdb.database.get(&self.txn, key)?.map(<[u8]>::to_vec))
+        Ok(self.lmdb.database.get(&self.txn, O::stored(key).as_ref())?.map(<[u8]>::to_vec))
     }
 
     fn range(&self, from: &[u8], count: usize) -> Result<Found> {
         let mut found = Found::default();
-        let range = (Bound::Included(from), Bound::Unbounded);
+        let from = O::stored(from);
+        let range = (Bound::Included(from.as_ref()), Bound::Unbounded);
         for entry in self.lmdb.database.range(&self.txn, &range)?.take(count) {
             let (key, value) = entry?;
             found.entry(key.len(), value);

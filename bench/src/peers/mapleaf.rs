@@ -2,13 +2,19 @@
 
 #![allow(unsafe_code)] // Opening a mapped database is unsafe: nothing else may change its file.
 
-use crate::data::{Entries, Keys, worth};
-use crate::peer::{Durability, Found, Peer, Read, Result, Store, TOGETHER_MAX, Write};
-use mapleaf::{Database, ReadTree, ReadTxn, WriteMode, WriteTxn};
+use crate::data::{DataSet, Entries, Keys, worth};
+use crate::peer::{
+    Durability, Found, Options, Peer, Read, Result, Store, TOGETHER_MAX, Write, disk_bytes_of,
+};
+use mapleaf::{Database, ReadTree, ReadTxn, TreeHandle, TreeOptions, WriteMode, WriteTxn};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Name of the file in its directory.
+pub(crate) const FILE: &str = "bench.leaf";
 const TREE: &str = "bench";
+/// Full leaves: what is loaded in order is not expected to grow in between.
+const FILL_PERCENT: u8 = 100;
 
 /// mapleaf as it opens by default, and with its pages written in place.
 pub(crate) fn stores() -> [Store; 2] {
@@ -21,9 +27,11 @@ pub(crate) fn stores() -> [Store; 2] {
         open,
     };
     [
-        store(super::OURS, "default", |at, _| MapleafPeer::open(at, WriteMode::Auto)),
-        store("mapleaf-inplace", "WriteMode::InPlace", |at, _| {
-            MapleafPeer::open(at, WriteMode::InPlace)
+        store(super::OURS, "default; u64: a tree of fixed width; sorted: load", |at, options| {
+            open(at, options, WriteMode::Auto)
+        }),
+        store("mapleaf-inplace", "the same, WriteMode::InPlace", |at, options| {
+            open(at, options, WriteMode::InPlace)
         }),
     ]
 }
@@ -31,25 +39,35 @@ pub(crate) fn stores() -> [Store; 2] {
 /// A mapleaf database with one tree.
 struct MapleafPeer {
     database: Database,
+    tree: TreeOptions,
     eventual: AtomicBool,
 }
 
-impl MapleafPeer {
-    fn open(directory: &Path, mode: WriteMode) -> Result<Box<dyn Peer>> {
-        let builder = Database::builder().write_mode(mode);
-        // SAFETY: the directory is this run's own; nothing else opens the file.
-        let database = unsafe { builder.open(directory.join("bench.leaf"))? };
-        if database.read()?.tree(TREE).is_err() {
-            let mut txn = database.write()?;
-            txn.create(TREE)?;
-            txn.commit()?;
-        }
-        Ok(Box::new(MapleafPeer { database, eventual: AtomicBool::new(false) }))
+/// What the tree is made with: where all entries have the same small size, leaves of fixed width.
+fn tree_options(set: DataSet) -> TreeOptions {
+    match set {
+        DataSet::U64 => TreeOptions::default().fixed_width(8, 8),
+        _ => TreeOptions::default(),
     }
+}
+
+/// Opens or makes the database in a directory, to be written in this way.
+pub(crate) fn open(directory: &Path, options: Options, mode: WriteMode) -> Result<Box<dyn Peer>> {
+    let builder = Database::builder().write_mode(mode);
+    // SAFETY: the directory is this run's own; nothing else opens the file.
+    let database = unsafe { builder.open(directory.join(FILE))? };
+    let tree = tree_options(options.set);
+    if database.read()?.tree(TREE).is_err() {
+        let mut txn = database.write()?;
+        txn.create_with(TREE, tree)?;
+        txn.commit()?;
+    }
+    Ok(Box::new(MapleafPeer { database, tree, eventual: AtomicBool::new(false) }))
 }
 
 struct Writing<'d> {
     txn: WriteTxn<'d>,
+    tree: TreeHandle,
     durability: mapleaf::Durability,
 }
 
@@ -63,7 +81,9 @@ impl Peer for MapleafPeer {
             true => mapleaf::Durability::Eventual,
             false => mapleaf::Durability::Sync,
         };
-        Ok(Box::new(Writing { txn: self.database.write()?, durability }))
+        let mut txn = self.database.write()?;
+        let tree = txn.open(TREE)?;
+        Ok(Box::new(Writing { txn, tree, durability }))
     }
 
     fn read(&self) -> Result<Box<dyn Read + '_>> {
@@ -89,16 +109,45 @@ impl Peer for MapleafPeer {
         self.database.checkpoint()?;
         Ok(())
     }
+
+    fn depth(&self) -> Result<u32> {
+        Ok(self.database.read()?.tree(TREE)?.record().height.into())
+    }
+
+    /// A copy of all entries into a new file, as LMDB's compaction is one.
+    fn compact(&mut self, directory: &Path) -> Result<u64> {
+        let directory = directory.join("compact");
+        std::fs::create_dir(&directory)?;
+        // SAFETY: a new directory of this run's own.
+        let copy = unsafe { Database::builder().open(directory.join("compact.leaf"))? };
+        let mut txn = copy.write()?;
+        let handle = txn.create_with(TREE, self.tree)?;
+        let snapshot = self.database.read()?;
+        let mut tree = txn.tree(handle)?;
+        let mut loader = tree.loader(FILL_PERCENT)?;
+        let mut whole = Vec::new();
+        for entry in snapshot.tree(TREE)?.iter() {
+            let (key, value) = entry?;
+            whole.resize(key.len(), 0);
+            key.copy_to(&mut whole);
+            loader.push(&whole, value)?;
+        }
+        txn.commit()?;
+        copy.close()?;
+        let bytes = disk_bytes_of(&directory)?;
+        std::fs::remove_dir_all(directory)?;
+        Ok(bytes)
+    }
 }
 
 impl Write for Writing<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.txn.tree(TREE)?.insert(key, value)?;
+        self.txn.tree(self.tree)?.insert(key, value)?;
         Ok(())
     }
 
     fn insert(&mut self, entries: &Entries) -> Result<()> {
-        let mut tree = self.txn.tree(TREE)?;
+        let mut tree = self.txn.tree(self.tree)?;
         for (key, value) in entries.iter() {
             tree.insert(key, value)?;
         }
@@ -106,19 +155,17 @@ impl Write for Writing<'_> {
     }
 
     fn append(&mut self, entries: &Entries) -> Result<()> {
-        let mut tree = self.txn.tree(TREE)?;
-        for (key, value) in entries.iter() {
-            tree.append(key, value)?;
-        }
+        let mut tree = self.txn.tree(self.tree)?;
+        tree.load(entries.iter(), FILL_PERCENT)?;
         Ok(())
     }
 
     fn get(&mut self, key: &[u8]) -> Result<Option<u64>> {
-        Ok(self.txn.tree(TREE)?.get(key)?.map(worth))
+        Ok(self.txn.tree(self.tree)?.get(key)?.map(worth))
     }
 
     fn remove(&mut self, keys: &Keys) -> Result<u64> {
-        let mut tree = self.txn.tree(TREE)?;
+        let mut tree = self.txn.tree(self.tree)?;
         let mut count = 0;
         for key in keys.iter() {
             count += u64::from(tree.remove(key)?);
@@ -127,7 +174,7 @@ impl Write for Writing<'_> {
     }
 
     fn remove_range(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
-        self.txn.tree(TREE)?.remove_range(from..to)?;
+        self.txn.tree(self.tree)?.remove_range(from..to)?;
         Ok(())
     }
 

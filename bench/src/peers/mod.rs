@@ -8,7 +8,7 @@ mod fjall;
 mod libmdbx;
 #[cfg(feature = "lmdb")]
 mod lmdb;
-mod mapleaf;
+pub(crate) mod mapleaf;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "sanakirja")]

@@ -5,6 +5,7 @@ use crate::peer::{Durability, Found, Options, Peer, Read, Result, Store, Write, 
 use sanakirja::btree::{self, UDb};
 use sanakirja::{Commit as _, Env, MutTxn, RootDb as _, Txn};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Its longest slice in a page.
 const VALUE_BYTES_MAX: usize = 510;
@@ -31,15 +32,21 @@ pub(crate) fn store() -> Store {
 
 struct Sanakirja {
     env: Env,
+    /// A writer's turn. Its own locks are of the file, which threads of a process share, and of the root
+    /// that was the next before it waited: two threads ended in a damaged tree.
+    turn: Mutex<()>,
 }
 
 fn open(directory: &Path, _: Options) -> Result<Box<dyn Peer>> {
-    Ok(Box::new(Sanakirja { env: Env::new(directory.join("bench.sana"), FIRST_BYTES, VERSIONS)? }))
+    let env = Env::new(directory.join("bench.sana"), FIRST_BYTES, VERSIONS)?;
+    Ok(Box::new(Sanakirja { env, turn: Mutex::new(()) }))
 }
 
 struct Writing<'e> {
     txn: MutTxn<&'e Env, ()>,
     tree: Tree,
+    /// Ends after the transaction.
+    _turn: MutexGuard<'e, ()>,
 }
 
 struct Reading<'e> {
@@ -57,12 +64,13 @@ impl Sanakirja {
 
 impl Peer for Sanakirja {
     fn write(&self) -> Result<Box<dyn Write + '_>> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut txn = Env::mut_txn_begin(&self.env)?;
         let tree = match txn.root_db(ROOT) {
             Some(tree) => tree,
             None => create(&mut txn)?,
         };
-        Ok(Box::new(Writing { txn, tree }))
+        Ok(Box::new(Writing { txn, tree, _turn: turn }))
     }
 
     fn read(&self) -> Result<Box<dyn Read + '_>> {
@@ -133,9 +141,11 @@ impl Write for Writing<'_> {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>) -> Result<()> {
-        self.txn.set_root(ROOT, self.tree.db.into());
-        self.txn.commit()?;
+    fn commit(self: Box<Self>) -> Result<()> {
+        // The turn, the last of its fields, ends when all else has.
+        let Writing { mut txn, tree, _turn } = *self;
+        txn.set_root(ROOT, tree.db.into());
+        txn.commit()?;
         Ok(())
     }
 }

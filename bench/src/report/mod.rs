@@ -23,12 +23,12 @@ fn names<'r, T: PartialEq>(rows: &'r [Row], of: impl Fn(&'r Row) -> T) -> Vec<T>
 }
 
 /// Nanoseconds in the unit in which they are short.
-fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     short(nanoseconds, &["ns", "us", "ms", "s"], 1000.0)
 }
 
 /// Bytes in the unit in which they are short.
-fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     short(bytes, &["B", "KiB", "MiB", "GiB"], 1024.0)
 }
 

@@ -1,60 +1,91 @@
 //! Bytes that a commit sends to the block device: one by one, and with what is done in the background.
 
 use crate::data::{Draw, Entries, shuffled};
-use crate::machine::LoopDisk;
+use crate::machine::{Disk, FileSystem, make_cold};
 use crate::measure::Samples;
-use crate::peer::{Options, Peer, Result};
+use crate::peer::{Options, Peer, Result, Store};
 use crate::stage::{CACHE_BYTES, Stage};
 
 /// Bytes of the device: it is sparse.
 const DEVICE_BYTES: u64 = 4 << 30;
-/// Puts of a transaction.
-const KINDS: [(&str, usize); 2] = [("device-put", 1), ("device-batch-1000", 1000)];
+
+/// What is counted.
+struct Kind {
+    name: &'static str,
+    /// Puts of a transaction.
+    puts: usize,
+    /// Whether the file was dropped from memory, opened and scanned before: then its page cache has large
+    /// folios, of which a store through a map may write back more than its page.
+    scanned: bool,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind { name: "device-put", puts: 1, scanned: false },
+    Kind { name: "device-batch-1000", puts: 1000, scanned: false },
+    Kind { name: "device-put-scanned", puts: 1, scanned: true },
+];
 
 pub(super) fn device(stage: &mut Stage<'_>) -> Result<()> {
-    let count = stage.entries();
     let at = stage.own_directory()?;
     let who = || stage.stores.iter().map(|store| store.who());
-    let name = |kind: &str, settled| match settled {
-        false => kind.to_owned(),
-        true => format!("{kind}-settled"),
-    };
-    let mut all: Vec<Samples> = Vec::new();
-    for (kind, _) in KINDS {
-        all.extend([false, true].map(|settled| Samples::new(name(kind, settled), 1, who())));
+    let mut all: Vec<[Samples; 2]> = Vec::new();
+    for Kind { name, .. } in KINDS {
+        let settled = format!("{name}-settled");
+        all.push([Samples::new(name, 1, who()), Samples::new(settled, 1, who())]);
     }
     for (i, store) in stage.stores.iter().enumerate() {
         let directory = at.join(store.name);
-        let Some(disk) = LoopDisk::new(&directory, DEVICE_BYTES) else {
+        let Some(disk) = Disk::new(&directory, DEVICE_BYTES, FileSystem::Ext4) else {
             eprintln!("*** SKIPPED: device needs root, a loop device and mkfs.ext4");
             return Ok(());
         };
-        let options = Options { set: stage.set, cache_bytes: CACHE_BYTES };
-        let peer = (store.open)(disk.path(), options)?;
-        let mut load = Entries::default();
-        shuffled(count, 1).iter().for_each(|number| load.push(stage.set, *number, 1));
-        peer.put_all(&load)?;
-        let mut draw = Draw::new(51);
-        let pairs = all.chunks_exact_mut(2);
-        let kinds = KINDS.iter().zip(stage.sizes.counted);
-        for (pair, ((_, puts), transactions)) in pairs.zip(kinds) {
-            peer.settle()?;
-            let before = disk.written()?;
-            for _ in 0..transactions {
-                let bytes = commit(stage, &*peer, &disk, &draw.many(*puts, count))?;
-                pair[0].taken[i].bytes.push(bytes);
-            }
-            peer.settle()?;
-            let bytes = (disk.written()? - before) as f64 / transactions as f64;
-            pair[1].taken[i].bytes.push(bytes);
+        let counted = count(stage, store, &disk)?;
+        for (samples, (single, settled)) in all.iter_mut().zip(counted) {
+            samples[0].taken[i].bytes.extend(single);
+            samples[1].taken[i].bytes.push(settled);
         }
     }
     std::fs::remove_dir_all(at)?;
-    all.into_iter().for_each(|samples| stage.report(samples));
+    all.into_iter().flatten().for_each(|samples| stage.report(samples));
     Ok(())
 }
 
-fn commit(stage: &Stage<'_>, peer: &dyn Peer, disk: &LoopDisk, numbers: &[u64]) -> Result<f64> {
+/// For each kind the bytes of each transaction until it returned, and the mean with all that follows.
+fn count(stage: &Stage<'_>, store: &Store, disk: &Disk) -> Result<Vec<(Vec<f64>, f64)>> {
+    let options = Options { set: stage.set, cache_bytes: CACHE_BYTES };
+    let mut peer = (store.open)(disk.path(), options)?;
+    let mut load = Entries::default();
+    shuffled(stage.entries(), 1).iter().for_each(|number| load.push(stage.set, *number, 1));
+    peer.put_all(&load)?;
+    let mut draw = Draw::new(51);
+    let mut counted = Vec::new();
+    for kind in &KINDS {
+        peer.settle()?;
+        if kind.scanned {
+            drop(peer);
+            make_cold(disk.path())?;
+            peer = (store.open)(disk.path(), options)?;
+            if peer.read()?.scan(false)?.count != stage.entries() {
+                return Err(format!("{}: a scan misses entries", store.name).into());
+            }
+            // What opening leaves to the first commit is not what is counted.
+            commit(stage, &*peer, disk, &draw.many(1, stage.entries()))?;
+            peer.settle()?;
+        }
+        let transactions = stage.sizes.counted[usize::from(kind.puts > 1)];
+        let before = disk.written()?;
+        let mut single = Vec::new();
+        for _ in 0..transactions {
+            let numbers = draw.many(kind.puts, stage.entries());
+            single.push(commit(stage, &*peer, disk, &numbers)?);
+        }
+        peer.settle()?;
+        counted.push((single, (disk.written()? - before) as f64 / transactions as f64));
+    }
+    Ok(counted)
+}
+
+fn commit(stage: &Stage<'_>, peer: &dyn Peer, disk: &Disk, numbers: &[u64]) -> Result<f64> {
     let mut entries = Entries::default();
     numbers.iter().for_each(|number| entries.push(stage.set, *number, 2));
     let before = disk.written()?;
