@@ -64,8 +64,9 @@ pub(crate) struct Answer {
     pub(crate) bytes: f64,
 }
 
-/// Entries of one transaction of a load.
-const TRANSACTION: usize = 10_000;
+/// Entries of one transaction of a load: few where memory is what is measured.
+const TRANSACTION: usize = 1_000_000;
+const TRANSACTION_PEAK: usize = 10_000;
 /// Gets end after this, however many there were to be.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Puts of one batch before death.
@@ -124,7 +125,7 @@ impl Task {
         let store = stores.iter().find(|store| store.name == self.store);
         let store = store.ok_or_else(|| format!("no such store: {}", self.store))?;
         let answer = match self.job {
-            Job::Load => self.load(store)?,
+            Job::Load => self.load(store, TRANSACTION)?,
             Job::Gets => self.gets(store)?,
             Job::Die => self.die(store)?,
             Job::Open => self.open(store)?,
@@ -138,11 +139,11 @@ impl Task {
         (store.open)(&self.at, Options { set: self.set, cache_bytes: self.cache_bytes })
     }
 
-    fn load(&self, store: &Store) -> Result<Answer> {
+    fn load(&self, store: &Store, transaction: usize) -> Result<Answer> {
         let peer = self.opened(store)?;
         // Where a store can, one barrier at the end is enough; no process dies here.
         let _ = peer.durability(Durability::Eventual);
-        for numbers in shuffled(self.entries, self.seed).chunks(TRANSACTION) {
+        for numbers in shuffled(self.entries, self.seed).chunks(transaction) {
             let mut entries = Entries::default();
             numbers.iter().for_each(|number| entries.push(self.set, *number, LOADED));
             peer.put_all(&entries)?;
@@ -211,7 +212,7 @@ impl Task {
     }
 
     fn peak(&self, store: &Store) -> Result<Answer> {
-        self.load(store)?;
+        self.load(store, TRANSACTION_PEAK)?;
         let peer = self.opened(store)?;
         let found = peer.read()?.scan(false)?;
         if found.count != self.entries {

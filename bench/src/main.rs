@@ -10,6 +10,7 @@
 
 mod child;
 mod data;
+mod floors;
 mod growth;
 mod machine;
 mod measure;
@@ -75,10 +76,18 @@ enum Command {
     /// A job of the bench in a process of its own.
     #[command(hide = true)]
     Child(child::Task),
+    /// What nothing can be faster than here: memory, and a bare durable write.
+    Floors(floors::Floors),
     /// What it costs as data grows: depth, bytes and time from 10,000 entries on.
     Growth(growth::Growth),
     /// WriteMode::Shadow and InPlace on each file system, for each durability and size of folios. As root.
     WriteModes(write_modes::WriteModes),
+    /// Table and plots from the JSON lines of a run that was made in parts.
+    Report {
+        /// The lines of each part.
+        #[arg(required = true)]
+        parts: Vec<PathBuf>,
+    },
 }
 
 /// Fewest entries that every workload can work with.
@@ -171,23 +180,55 @@ fn describe(set: &str, sizes: &Sizes) -> String {
 fn run(args: &Args) -> Result<()> {
     match &args.command {
         Some(Command::Child(task)) => return task.run(&peers::all()),
+        Some(Command::Floors(floors)) => return floors.run(),
         Some(Command::Growth(growth)) => return growth.run(&peers::all()),
         Some(Command::WriteModes(modes)) => return modes.run(),
+        Some(Command::Report { parts }) => return report(args, &read(parts)?),
         None => {}
     }
     if args.list {
         list();
         return Ok(());
     }
-    let rows = measure(args)?;
+    report(args, &measure(args)?)
+}
+
+fn read(parts: &[PathBuf]) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for part in parts {
+        rows.extend(report::rows(&std::fs::read_to_string(part)?)?);
+    }
+    // Each set's in the order in which workloads run, whatever part they were in.
+    let place = |row: &Row| {
+        let set = DataSet::ALL.iter().position(|set| set.name() == row.dataset);
+        // The threads' rows of other names follow the workload that they are of.
+        let begins = |workload: &Workload| row.workload.starts_with(workload.name);
+        (set, workloads::ALL.iter().rposition(begins))
+    };
+    rows.sort_by_key(place);
+    // A store that was in several parts is there once, with the figures of the first.
+    let mut once: Vec<Row> = Vec::new();
+    for row in rows {
+        let same = |other: &Row| {
+            (&other.workload, other.dataset, other.store, other.threads)
+                == (&row.workload, row.dataset, row.store, row.threads)
+        };
+        if !once.iter().any(same) {
+            once.push(row);
+        }
+    }
+    Ok(once)
+}
+
+fn report(args: &Args, rows: &[Row]) -> Result<()> {
     let sizes = args.sizes();
-    let table = report::table(&rows, &|set| describe(set, &sizes));
+    let table = report::table(rows, &|set| describe(set, &sizes));
     print!("{table}");
     std::io::stdout().flush()?;
     if let Some(directory) = &args.plots {
         std::fs::create_dir_all(directory)?;
         std::fs::write(directory.join("results.md"), table)?;
-        report::plots(&rows, directory)?;
+        report::plots(rows, directory)?;
     }
     Ok(())
 }

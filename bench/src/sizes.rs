@@ -72,7 +72,7 @@ impl Sizes {
         batches: 60,
         rows: 5,
         ycsb: 200_000,
-        thread_gets: 50_000,
+        thread_gets: 20_000,
         rounds: 9,
         limited_bytes: 1 << 30,
         limited_gets: 20_000,

@@ -4,7 +4,7 @@ mod json;
 mod markdown;
 mod plots;
 
-pub(crate) use json::lines;
+pub(crate) use json::{lines, rows};
 pub(crate) use markdown::table;
 pub(crate) use plots::plots;
 
