@@ -44,14 +44,20 @@ fn plot(rows: &[&Row], path: &Path) -> Result<()> {
             None => panels.push(vec![row]),
         }
     }
-    let bars = panels.iter().map(Vec::len).max().unwrap_or(0) as u32;
-    let panel_height = TITLE + BAR * bars + BAR / 2;
-    let lines = panels.len().div_ceil(COLUMNS);
-    let size = (PANEL_WIDTH * COLUMNS as u32, panel_height * lines as u32);
+    // A line of panels is as high as the one with the most bars.
+    let height = |line: &[Vec<&Row>]| {
+        TITLE + BAR * line.iter().map(Vec::len).max().unwrap_or(0) as u32 + BAR / 2
+    };
+    let size = (PANEL_WIDTH * COLUMNS as u32, panels.chunks(COLUMNS).map(height).sum());
     let root = SVGBackend::new(path, size).into_drawing_area();
     root.fill(&WHITE)?;
-    for (area, panel) in root.split_evenly((lines, COLUMNS)).iter().zip(&panels) {
-        draw(area, panel)?;
+    let mut rest = root.clone();
+    for line in panels.chunks(COLUMNS) {
+        let (areas, below) = rest.split_vertically(height(line));
+        for (area, panel) in areas.split_evenly((1, COLUMNS)).iter().zip(line) {
+            draw(area, panel)?;
+        }
+        rest = below;
     }
     root.present()?;
     Ok(())
