@@ -7,7 +7,7 @@ use crate::measure::Spread;
 use crate::peer::{Durability, Options, Peer, Result};
 use crate::peers::mapleaf::{FILE, open};
 use crate::stage::CACHE_BYTES;
-use mapleaf::WriteMode;
+use mapleaf::{Access, WriteMode};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -168,7 +168,7 @@ impl WriteModes {
 }
 
 fn opened(directory: &Path, mode: WriteMode) -> Result<Box<dyn Peer>> {
-    open(directory, Options { set: SET, cache_bytes: CACHE_BYTES }, mode)
+    open(directory, Options { set: SET, cache_bytes: CACHE_BYTES }, mode, Access::Auto)
 }
 
 fn entries_of(numbers: &[u64]) -> Entries {

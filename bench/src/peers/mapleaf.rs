@@ -6,7 +6,7 @@ use crate::data::{DataSet, Entries, Keys, worth};
 use crate::peer::{
     Durability, Found, Options, Peer, Read, Result, Store, TOGETHER_MAX, Write, disk_bytes_of,
 };
-use mapleaf::{Database, ReadTree, ReadTxn, TreeHandle, TreeOptions, WriteMode, WriteTxn};
+use mapleaf::{Access, Database, ReadTree, ReadTxn, TreeHandle, TreeOptions, WriteMode, WriteTxn};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,23 +16,29 @@ const TREE: &str = "bench";
 /// Full leaves: what is loaded in order is not expected to grow in between.
 const FILL_PERCENT: u8 = 100;
 
-/// mapleaf as it opens by default, and with its pages written in place.
-pub(crate) fn stores() -> [Store; 2] {
-    let store = |name, settings, open| Store {
+/// mapleaf as it opens by default, with its pages written in place, and without read-ahead.
+pub(crate) fn stores() -> [Store; 3] {
+    let store = |name, settings, only_cold, open| Store {
         name,
         settings,
         is_lmdb: false,
-        only_cold: false,
+        only_cold,
         takes: |_| true,
         open,
     };
     [
-        store(super::OURS, "default; u64: a tree of fixed width; sorted: load", |at, options| {
-            open(at, options, WriteMode::Auto)
+        store(super::OURS, "default; u64: fixed width; sorted: load", false, |at, options| {
+            open(at, options, WriteMode::Auto, Access::Auto)
         }),
-        store("mapleaf-inplace", "the same, WriteMode::InPlace", |at, options| {
-            open(at, options, WriteMode::InPlace)
+        store("mapleaf-inplace", "the same, WriteMode::InPlace", false, |at, options| {
+            open(at, options, WriteMode::InPlace, Access::Auto)
         }),
+        store(
+            "mapleaf-sparse",
+            "Access::Sparse; only where the disk is read",
+            true,
+            |at, options| open(at, options, WriteMode::Auto, Access::Sparse),
+        ),
     ]
 }
 
@@ -51,9 +57,14 @@ fn tree_options(set: DataSet) -> TreeOptions {
     }
 }
 
-/// Opens or makes the database in a directory, to be written in this way.
-pub(crate) fn open(directory: &Path, options: Options, mode: WriteMode) -> Result<Box<dyn Peer>> {
-    let builder = Database::builder().write_mode(mode);
+/// Opens or makes the database in a directory, to be written and read in these ways.
+pub(crate) fn open(
+    directory: &Path,
+    options: Options,
+    mode: WriteMode,
+    access: Access,
+) -> Result<Box<dyn Peer>> {
+    let builder = Database::builder().write_mode(mode).access(access);
     // SAFETY: the directory is this run's own; nothing else opens the file.
     let database = unsafe { builder.open(directory.join(FILE))? };
     let tree = tree_options(options.set);
