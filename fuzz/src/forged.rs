@@ -85,8 +85,7 @@ fn make(tree: TreeOptions, entries: BTreeMap<Vec<u8>, Vec<u8>>) -> Made {
     drop(store);
     ram.truncate(pages * PAGE);
     let kind_of = |page: &usize| ram[page * PAGE + 16];
-    let of_tree =
-        |page: &usize| kind_of(page) == kind::INNER || kind::is_leaf(kind_of(page));
+    let of_tree = |page: &usize| kind_of(page) == kind::INNER || kind::is_leaf(kind_of(page));
     let tree_pages = (2..pages).filter(of_tree).collect();
     Made { image: ram, tree_pages, entries }
 }
