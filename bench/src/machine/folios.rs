@@ -42,7 +42,8 @@ impl Folios {
                 // SAFETY: a hint for the map of this call.
                 unsafe { mm::madvise(map, len, mm::Advice::LinuxHugepage)? };
                 // SAFETY: reads into the map of this call.
-                Ok(unsafe { mm::madvise(map, len, mm::Advice::LinuxPopulateRead)? })
+                unsafe { mm::madvise(map, len, mm::Advice::LinuxPopulateRead)? };
+                Ok(())
             }),
         }
     }

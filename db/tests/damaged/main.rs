@@ -109,7 +109,7 @@ fn entry_of(tree: u8, seed: u16, at: usize) -> (String, TreeOptions, Vec<u8>, Ve
         return ("fixed width".into(), options, key, value);
     }
     // Two large trees, and many small ones.
-    let name = format!("tree {}", if tree % 4 > 0 { tree % 2 } else { tree % 40 });
+    let name = format!("tree {}", if tree.is_multiple_of(4) { tree % 40 } else { tree % 2 });
     (name, TreeOptions::default(), key_of(seed), value_of(seed, at))
 }
 
