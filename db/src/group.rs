@@ -107,8 +107,8 @@ mod tests {
         txn.tree("keys").unwrap().insert(key, b"").unwrap();
     }
 
-    /// One thread's group commit, with `behind` as the transaction that waits behind it. Both keys that are
-    /// there afterwards, and what was durable when the first returned.
+    /// One thread's group commit, with `behind` as the transaction that waits behind it: the first survives power
+    /// loss when it returns.
     fn one_behind_another(behind: impl FnOnce(&Database, WriteTxn<'_>) + Send) {
         let directory = tempfile::tempdir().unwrap();
         let db = opened(&directory);
