@@ -97,7 +97,8 @@ fn reserve(len: usize) -> io::Result<*mut libc::c_void> {
 /// Locks this process' program and whatever else it has mapped in small pieces: code, data, stacks.
 ///
 /// # Errors
-/// `ENOMEM` or `EPERM` where this user may not lock as much. As much of it as may be is locked then.
+/// `ENOMEM` or `EPERM` where this user may not lock as much. As much of it as may be is locked then. What other
+/// threads unmap meanwhile is none.
 pub fn lock_program() -> io::Result<()> {
     /// Larger maps are files under test and address space that is reserved.
     const BYTES_MAX: usize = 16 << 20;
@@ -116,14 +117,59 @@ pub fn lock_program() -> io::Result<()> {
         let (start, end) = range.split_once('-').unwrap_or_default();
         let (start, end) = (hex(start)?, hex(end)?);
         if end - start <= BYTES_MAX {
-            // SAFETY: locking changes no byte; what is gone meanwhile is an error.
-            let locked = done(unsafe { libc::mlock(ptr::without_provenance(start), end - start) });
-            result = result.and(locked);
+            result = result.and(lock_mapped(start, end - start));
         }
     }
     result
 }
 
+/// Locks a piece of memory; what another thread has unmapped of it, or does meanwhile, need not be locked.
+fn lock_mapped(start: usize, len: usize) -> io::Result<()> {
+    const TRIES_MAX: usize = 4;
+    let start = ptr::without_provenance_mut::<libc::c_void>(start);
+    let mut result = Ok(());
+    for _ in 0..TRIES_MAX {
+        // SAFETY: locking changes no byte; what is gone is an error.
+        result = done(unsafe { libc::mlock(start, len) });
+        if result.is_ok() || !is_mapped(start, len) {
+            return Ok(());
+        }
+    }
+    result
+}
+
+/// Whether memory is mapped, all of it.
+fn is_mapped(start: *mut libc::c_void, len: usize) -> bool {
+    let mut resident = vec![0_u8; len.div_ceil(host_page())];
+    // SAFETY: a question about addresses, with a byte for each page's answer.
+    unsafe { libc::mincore(start, len, resident.as_mut_ptr()) == 0 }
+}
+
 fn done(answer: libc::c_int) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A whole run of the tests was lost to it: the program's maps are read first, and locked after.
+    #[test]
+    fn what_another_thread_has_unmapped_is_no_error() {
+        let len = 4 * host_page();
+        let start = reserve(len).unwrap();
+        // SAFETY: the map above, to which nothing refers.
+        done(unsafe { libc::munmap(start, len) }).unwrap();
+        lock_mapped(start.addr(), len).unwrap();
+    }
+
+    #[test]
+    fn what_is_mapped_and_cannot_be_locked_is_an_error() {
+        let len = 4 * host_page();
+        // Nobody may touch it, so the kernel cannot bring it in.
+        let start = reserve(len).unwrap();
+        lock_mapped(start.addr(), len).unwrap_err();
+        // SAFETY: the map above, to which nothing refers.
+        done(unsafe { libc::munmap(start, len) }).unwrap();
+    }
 }
