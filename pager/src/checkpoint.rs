@@ -112,19 +112,21 @@ impl<'s> Parts<'s> {
 
     /// Lets go of held pages that were published by earlier checkpoints and that nobody can have a
     /// reference to: only readers, and a write transaction on, states from before the end of that
-    /// publication can.
+    /// publication can. (Such a transaction has been able to refer to all of them.)
     #[inline(never)] // The pins stay off the stack of others.
     pub(crate) fn release_held(&self, _turn: &MutexGuard<'_, State>) {
         if !self.view.two_views() {
             return;
         }
-        let mut readers = crate::pins::Pins::new();
         let till = {
             let latest = self.core.latest.lock();
             // One that begins after this finds published what was.
-            latest.writing_on.into_iter().for_each(|base| readers.add(base));
+            if latest.writing_on.is_some_and(|base| base <= latest.held_till) {
+                return;
+            }
             latest.held_till
         };
+        let mut readers = crate::pins::Pins::new();
         self.shared.collect(&mut readers);
         let view = self.view;
         let nobody = readers.iter().next().is_none_or(|(oldest, _)| oldest > till);

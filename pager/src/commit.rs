@@ -112,7 +112,7 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// Whether the file would grow, or memory fill up, for want of a checkpoint. Waits for the one in
-    /// progress, which may give room enough.
+    /// progress, which may give room enough, or memory once nobody refers to what it has published.
     #[inline(never)]
     fn room_overdue(&self) -> bool {
         let Writer { run, state, .. } = &*self.writer;
@@ -130,13 +130,21 @@ impl<'s> WriteTxn<'s> {
                 old_readers: run.old_readers(),
                 grown: state.space.page_count > pages_before,
             };
-            room.overdue(pages) || self.parts.view.mapping().overladen()
+            room.overdue(pages)
         };
-        if !overdue() {
+        let mapping = self.parts.view.mapping();
+        let overladen = mapping.overladen();
+        if !overladen && !overdue() {
             return false;
         }
-        drop(self.parts.take_turn());
-        overdue()
+        let turn = self.parts.take_turn();
+        if overladen {
+            // The transaction is over: its own references too.
+            self.parts.core.latest.lock().writing_on = None;
+            self.parts.release_held(&turn);
+        }
+        drop(turn);
+        mapping.overladen() || overdue()
     }
 
     fn commit_logged(mut self, ring: &Ring<'s>, durability: Durability) -> Result<TxnId> {

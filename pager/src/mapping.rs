@@ -183,8 +183,8 @@ pub unsafe trait Mapping: Send + Sync {
         false
     }
 
-    /// Whether so much is held that a commit should not add to it before a checkpoint has published
-    /// some. No system call.
+    /// Whether so much is held, or was and is not let go of yet, that a commit should not add to it. What
+    /// readers refer to does not count: that is what the last [`release_held`](Mapping::release_held) left.
     fn overladen(&self) -> bool {
         false
     }

@@ -6,7 +6,7 @@ mod double;
 
 use double::Double;
 use mapleaf_pager::{
-    Bytes, Durability, Mapping, Options, PageId, Pages, Part, Result, Store, words_for,
+    Bytes, Durability, Mapping, Options, PageId, Pages, Part, Result, Store, WriteTxn, words_for,
 };
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -20,6 +20,8 @@ struct Interrupted {
     inner: Double,
     after: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     pressed: AtomicBool,
+    /// How often it says that too much is held.
+    overladen: AtomicU32,
 }
 
 // SAFETY: passes every call on to a mapping that keeps the contract.
@@ -85,6 +87,10 @@ unsafe impl Mapping for Interrupted {
         // SAFETY: the caller's promise.
         unsafe { self.inner.shrink(len) }
     }
+    fn overladen(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.overladen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
     fn pressure(&self) -> bool {
         self.pressed.swap(false, Ordering::Relaxed)
     }
@@ -99,13 +105,17 @@ fn created() -> TestStore {
         inner: Double::new(&[], 4096 * PAGE, PAGE, true),
         after: Mutex::new(None),
         pressed: AtomicBool::new(false),
+        overladen: AtomicU32::new(0),
     };
     Store::create(mapping, words, &options).unwrap()
 }
 
 /// Commits a page full of `value` through the log; the page.
 fn commit(store: &TestStore, value: u8) -> PageId {
-    let mut txn = store.begin_write().unwrap();
+    commit_in(store, store.begin_write().unwrap(), value)
+}
+
+fn commit_in(store: &TestStore, mut txn: WriteTxn<'_>, value: u8) -> PageId {
     let page = txn.claim().unwrap();
     // So that the log is the cheaper way.
     let run = txn.claim_run(4 * PAGE as u64).unwrap();
@@ -140,6 +150,30 @@ fn what_a_write_transaction_reads_survives_a_checkpoint() {
     drop(txn);
     store.checkpoint().unwrap();
     assert!(all((&store.begin_read(0).unwrap()).page(page).unwrap(), 7));
+}
+
+/// Else a load through long transactions would keep what it has written twice and three times over: a checkpoint
+/// that ends within one can let go of nothing. And readers would see zeros if their pages went too.
+#[test]
+fn a_commit_lets_go_of_what_only_its_transaction_kept() {
+    let store = created();
+    let seen = commit(&store, 7);
+    let snapshot = store.begin_read(0).unwrap();
+    let slice = (&snapshot).page(seen).unwrap();
+    commit(&store, 8);
+    let txn = store.begin_write().unwrap();
+    store.checkpoint().unwrap();
+    let kept = store.mapping().inner.retired();
+    assert!(kept >= 2, "{kept}");
+    store.mapping().overladen.store(1, Ordering::Relaxed);
+    commit_in(&store, txn, 9);
+    let left = store.mapping().inner.retired();
+    assert!((1..kept).contains(&left), "{left} of {kept} kept");
+    assert!(all(slice, 7), "changed under a live slice: {:x}", slice[20]);
+    drop(snapshot);
+    store.mapping().overladen.store(1, Ordering::Relaxed);
+    commit(&store, 10);
+    assert_eq!(store.mapping().inner.retired(), 0);
 }
 
 /// Else a reader could see zeros when a transaction larger than memory is written beside a checkpoint.

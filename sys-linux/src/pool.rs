@@ -164,7 +164,13 @@ impl Twin {
             };
             let end = self.next_in_use(start, (start + STRETCH_UNITS_MAX).min(limit));
             if !counts.moving.is_empty() {
-                return; // Another thread is at it.
+                if counts.leaving {
+                    return; // Another thread is at it.
+                }
+                // What is being backed is little, and no more is while the pool is full.
+                drop(counts);
+                rustix::thread::sched_yield();
+                continue;
             }
             counts.sweep = end;
             self.take_idle(&mut counts, start..end);

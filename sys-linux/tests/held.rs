@@ -3,7 +3,7 @@
 mod support;
 
 use mapleaf_pager::Mapping;
-use mapleaf_sys_linux::{FileMapping, WriteMode};
+use mapleaf_sys_linux::{FileMapping, OpenOptions, WriteMode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{UNIT, scratch};
 
@@ -116,4 +116,43 @@ fn released_memory_is_bounded() {
     for chunk in 0..60 {
         assert!(shown(&mapping, chunk * (units / 60)).iter().all(|byte| *byte == chunk as u8 + 1));
     }
+}
+
+/// Else a load would go on beside a checkpoint until what that has published, and cannot let go of yet, is more
+/// than all else; and a reader that stays would make every commit wait.
+#[test]
+fn commits_wait_for_what_is_on_its_way_out_and_not_for_what_readers_keep() {
+    /// Bytes held from which on a checkpoint is wanted.
+    const LOAD: u64 = 1 << 20;
+    let units = LOAD / UNIT;
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let options =
+        OpenOptions { shadow_budget_bytes: 4 * LOAD, ..support::options(WriteMode::Shadow) };
+    let mapping = support::open(&directory.path().join("t.leaf"), &options);
+    mapping.grow(64 * LOAD).expect("room for a test");
+    let hold = |loads: std::ops::Range<u64>| {
+        (loads.start * units..loads.end * units).for_each(|at| write(&mapping, at * 2, 1));
+    };
+    hold(0..1);
+    assert!(mapping.laden() && !mapping.overladen());
+    hold(1..2);
+    assert!(mapping.overladen(), "two loads held");
+    publish_held(&mapping);
+    assert!(!mapping.laden() && !mapping.overladen(), "two loads retired");
+    hold(2..3);
+    assert!(mapping.overladen(), "a load held beside two that are retired");
+    // SAFETY: nothing is said to be unseen.
+    unsafe { mapping.release_held(&mut |_| false) };
+    assert!(!mapping.overladen(), "readers keep two");
+    publish_held(&mapping);
+    hold(3..4);
+    assert!(!mapping.overladen(), "a load held beside one that is retired");
+    hold(4..5);
+    assert!(mapping.overladen(), "two loads held beside one that is retired");
+    publish_held(&mapping);
+    hold(5..6);
+    assert!(mapping.overladen(), "a load held beside three that are retired, and two of readers");
+    // SAFETY: nothing refers to the pages.
+    unsafe { mapping.release_held(&mut |_| true) };
+    assert!(mapping.laden() && !mapping.overladen());
 }

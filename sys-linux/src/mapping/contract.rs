@@ -115,11 +115,11 @@ unsafe impl Mapping for FileMapping {
 
     #[inline]
     fn laden(&self) -> bool {
-        self.twin.as_ref().is_some_and(|twin| twin.load() > 0)
+        self.twin.as_ref().is_some_and(|twin| twin.laden())
     }
 
     fn overladen(&self) -> bool {
-        self.twin.as_ref().is_some_and(|twin| twin.load() > 1)
+        self.twin.as_ref().is_some_and(|twin| twin.overladen())
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {

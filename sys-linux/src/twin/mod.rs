@@ -35,7 +35,7 @@ pub(crate) const UNIT: usize = 4096;
 pub(crate) const WALK_UNITS: usize = 32;
 
 /// A checkpoint is wanted from so much on that is held, or a quarter of the budget; from twice as much on
-/// commits wait for it.
+/// commits wait for it, and from three times on with what is retired or idle and should not stay.
 const LADEN_UNITS_MAX: usize = (48 << 20) / UNIT;
 
 /// Units backed by one call where claims follow each other, as in a growing file: a third of what
@@ -52,6 +52,8 @@ pub(crate) struct Counts {
     /// The unit behind the last one that was used in the part with large pages.
     pub(crate) large_used: usize,
     retired: usize,
+    /// Retired units that readers refer to: those that the last release has left.
+    pinned: usize,
     /// Bytes of the twin that may be stored to.
     pub(crate) allowed: usize,
     /// The unit behind the last claim.
@@ -119,6 +121,7 @@ impl Twin {
                 idle: 0,
                 large_used: 0,
                 retired: 0,
+                pinned: 0,
                 allowed: 0,
                 next: 0,
                 sweep: 0,
@@ -198,9 +201,23 @@ impl Twin {
         self.claimed_units.load(Ordering::Relaxed) + held > self.budget_units
     }
 
-    /// Whether so much is held that it should be published: as many times as that.
-    pub(crate) fn load(&self) -> usize {
-        self.held_units.load(Ordering::Relaxed) / LADEN_UNITS_MAX.min(self.budget_units / 4).max(1)
+    /// Whether so much is held that it should be published.
+    pub(crate) fn laden(&self) -> bool {
+        self.held_units.load(Ordering::Relaxed) >= self.load()
+    }
+
+    /// Whether so much is held, or on its way out, that no more should be held before that is gone. What readers
+    /// refer to does not count: no commit could change that.
+    pub(crate) fn overladen(&self) -> bool {
+        let held = self.held_units.load(Ordering::Relaxed);
+        let counts = self.counts.lock();
+        let leaving = counts.retired.saturating_sub(counts.pinned)
+            + counts.idle.saturating_sub(self.pool_units);
+        held >= 2 * self.load() || held + leaving >= 3 * self.load()
+    }
+
+    fn load(&self) -> usize {
+        LADEN_UNITS_MAX.min(self.budget_units / 4).max(1)
     }
 
     /// Claims the units of a range, which ends at or before `len`. Those not claimed before are

@@ -173,6 +173,7 @@ impl Twin {
             let mut counts = self.counts.lock();
             for _ in 0..WALK_UNITS {
                 let Some(unit) = self.retired.next(at, limit) else {
+                    counts.pinned = counts.retired;
                     drop(counts);
                     return self.trim();
                 };
