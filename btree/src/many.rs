@@ -8,6 +8,8 @@ use mapleaf_pager::{PageId, Pages};
 /// Keys that go down the tree together: enough to hide a load behind the others, few enough that what
 /// was asked for is still in the first cache when it is looked at.
 pub(crate) const GROUP: usize = if cfg!(feature = "large") { 32 } else { 4 };
+/// Keys whose leaves are read together, where they lie on a medium: as many reads as it likes to have at a time.
+const COLD: usize = GROUP * 8;
 /// Cache lines of a cell asked for before it is compared.
 const CELL_LINES: usize = 3;
 /// Bytes of a cache line of today's processors.
@@ -23,7 +25,8 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
     /// Groups of 32 keys go down level by level: on each level all pages are searched, and all children
     /// asked for, before the first of them is looked at; in the leaves, all cells. Keys may come in any
     /// order and more than once. Nothing is allocated. No system call, unless the store is expected to be
-    /// larger than memory: then one or two for each group, which have its leaves read together.
+    /// larger than memory: then one to three for each group and level, which have its pages read together, and the
+    /// leaves of eight groups before the first is waited for.
     ///
     /// ```
     /// use core::sync::atomic::AtomicU32;
@@ -56,8 +59,17 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         if keys.len() != values.len() {
             return Err(Error::Pager(mapleaf_pager::Error::InvalidArgument));
         }
-        for (keys, values) in keys.chunks(GROUP).zip(values.chunks_mut(GROUP)) {
-            self.get_group(keys, values)?;
+        let sparse = self.pages.sparse();
+        for (keys, values) in keys.chunks(COLD).zip(values.chunks_mut(COLD)) {
+            if sparse {
+                // Begun for all of them, before the first is waited for.
+                for keys in keys.chunks(GROUP) {
+                    self.leaves_of(keys.iter().map(AsRef::as_ref), true)?;
+                }
+            }
+            for (keys, values) in keys.chunks(GROUP).zip(values.chunks_mut(GROUP)) {
+                self.get_group(keys, values)?;
+            }
         }
         Ok(())
     }
@@ -67,7 +79,7 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
             values.fill(None);
             return Ok(());
         }
-        let ids = self.leaves_of(keys.iter().map(AsRef::as_ref))?;
+        let ids = self.leaves_of(keys.iter().map(AsRef::as_ref), false)?;
         for (id, key) in ids.iter().zip(keys) {
             if let Some(at) = leaf(self.pages, *id)?.place_of(key.as_ref()) {
                 self.pages.prefetch(*id, at, CELL_LINES);
@@ -81,9 +93,13 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
     }
 
     /// The leaves where up to [`GROUP`] keys belong, on their way to the processor. The tree has leaves.
+    ///
+    /// With `read`, on each level all pages are begun to be read, at worst from the medium, before one of them is
+    /// looked at; the leaves too.
     fn leaves_of<'k>(
         &self,
         keys: impl Iterator<Item = &'k [u8]> + Clone,
+        read: bool,
     ) -> Result<[PageId; GROUP]> {
         let mut ids: [PageId; GROUP] = [self.record.root; GROUP];
         for _ in 1..self.record.height {
@@ -92,10 +108,9 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
                 *id = page.child(page.search(key)?)?;
                 self.pages.prefetch(*id, 0, PREFETCH_LINES);
             }
-        }
-        if self.pages.sparse() {
-            // On the medium, at worst: what one of them waits for, the others wait for with it.
-            self.pages.fetch(ids.get(..keys.count()).unwrap_or(&[]));
+            if read {
+                self.pages.fetch(ids.get(..keys.clone().count()).unwrap_or(&[]));
+            }
         }
         Ok(ids)
     }
@@ -106,7 +121,7 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         keys: impl Iterator<Item = &'k [u8]> + Clone,
     ) -> Result<()> {
         if self.record.height > 0 {
-            let ids = self.leaves_of(keys.clone())?;
+            let ids = self.leaves_of(keys.clone(), self.pages.sparse())?;
             for (id, _) in ids.iter().zip(keys) {
                 self.pages.prefetch(*id, PREFETCH_LINES * LINE, COPY_LINES - PREFETCH_LINES);
             }

@@ -313,10 +313,23 @@ fn leaves_are_read_together_where_the_store_is_larger_than_memory() {
 
     mapping.sparse.store(true, Ordering::Relaxed);
     tree.get_many(&keys, &mut values).unwrap();
-    let groups = mapping.fetched();
-    let right =
-        groups.len() == keys.len() / TOGETHER && groups.iter().all(|group| group.len() == TOGETHER);
-    assert!(right, "{groups:?}");
+    let calls = mapping.fetched();
+    // Each group's pages of each level below the root, and of each level all before those of the next.
+    let levels = usize::from(tree.record().height) - 1;
+    assert!(levels >= 2 && calls.iter().all(|call| call.len() == TOGETHER), "{calls:?}");
+    assert_eq!(calls.len(), levels * keys.len() / TOGETHER);
+    // The first is looked at when all leaves have been asked for, of as many keys as eight groups have.
+    let at_once = &keys[..keys.len().min(8 * TOGETHER)];
+    let paths: BTreeSet<u64> =
+        calls[..levels * at_once.len() / TOGETHER].concat().into_iter().collect();
+    let last = calls[levels * at_once.len() / TOGETHER - 1].clone();
+    let inner: BTreeSet<u64> =
+        calls.iter().skip(levels - 1).step_by(levels).flatten().copied().collect();
+    mapping.evict(0);
+    mapping.present.lock().unwrap().extend(paths.difference(&inner));
+    mapping.present.lock().unwrap().insert(u64::from(tree.record().root.0));
+    tree.without_waiting().get_many(at_once, &mut values[..at_once.len()]).unwrap_err();
+    assert_eq!(mapping.fetched().last(), Some(&last));
     for backwards in [false, true] {
         let count = if backwards { tree.iter().rev().count() } else { tree.iter().count() };
         assert_eq!(count, 4000);

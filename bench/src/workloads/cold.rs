@@ -8,17 +8,24 @@ use crate::stage::Stage;
 
 /// Cold gets of one process: after more of them the read-ahead of a peer has fetched all.
 const COLD_GETS: usize = 64;
+/// Gets that a process does from a cold start on, until it has most of the file in memory.
+const WARMING_GETS: usize = 20_000;
 
 pub(super) fn cold(stage: &mut Stage<'_>) -> Result<()> {
     let (set, count, rounds) = (stage.set, stage.entries(), stage.sizes.rounds);
     let at = stage.own_directory()?;
     let tasks = loaded(&stage.cold, |store| task(Job::Load, store, set, &at, count))?;
-    for (workload, together) in [("cold-get", 1), ("cold-get-many", TOGETHER_MAX)] {
+    let workloads = [
+        ("cold-get", COLD_GETS, 1),
+        ("cold-get-many", COLD_GETS, TOGETHER_MAX),
+        ("cold-gets-20000", WARMING_GETS, 1),
+    ];
+    for (workload, count, together) in workloads {
         let mut samples = Samples::new(workload, 1, stage.cold.iter().map(|store| store.who()));
         for round in 0..rounds as u64 {
             for (at, task) in tasks.iter().enumerate() {
                 machine::make_cold(&task.at)?;
-                let (count, seed) = (COLD_GETS, 100 + round);
+                let seed = 100 + round;
                 let task = Task { job: Job::Gets, count, together, seed, ..task.clone() };
                 add(&mut samples, at, &task, None)?;
             }

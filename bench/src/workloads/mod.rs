@@ -190,7 +190,7 @@ pub(crate) const ALL: &[Workload] = &[
     },
     Workload {
         name: "cold",
-        about: "get, and bytes read, nothing of the file in memory: single, and 64 at a time",
+        about: "get, and bytes read, nothing of the file in memory: single, 64 at a time, and 20,000",
         sets: ONE,
         run: cold::cold,
     },
