@@ -239,6 +239,9 @@ impl<'s> Parts<'s> {
             };
             (ring, from, latest.state.log.position, txn)
         };
+        if planted::is(Bug::SyncedEarly) {
+            self.core.latest.lock().synced = txn;
+        }
         self.core.flushed(ring.flush(from, position))?;
         let mut latest = self.core.latest.lock();
         latest.state.log.position = ring.padded(position);

@@ -172,6 +172,9 @@ impl<'s> WriteTxn<'s> {
         let (start, end) = (run.tail.start, state.log.position);
         match durability {
             Durability::Sync => {
+                if planted::is(Bug::SyncedEarly) {
+                    self.parts.core.latest.lock().synced = state.txn;
+                }
                 let from = unflushed.filter(|_| !planted::is(Bug::LogHole)).unwrap_or(start);
                 self.parts.core.flushed(ring.flush(from, end))?;
                 if !planted::is(Bug::NoPadding) {

@@ -19,6 +19,8 @@ pub enum Bug {
     TornMetaKept,
     /// Readers see an unlogged commit before its meta is durable.
     PublishedEarly,
+    /// What a flush of the log is about to make durable is said to be.
+    SyncedEarly,
     /// A block is taken for the next one whatever it follows.
     AnyPredecessor,
     /// `Sync` flushes its own block, and not those before it.

@@ -2,8 +2,10 @@
 //! under load, while it closes.
 //!
 //! Invariants checked after each kill:
-//! - every commit that was acknowledged, `Sync` or `Eventual`, is there, and at most the one in flight
-//!   beside; a writer that was killed while it opened or closed has changed nothing;
+//! - every commit that was acknowledged, `Sync` or `Eventual`, is there with all before it, and at most the
+//!   one in flight beside, of each thread; a writer that was killed while it opened or closed has changed nothing;
+//! - threads that share barriers (`WriteTxn::commit_group`) are acknowledged once each, and none while more
+//!   commits before it are unacknowledged than there are other threads;
 //! - every entry of every tree is what the last of these commits wrote; `check` is clean;
 //! - the next writer, which meets the file as the kill left it, finds the same.
 //!
@@ -13,6 +15,7 @@ use crate::data::mix;
 use crate::history::{Ending, Model, Orders, Plan, Planted, Said, State, open, state};
 use crate::{Result, history};
 use mapleaf::WriteMode;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,8 @@ const KILLS_PER_FILE: u64 = 25;
 const MISSED_MAX: u64 = 20;
 /// A writer that says nothing for so long hangs.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Threads of every second life; the other half's is alone.
+const THREADS: u64 = 4;
 /// What is said of an acknowledged commit that is not there.
 const LOST: &str = "commits are missing";
 const SIGKILL: i32 = 9;
@@ -49,7 +54,10 @@ pub(crate) struct Met {
     /// Commits that were acknowledged, and those of them that were `Eventual`.
     pub(crate) commits: u64,
     pub(crate) eventual: u64,
-    /// The commit in flight was there.
+    /// Kills while several threads wrote, and commits whose barrier was that of a later one too.
+    pub(crate) threads: u64,
+    pub(crate) shared: u64,
+    /// Commits in flight that were there.
     pub(crate) in_flight: u64,
     /// Openings that replayed a log.
     pub(crate) replayed: u64,
@@ -68,7 +76,9 @@ impl std::fmt::Display for Met {
         let (kills, commits) = (self.kills(), self.commits);
         write!(f, "{kills} kills ({} while opening, {} under load, ", self.opening, self.loading)?;
         write!(f, "{} while closing), {commits} commits ", self.closing)?;
-        write!(f, "({} Eventual), {} times the one in flight, ", self.eventual, self.in_flight)?;
+        write!(f, "({} Eventual), {} of those in flight, ", self.eventual, self.in_flight)?;
+        write!(f, "{} kills of several threads, {} of whose commits ", self.threads, self.shared)?;
+        write!(f, "shared a barrier with a later one, ")?;
         write!(
             f,
             "{} replays, {} files of at most {} bytes",
@@ -77,18 +87,20 @@ impl std::fmt::Display for Met {
     }
 }
 
-/// `kills [--count N] [--seed S] [--dir DIR] [--planted]`.
+/// `kills [--count N] [--seed S] [--dir DIR] [--threads N] [--planted]`.
 pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut count = 500;
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let mut planted = Planted::None;
     let mut parent = std::env::temp_dir();
+    let mut threads = None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut next = || words.next().ok_or(crate::USAGE);
         match word.as_str() {
             "--count" => count = next()?.parse()?,
             "--seed" => seed = next()?.parse()?,
+            "--threads" => threads = Some(next()?.parse()?),
             "--dir" => parent = next()?.into(),
             "--planted" => planted = Planted::Early,
             _ => return Err(crate::USAGE.into()),
@@ -96,7 +108,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     }
     let directory = tempfile::Builder::new().prefix("mapleaf-kills-").tempdir_in(parent)?;
     let start = Instant::now();
-    match (campaign(directory.path(), count, seed, planted), planted) {
+    match (campaign(directory.path(), count, seed, threads, planted), planted) {
         (Ok(met), Planted::None) => {
             println!("{met}; {:.0} s", start.elapsed().as_secs_f64());
             Ok(true)
@@ -115,12 +127,19 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     }
 }
 
-/// So many kills in files of this directory.
+/// So many kills in files of this directory, of writers with so many threads, or one and several by turns.
 ///
 /// # Errors
 /// The first invariant that does not hold; the files stay as they were then.
-pub(crate) fn campaign(directory: &Path, count: u64, seed: u64, planted: Planted) -> Result<Met> {
-    println!("kills: seed {seed}; again: cargo xtask kills --count {count} --seed {seed}");
+pub(crate) fn campaign(
+    directory: &Path,
+    count: u64,
+    seed: u64,
+    threads: Option<u64>,
+    planted: Planted,
+) -> Result<Met> {
+    let fixed = threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    println!("kills: seed {seed}; again: cargo xtask kills --count {count} --seed {seed}{fixed}");
     let mut met = Met::default();
     let mut missed = 0;
     let mut run = Run::new(directory, seed);
@@ -129,7 +148,7 @@ pub(crate) fn campaign(directory: &Path, count: u64, seed: u64, planted: Planted
             break;
         }
         let before = met.kills();
-        run.life(mix(seed ^ mix(round)), planted, &mut met).map_err(|failure| {
+        run.life(mix(seed ^ mix(round)), threads, planted, &mut met).map_err(|failure| {
             format!("seed {seed}, kill {}, life {round}: {failure}", met.kills())
         })?;
         missed += u64::from(met.kills() == before);
@@ -141,6 +160,14 @@ pub(crate) fn campaign(directory: &Path, count: u64, seed: u64, planted: Planted
         }
     }
     Ok(met)
+}
+
+/// What a writer has acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Acknowledged {
+    newest: State,
+    /// The number up to which commits may be there: one in flight of each thread.
+    most: u64,
 }
 
 /// One file, and what it must hold.
@@ -161,7 +188,13 @@ impl Run {
     }
 
     /// One writer, its end, and a look at what it left.
-    fn life(&mut self, dice: u64, planted: Planted, met: &mut Met) -> Result<()> {
+    fn life(
+        &mut self,
+        dice: u64,
+        threads: Option<u64>,
+        planted: Planted,
+        met: &mut Met,
+    ) -> Result<()> {
         self.life += 1;
         met.files += u64::from(self.life == 1);
         let mode = if dice.is_multiple_of(2) { WriteMode::Shadow } else { WriteMode::InPlace };
@@ -169,50 +202,57 @@ impl Run {
         let ending = if let Moment::Closing(_) = moment { Ending::Close } else { Ending::Killed };
         let commits = mix(dice) % 40;
         let (plan, life, path) = (self.plan, self.life, self.path.clone());
-        let orders = Orders { path, mode, plan, life, commits, ending, planted, log: None };
+        let drawn = if mix(dice ^ 2).is_multiple_of(2) { THREADS } else { 1 };
+        let threads = threads.unwrap_or(drawn);
+        let orders =
+            Orders { path, mode, plan, life, threads, commits, ending, planted, log: None };
         let (killed, said) = kill(&orders, moment)?;
-        let acknowledged = self.acknowledged(&said, met)?;
-        let in_flight = matches!(said.last(), Some(Said::Open(_) | Said::Done { .. }));
+        let acknowledged = self.acknowledged(&said, threads, met)?;
         if killed {
+            met.threads += u64::from(threads > 1);
             match said.last() {
                 None | Some(Said::Opening) => met.opening += 1,
                 Some(Said::Closing) => met.closing += 1,
                 Some(_) => met.loading += 1,
             }
         }
-        self.look(mix(dice ^ 1), acknowledged, in_flight, met)
+        self.look(mix(dice ^ 1), acknowledged, met)
             .map_err(|failure| format!("{moment:?}, {mode:?}: {failure}").into())
     }
 
-    /// The state that the writer acknowledged last, or found.
-    fn acknowledged(&self, said: &[Said], met: &mut Met) -> Result<State> {
+    /// The newest state that the writer acknowledged, or found.
+    fn acknowledged(&self, said: &[Said], threads: u64, met: &mut Met) -> Result<Acknowledged> {
         let mut at = self.model.at();
+        let began = at.number;
+        let mut numbers = BTreeSet::new();
         for what in said {
             match *what {
                 Said::Open(found) if found != at => {
                     return Err(format!("a writer opened {found:?} instead of {at:?}").into());
                 }
-                Said::Done { number, safe, .. } => {
-                    at = State { number, life: self.life };
+                Said::Done { number, safe, shared, .. } => {
+                    let known = began + numbers.len() as u64;
+                    if number <= began || number > known + threads || !numbers.insert(number) {
+                        return Err(format!("{number} was acknowledged behind {numbers:?}").into());
+                    }
+                    at = State { number: at.number.max(number), life: self.life };
                     met.commits += 1;
                     met.eventual += u64::from(!safe);
+                    met.shared += u64::from(shared);
                 }
                 _ => {}
             }
         }
-        Ok(at)
+        let in_flight = matches!(said.last(), Some(Said::Open(_) | Said::Done { .. }));
+        let most = began + numbers.len() as u64 + if in_flight { threads } else { 0 };
+        Ok(Acknowledged { newest: at, most })
     }
 
     /// Opens the file, or a copy so that the next writer meets what the kill left.
-    fn look(
-        &mut self,
-        dice: u64,
-        acknowledged: State,
-        in_flight: bool,
-        met: &mut Met,
-    ) -> Result<()> {
+    fn look(&mut self, dice: u64, acknowledged: Acknowledged, met: &mut Met) -> Result<()> {
+        let Acknowledged { newest, most } = acknowledged;
         if !self.path.exists() {
-            return if acknowledged.number == 0 { Ok(()) } else { Err("the file is gone".into()) };
+            return if newest.number == 0 { Ok(()) } else { Err("the file is gone".into()) };
         }
         met.bytes_max = met.bytes_max.max(std::fs::metadata(&self.path)?.len());
         let original = dice.is_multiple_of(4);
@@ -225,11 +265,11 @@ impl Run {
         let db = open(looked_at, mode)?;
         met.replayed += u64::from(db.stats().store.replayed_blocks > 0);
         let found = state(&db)?;
-        let next = State { number: acknowledged.number + 1, life: self.life };
-        if found != acknowledged && !(in_flight && found == next) {
+        let more = found.life == self.life && found.number > newest.number && found.number <= most;
+        if found != newest && !more {
             return Err(format!("{LOST} of {acknowledged:?}: found {found:?}").into());
         }
-        met.in_flight += u64::from(found != acknowledged);
+        met.in_flight += found.number - newest.number;
         while self.model.at().number < found.number {
             self.model.commit(self.life);
         }

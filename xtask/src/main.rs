@@ -64,7 +64,7 @@ usage: cargo xtask COMMAND
   golden                                     write golden files of format v1 that are not there yet
   model [--cases N] [--seed N] [--planted]   random programs over the whole API, against an oracle
   readers [--seconds N] [--seed N] [--planted]  readers beside a writer, judged by a history
-  kills [--count N] [--seed S] [--dir DIR] [--planted]  a writer killed at any moment loses nothing
+  kills [--count N] [--seed S] [--dir DIR] [--threads N] [--planted]  a writer killed at any moment loses nothing
   lab [DIR]                                  all of `mapleaf lab --quick`, and whether its figures can be
   loom [BUG...]                              every interleaving of the readers' protocol; planted bugs
   mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--programs N] [--heavy] [--list]
@@ -72,7 +72,7 @@ usage: cargo xtask COMMAND
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
   stalls [--mib N] [--percent N] [--seconds N] [--rate N] [--dir DIR]
                                              how long lookups hold a thread up when memory is short
-  write-order [--images N] [--seed S] [--planted]  power loss below a real ext4, image by image
+  write-order [--images N] [--seed S] [--threads N] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
   crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
                                              crashes at every point of simulated histories

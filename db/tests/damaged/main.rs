@@ -6,12 +6,14 @@
 //! sound, and can be written to; an undamaged one is not changed. The oracle is a second reader of the
 //! format.
 
+mod entries;
 mod naive;
 #[cfg(target_os = "linux")]
 mod scrub;
 
+use entries::{FIXED_WIDTH, entry_of, key_of};
 use mapleaf::{Builder, Database, RepairOutcome, Salvage, SalvageReport};
-use mapleaf_btree::{TreeOptions, Writer};
+use mapleaf_btree::Writer;
 use mapleaf_pager::{Durability, Options, PageId, SliceMapping, Store, verify_sealed, words_for};
 use naive::{Naive, Trees, u32_at};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
@@ -75,42 +77,6 @@ struct Built {
     page: usize,
     trees: Trees,
     ever: Ever,
-}
-
-fn key_of(seed: u16) -> Vec<u8> {
-    match seed % 4 {
-        0 => vec![b'k'; usize::from(seed / 4) % 60],
-        1 => format!("user/{:05}", seed % 2000).into_bytes(),
-        2 => [&[b'p'; 40][..], &seed.to_be_bytes()].concat(),
-        _ => seed.to_be_bytes().to_vec(),
-    }
-}
-
-fn value_of(seed: u16, at: usize) -> Vec<u8> {
-    let len = match seed % 32 {
-        0 => usize::from(seed) % 9000,
-        1..=8 => 90,
-        n => usize::from(n),
-    };
-    (0..len).map(|i| (at * 31 + i * 7) as u8).collect()
-}
-
-/// Bytes of keys and values of a tree that has one size of each.
-const FIXED_WIDTH: (u16, u16) = (9, 14);
-
-/// The tree that a seed is about, its options, a key and a value of its sizes.
-fn entry_of(tree: u8, seed: u16, at: usize) -> (String, TreeOptions, Vec<u8>, Vec<u8>) {
-    if tree % 8 == 3 {
-        let (key_bytes, value_bytes) = FIXED_WIDTH;
-        let mut key = format!("{seed:05}").into_bytes();
-        key.resize(usize::from(key_bytes), b'-');
-        let value = (0..usize::from(value_bytes)).map(|i| (at * 31 + i * 7) as u8).collect();
-        let options = TreeOptions::default().fixed_width(key_bytes, value_bytes);
-        return ("fixed width".into(), options, key, value);
-    }
-    // Two large trees, and many small ones.
-    let name = format!("tree {}", if tree.is_multiple_of(4) { tree % 40 } else { tree % 2 });
-    (name, TreeOptions::default(), key_of(seed), value_of(seed, at))
 }
 
 /// A new store of a few trees, in bytes: only so can its pages be of 512 bytes.

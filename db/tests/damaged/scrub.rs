@@ -4,8 +4,9 @@
 //! bytes are not as they were; every entry that is lost lies in what a finding says; nothing is found where
 //! nothing is damaged, whoever writes meanwhile; every page in use is read once.
 
+use crate::entries::key_of;
 use crate::naive::{Naive, tags_bytes, u32_at, u64_at};
-use crate::{Built, Case, Harm, build, harm, key_of, write};
+use crate::{Built, Case, Harm, build, harm, write};
 use mapleaf::{Builder, Database, Durability, PageId, Scar, ScrubReport, What};
 use mapleaf_pager::verify_sealed;
 use quickcheck::{Gen, QuickCheck};

@@ -25,7 +25,7 @@ fn value(fill: u64, len: usize) -> Vec<u8> {
 }
 
 /// Stops at flushes, and says so; goes on when what it said is dropped.
-fn gate(mapping: &SimMapping<Expect>, once: bool) -> Receiver<Sender<()>> {
+pub(super) fn gate(mapping: &SimMapping<Expect>, once: bool) -> Receiver<Sender<()>> {
     let (arrive, arrived) = channel();
     let mut open = false;
     mapping.on_flush(Some(Box::new(move |block| {
@@ -102,11 +102,17 @@ impl Life<'_> {
             b'b' => self.beside(store, step),
             b'w' => self.around(store, step),
             b'v' => self.watched(store, step),
+            b'g' => self.group(store, step),
             letter => Err(Stop::Wrong(format!("no such step: {}", letter as char))),
         }
     }
 
-    fn puts(&mut self, writer: &mut Writer<'_>, model: &mut Model, step: Step) -> Stopped {
+    pub(super) fn puts(
+        &mut self,
+        writer: &mut Writer<'_>,
+        model: &mut Model,
+        step: Step,
+    ) -> Stopped {
         let (scale, digit) = (self.setup.page / 512, u64::from(step.digit));
         match step.letter {
             b's' | b'e' => {

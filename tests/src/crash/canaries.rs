@@ -20,7 +20,7 @@ pub enum Canary {
 }
 
 /// All of them, each with histories that meet it (random ones follow).
-pub const CANARIES: [(Canary, &[&str]); 20] = [
+pub const CANARIES: [(Canary, &[&str]); 21] = [
     (Canary::Below(Lie::NoPageFlush), &["s1c0"]),
     (Canary::Below(Lie::NoBlockFlush), &["s1s2"]),
     (Canary::Below(Lie::MetaFirst), &["s1c0"]),
@@ -31,6 +31,8 @@ pub const CANARIES: [(Canary, &[&str]); 20] = [
     // Two crashes that must meet: looked for by itself.
     (Canary::Within(Bug::TornMetaKept), &[]),
     (Canary::Within(Bug::PublishedEarly), &["v2"]),
+    // Whoever makes the barrier: the last of the group, a `sync`.
+    (Canary::Within(Bug::SyncedEarly), &["g0", "g2"]),
     // Thrice around the ring: the first fills leaves of fingerprints, which makes it a checkpoint.
     (Canary::Within(Bug::AnyPredecessor), &["F1F2F3c0E1E2E3E4E5"]),
     (Canary::Within(Bug::LogHole), &["e1s2", "E1E2s3"]),

@@ -17,6 +17,7 @@ mod campaign;
 mod canaries;
 mod choices;
 mod faults;
+mod group;
 mod life;
 mod many;
 mod model;

@@ -15,6 +15,7 @@
 //! | `b` | checkpoint, and three `Eventual` commits during its flush of the pages |
 //! | `w` | a transaction open around a checkpoint and a `sync`; `Sync` |
 //! | `v` | a commit that does not fit the log, watched by a reader during its flushes |
+//! | `g` | a group commit: two that leave the barrier to what follows them |
 //! | `y` | `sync` |
 //! | `r` | a reader begins, or the oldest ends |
 //! | `x` `k` | closes, or dies; and opens again |
@@ -23,9 +24,9 @@ use crate::sim::Dice;
 use std::fmt;
 
 /// Letters of all steps.
-pub const LETTERS: &[u8] = b"seSELlDdFMmapncbwvyrxk";
+pub const LETTERS: &[u8] = b"seSELlDdFMmapncbwvgyrxk";
 /// How often random histories take each of them.
-const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbwvyyrrxkk";
+const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbwvggyyrrxkk";
 
 /// One step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

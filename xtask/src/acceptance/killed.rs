@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) fn run(context: &Context) -> Result<Vec<Finding>> {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let count = context.size(200, 25);
-    let met = kills::campaign(&context.path(""), count, seed, Planted::None)?;
+    let met = kills::campaign(&context.path(""), count, seed, None, Planted::None)?;
     let (all, replayed) = (met.kills() >= count && met.commits > 0, met.replayed > 0);
     Ok(vec![
         Finding::new("every acknowledged commit is there", met.to_string(), all),

@@ -11,9 +11,10 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    /// The next life, which found this state when it opened the file, and may have made one commit.
-    pub(crate) fn begin(&mut self, at: State) {
-        self.lives.push((at, at.number + 1));
+    /// The next life, which found this state when it opened the file, and may have made a commit by each of
+    /// its threads.
+    pub(crate) fn begin(&mut self, at: State, threads: u64) {
+        self.lives.push((at, at.number + threads));
     }
 
     /// The number of the life that begins next.
@@ -74,10 +75,10 @@ mod tests {
     #[test]
     fn a_commit_made_again_is_another() {
         let mut lives = Lives::default();
-        lives.begin(State::default());
+        lives.begin(State::default(), 1);
         lives.attempted(5);
         // Commit 5 was lost.
-        lives.begin(State { number: 4, life: 1 });
+        lives.begin(State { number: 4, life: 1 }, 1);
         lives.attempted(6);
         let at = |number, life| State { number, life };
         assert!(lives.holds(at(6, 2), at(4, 1)));

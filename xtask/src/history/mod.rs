@@ -4,6 +4,7 @@
 //! A *life* is one such process. Commit `number` of a life writes what the plan says of both, so that a
 //! commit that was lost and written again by the next life is told from the lost one.
 
+mod commit;
 mod lives;
 mod model;
 mod plan;
@@ -46,7 +47,11 @@ pub(crate) fn state(db: &Database) -> Result<State> {
         Err(TreeError::NoSuchTree) => return Ok(State::default()),
         Err(error) => return Err(error.into()),
     };
-    let bytes = tree.get(STATE_KEY)?.ok_or("the state has no number")?;
+    number_of(tree.get(STATE_KEY)?.ok_or("the state has no number")?)
+}
+
+/// The state that its entry says.
+fn number_of(bytes: &[u8]) -> Result<State> {
     let (number, life) = bytes.split_first_chunk().ok_or("a number of another length")?;
     Ok(State { number: u64::from_le_bytes(*number), life: u64::from_le_bytes(life.try_into()?) })
 }

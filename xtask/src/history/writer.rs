@@ -1,7 +1,8 @@
 //! The process that writes: what it is told, what it does, what it says.
 
-use super::plan::{self, Change, Detour, TREES, Then};
-use super::{Plan, STATE_KEY, STATE_TREE, State, open, state};
+use super::commit::{begin, fill};
+use super::plan::Then;
+use super::{Plan, State, open, state};
 use crate::Result;
 use crate::process::child;
 use mapleaf::{Database, Durability, OwnedReadTxn, WriteMode, WriteTxn};
@@ -10,6 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// How a writer ends when it has made all its commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub(crate) enum Planted {
     None,
     /// Commits are acknowledged before they are made.
     Early,
-    /// `Eventual` commits are said to survive power loss.
+    /// `Eventual` commits are said to survive power loss; threads that share a barrier do not wait for it.
     Eventual,
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct Orders {
     pub(crate) mode: WriteMode,
     pub(crate) plan: Plan,
     pub(crate) life: u64,
+    /// Threads that write, and share barriers; one that is alone makes its own.
+    pub(crate) threads: u64,
     pub(crate) commits: u64,
     pub(crate) ending: Ending,
     pub(crate) planted: Planted,
@@ -54,8 +58,8 @@ pub(crate) enum Said {
     /// It found this state there.
     Open(State),
     /// This commit was acknowledged. `safe`: as one that survives power loss. `entries`: how many the
-    /// device's log had then.
-    Done { number: u64, safe: bool, entries: u64 },
+    /// device's log had then. `shared`: the barrier was that of a later one too.
+    Done { number: u64, safe: bool, entries: u64, shared: bool },
     /// It is about to close the database.
     Closing,
 }
@@ -65,7 +69,9 @@ impl Said {
         match self {
             Said::Opening => "opening\n".into(),
             Said::Open(at) => format!("open {} {}\n", at.number, at.life),
-            Said::Done { number, safe, entries } => format!("done {number} {safe} {entries}\n"),
+            Said::Done { number, safe, entries, shared } => {
+                format!("done {number} {safe} {entries} {shared}\n")
+            }
             Said::Closing => "closing\n".into(),
         }
     }
@@ -81,10 +87,11 @@ impl Said {
             ["open", number, life] => {
                 Said::Open(State { number: number.parse()?, life: life.parse()? })
             }
-            ["done", number, safe, entries] => Said::Done {
+            ["done", number, safe, entries, shared] => Said::Done {
                 number: number.parse()?,
                 safe: safe.parse()?,
                 entries: entries.parse()?,
+                shared: shared.parse()?,
             },
             ["closing"] => Said::Closing,
             _ => return Err(format!("a writer said: {line}").into()),
@@ -98,7 +105,7 @@ impl Orders {
         let Plan { seed, keys, batch_max } = self.plan;
         let mut command = child(&["writer"])?;
         command.arg(&self.path).arg(self.log.as_deref().unwrap_or(Path::new("")));
-        for number in [seed, keys, batch_max, self.life, self.commits] {
+        for number in [seed, keys, batch_max, self.life, self.threads, self.commits] {
             command.arg(number.to_string());
         }
         command.arg(format!("{:?}", self.mode)).arg(format!("{:?}", self.ending));
@@ -107,7 +114,9 @@ impl Orders {
     }
 
     fn parse(words: &[String]) -> Result<Orders> {
-        let [path, log, seed, keys, batch_max, life, commits, mode, ending, planted] = words else {
+        let [path, log, seed, keys, batch_max, life, threads, commits, mode, ending, planted] =
+            words
+        else {
             return Err("a writer was told nothing it understands".into());
         };
         let plan = Plan { seed: seed.parse()?, keys: keys.parse()?, batch_max: batch_max.parse()? };
@@ -116,6 +125,7 @@ impl Orders {
             log: (!log.is_empty()).then(|| log.into()),
             plan,
             life: life.parse()?,
+            threads: threads.parse()?,
             commits: commits.parse()?,
             mode: named(mode, [WriteMode::Shadow, WriteMode::InPlace])?,
             ending: named(ending, [Ending::Close, Ending::Drop, Ending::Killed])?,
@@ -132,24 +142,59 @@ fn named<T: std::fmt::Debug, const N: usize>(name: &str, all: [T; N]) -> Result<
 /// The process itself.
 pub(crate) fn writer(words: &[String]) -> Result<bool> {
     let orders = Orders::parse(words)?;
-    let mut out = std::io::stdout().lock();
-    // A line is one write: whole in the pipe, or not there.
-    let mut say = |what: Said| out.write_all(what.line().as_bytes()).and_then(|()| out.flush());
     let log = orders.log.as_ref().map(File::open).transpose()?;
-    say(Said::Opening)?;
+    let voice = Voice { log, out: Mutex::new(std::io::stdout()) };
+    voice.say(|_| Said::Opening)?;
     let db = open(&orders.path, orders.mode)?;
     let began = state(&db)?;
-    say(Said::Open(began))?;
-    let mut held = None;
+    voice.say(|_| Said::Open(began))?;
     let commits = if orders.ending == Ending::Killed { u64::MAX } else { orders.commits };
-    for number in began.number + 1..=began.number.saturating_add(commits) {
-        let at = State { number, life: orders.life };
+    let last = began.number.saturating_add(commits);
+    std::thread::scope(|scope| {
+        let write = || write(&db, &orders, last, &voice).map_err(|error| error.to_string());
+        let threads: Vec<_> = (0..orders.threads).map(|_| scope.spawn(write)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a panic")?)
+    })?;
+    if orders.ending == Ending::Close {
+        voice.say(|_| Said::Closing)?;
+        db.close()?;
+    }
+    Ok(true)
+}
+
+/// Where a writer says what it does.
+struct Voice {
+    log: Option<File>,
+    out: Mutex<std::io::Stdout>,
+}
+
+impl Voice {
+    /// Says what it is where the device's log has so many entries. A line is one write: whole in the pipe, or
+    /// not there. Those of several threads have their numbers of entries in order.
+    fn say(&self, what: impl FnOnce(u64) -> Said) -> Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = what(entries(self.log.as_ref())?).line();
+        out.write_all(line.as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
+
+/// Commits up to that of the number `last`; what one thread does.
+fn write(db: &Database, orders: &Orders, last: u64, voice: &Voice) -> Result<()> {
+    let mut held = None;
+    loop {
+        let (mut txn, at) = begin(db, &orders.plan, orders.life)?;
+        let State { number, .. } = at;
+        if number > last {
+            return Ok(());
+        }
         let mut safe = orders.plan.durability(at) == Durability::Sync;
         let planted = orders.planted;
         if planted == Planted::Early {
-            say(Said::Done { number, safe, entries: 0 })?;
+            voice.say(|entries| Said::Done { number, safe, entries, shared: false })?;
         }
-        commit(&db, &orders.plan, at)?;
+        fill(&mut txn, &orders.plan, at)?;
+        let shared = commit(db, txn, orders, safe)?;
         match orders.plan.then(at) {
             Then::Nothing => safe |= planted == Planted::Eventual,
             Then::Sync => {
@@ -162,19 +207,24 @@ pub(crate) fn writer(words: &[String]) -> Result<bool> {
             }
         }
         if planted != Planted::Early {
-            say(Said::Done { number, safe, entries: entries(log.as_ref())? })?;
+            voice.say(|entries| Said::Done { number, safe, entries, shared })?;
         }
-        pin(&db, &orders.plan, at, &mut held)?;
+        pin(db, &orders.plan, at, &mut held)?;
     }
-    match orders.ending {
-        Ending::Drop | Ending::Killed => {}
-        Ending::Close => {
-            drop(held);
-            say(Said::Closing)?;
-            db.close()?;
+}
+
+/// Commits so that it is safe, or not; whether it shared its barrier with a later one.
+fn commit(db: &Database, txn: WriteTxn<'_>, orders: &Orders, safe: bool) -> Result<bool> {
+    let durability = if safe { Durability::Sync } else { Durability::Eventual };
+    match (durability, orders.threads) {
+        (Durability::Eventual, _) | (_, 1) => txn.commit_with(durability)?,
+        _ if orders.planted == Planted::Eventual => txn.commit_with(Durability::Eventual)?,
+        _ => {
+            let txn = txn.commit_group()?;
+            return Ok(db.stats().store.synced > txn);
         }
-    }
-    Ok(true)
+    };
+    Ok(false)
 }
 
 /// Keeps a snapshot for some commits, so that what they free cannot be reused at once.
@@ -193,54 +243,4 @@ fn entries(log: Option<&File>) -> Result<u64> {
         log.read_exact_at(&mut bytes, 16)?;
     }
     Ok(u64::from_le_bytes(bytes))
-}
-
-fn commit(db: &Database, plan: &Plan, at: State) -> Result<()> {
-    let changes = plan.changes(at);
-    let (first, second) = changes.split_at(changes.len() / 2);
-    // What no commit ever writes.
-    let wrong = State { number: !at.number, life: at.life };
-    let mut txn = db.write()?;
-    let detour = plan.detour(at);
-    if detour == Detour::Dropped {
-        write(&mut txn, &plan.changes(wrong), wrong)?;
-        txn.rollback();
-        txn = db.write()?;
-    }
-    write(&mut txn, first, at)?;
-    match detour {
-        Detour::TakenBack => {
-            let before = txn.savepoint()?;
-            write(&mut txn, &plan.changes(wrong), wrong)?;
-            let inner = txn.savepoint()?;
-            write(&mut txn, second, wrong)?;
-            txn.release(inner)?;
-            txn.rollback_to(before)?;
-            write(&mut txn, second, at)?;
-        }
-        Detour::Released => {
-            let before = txn.savepoint()?;
-            write(&mut txn, second, at)?;
-            txn.release(before)?;
-        }
-        Detour::None | Detour::Dropped => write(&mut txn, second, at)?,
-    }
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&at.number.to_le_bytes());
-    bytes[8..].copy_from_slice(&at.life.to_le_bytes());
-    txn.tree(STATE_TREE)?.insert(STATE_KEY, &bytes)?;
-    txn.commit_with(plan.durability(at))?;
-    Ok(())
-}
-
-fn write(txn: &mut WriteTxn<'_>, changes: &[Change], at: State) -> Result<()> {
-    for change in changes {
-        let key = plan::key(change.entry);
-        let mut tree = txn.tree(TREES[plan::tree_of(change.entry)])?;
-        match change.len {
-            Some(len) => tree.insert(&key, &plan::value(change.entry, at, len)).map(drop)?,
-            None => tree.remove(&key).map(drop)?,
-        }
-    }
-    Ok(())
 }

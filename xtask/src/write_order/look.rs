@@ -25,6 +25,7 @@ pub(super) struct Looked {
     unmade: u64,
     commits: u64,
     safe: u64,
+    shared: u64,
     entries: usize,
     flushes: usize,
     bytes_max: u64,
@@ -33,7 +34,8 @@ pub(super) struct Looked {
 impl std::fmt::Display for Looked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Looked { at_flush, between, replayed, more, unmade, .. } = self;
-        write!(f, "{} commits ({} known safe), ", self.commits, self.safe)?;
+        write!(f, "{} commits ({} known safe, {} by a ", self.commits, self.safe, self.shared)?;
+        write!(f, "later one's barrier), ")?;
         write!(f, "{} log entries with {} flushes, ", self.entries, self.flushes)?;
         write!(f, "{} images opened: {at_flush} at a flush, ", at_flush + between)?;
         write!(f, "{between} between two; {replayed} replayed, {more} with more than was safe, ")?;
@@ -105,7 +107,7 @@ impl Looker {
     /// All that was looked at.
     pub(super) fn looked(&self) -> Looked {
         let (commits, safe) = (self.told.commits, self.told.safe_commits);
-        Looked { commits, safe, ..self.looked }
+        Looked { commits, safe, shared: self.told.shared, ..self.looked }
     }
 }
 

@@ -10,6 +10,7 @@
 //! Invariants checked on every image:
 //! - it holds every commit that was acknowledged as `Sync`, or that a `sync` or `checkpoint` followed,
 //!   before the last flush that the image has whole;
+//!   Every second writer has threads that share barriers (`WriteTxn::commit_group`);
 //! - it is one committed state: every entry of every tree is what the commits up to that one wrote;
 //! - `check` is clean; ext4 is (or the medium is not one that a disk could be).
 //!
@@ -40,6 +41,8 @@ const DEVICE_BYTES: u64 = 40 << 20;
 const INSIDE: &str = "MAPLEAF_WRITE_ORDER_INSIDE";
 /// How often one database loses power: the second time after it came back from the first.
 const GENERATIONS: u64 = 3;
+/// Threads of every second writer; the others' is alone.
+const THREADS: u64 = 3;
 /// The writers between two power losses.
 const LIVES: u64 = 3;
 
@@ -50,14 +53,17 @@ const LOST: &str = "commits are missing";
 struct Options {
     images: u64,
     seed: u64,
+    /// Threads of each writer, where they are not drawn.
+    threads: Option<u64>,
     planted: Planted,
 }
 
-/// `write-order [--images N] [--seed S] [--planted]`.
+/// `write-order [--images N] [--seed S] [--threads N] [--planted]`.
 pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut options = Options {
         images: 1_000,
         seed: SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
+        threads: None,
         planted: Planted::None,
     };
     let mut rest = words.iter();
@@ -66,6 +72,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         match word.as_str() {
             "--images" => options.images = number()?,
             "--seed" => options.seed = number()?,
+            "--threads" => options.threads = Some(number()?),
             "--planted" => options.planted = Planted::Eventual,
             _ => return Err(crate::USAGE.into()),
         }
@@ -81,6 +88,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     again.args(["--mount", "--propagation", "private"]).arg(std::env::current_exe()?);
     again.args(["write-order", "--images", &options.images.to_string()]);
     again.args(["--seed", &options.seed.to_string()]);
+    if let Some(threads) = options.threads {
+        again.args(["--threads", &threads.to_string()]);
+    }
     if options.planted != Planted::None {
         again.arg("--planted");
     }
@@ -108,8 +118,9 @@ fn missing() -> Option<String> {
 
 /// In the namespace.
 fn inside(scratch: &Path, options: Options) -> Result<bool> {
-    let Options { images, seed, planted } = options;
-    let again = format!("cargo xtask write-order --images {images} --seed {seed}");
+    let Options { images, seed, planted, threads } = options;
+    let fixed = threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    let again = format!("cargo xtask write-order --images {images} --seed {seed}{fixed}");
     println!("write-order: seed {seed}; again: {again}");
     let at = scratch.to_str().ok_or("a temporary path that is no text")?;
     run_tool("mount", &["-t", "tmpfs", "-o", "size=1g,mode=700", "none", at])?;
@@ -186,11 +197,13 @@ fn write(
             1 => Ending::Drop,
             _ => Ending::Killed,
         };
+        let drawn = if mix(options.seed ^ mix(life)).is_multiple_of(2) { THREADS } else { 1 };
         told.listen(&Orders {
             path: device.mounted().join("t.leaf"),
             mode,
             plan,
             life: told.lives.next(),
+            threads: options.threads.unwrap_or(drawn),
             commits: commits + 1,
             ending,
             planted: options.planted,
@@ -215,15 +228,20 @@ struct Told {
     lives: Lives,
     /// States that were said to survive power loss, and the entries that the device's log had then.
     safe: Vec<(State, u64)>,
+    /// The newest that was acknowledged, and up to where commits may be there: one in flight of each thread.
     last: State,
+    most: u64,
     commits: u64,
     safe_commits: u64,
+    /// Commits whose barrier was that of a later one too.
+    shared: u64,
 }
 
 impl Told {
     /// Power was lost and came back, with this state; the writers had said that `must` is safe.
     fn back(&mut self, found: State, must: State) {
         self.last = found;
+        self.most = found.number;
         self.safe = vec![(must, 0)];
     }
 
@@ -233,15 +251,24 @@ impl Told {
         let mut kill_after = (orders.ending == Ending::Killed).then_some(orders.commits);
         for line in BufReader::new(writer.stdout.take().ok_or("no output")?).lines() {
             match Said::parse(&line?)? {
-                Said::Open(at) => self.open(at)?,
-                Said::Done { number, safe, entries } => {
+                Said::Open(at) => self.open(at, orders.threads)?,
+                Said::Done { number, safe, entries, shared } => {
                     self.commits += 1;
-                    self.last = State { number, life: orders.life };
-                    // A writer that is killed may have been at the next.
-                    self.lives.attempted(number + 1);
+                    self.shared += u64::from(shared);
+                    // One of them was acknowledged. A writer that is killed may have been at the next.
+                    self.most += 1;
+                    self.lives.attempted(self.most);
+                    // In the order of threads, not of numbers.
+                    let number_max =
+                        if self.last.life == orders.life { self.last.number } else { 0 };
+                    self.last = State { number: number.max(number_max), life: orders.life };
                     if safe {
-                        self.safe.push((self.last, entries));
                         self.safe_commits += 1;
+                        let known = self.safe.last().map_or(0, |(state, _)| state.number);
+                        if number > known {
+                            let state = State { number, life: orders.life };
+                            self.safe.push((state, entries));
+                        }
                     }
                     kill_after = kill_after.map(|left| left.saturating_sub(1));
                 }
@@ -261,13 +288,15 @@ impl Told {
         Err(format!("the writer failed: {status}").into())
     }
 
-    /// A writer has found this state: the last one, or the one in flight when the last writer was killed.
-    fn open(&mut self, at: State) -> Result<()> {
-        if at.number > self.last.number + 1 || !self.lives.holds(at, self.last) {
+    /// A writer of so many threads has found this state: the last one, or one in flight when the last writer
+    /// was killed.
+    fn open(&mut self, at: State, threads: u64) -> Result<()> {
+        if at.number > self.most || !self.lives.holds(at, self.last) {
             return Err(format!("opened {at:?} instead of {:?}", self.last).into());
         }
         self.last = at;
-        self.lives.begin(at);
+        self.most = at.number + threads;
+        self.lives.begin(at, threads);
         Ok(())
     }
 
