@@ -159,7 +159,10 @@ fn salvaged(path: &Path) -> Option<(Trees, SalvageReport)> {
         let name = String::from_utf8(tree.unwrap().0.to_vec()).unwrap();
         let entries = read.tree(&name).unwrap();
         let sizes = entries.record().fixed.map(|width| (width.key_bytes, width.value_bytes));
-        assert_eq!(sizes, (name == "fixed width").then_some(FIXED_WIDTH), "sizes of {name}");
+        // Where its record is lost too, the log's changes are applied to a tree made anew without sizes.
+        if sizes.is_some() || report.names.is_empty() {
+            assert_eq!(sizes, (name == "fixed width").then_some(FIXED_WIDTH), "sizes of {name}");
+        }
         let entries = entries.iter().map(|entry| {
             let (key, value) = entry.unwrap();
             (key.to_vec(), value.to_vec())
