@@ -191,6 +191,9 @@ impl Path {
                 let page = inner(pages, step.page)?;
                 self.truncate(level);
                 self.push(step.page, index)?;
+                if index > 0 {
+                    pages.prefetch(page.child(index - 1)?, 0, PREFETCH_LINES);
+                }
                 let sparse = pages.sparse();
                 if sparse && (index + 1) % AHEAD == 0 {
                     fetch(pages, &page, index + 1 - AHEAD, index + 1)?;

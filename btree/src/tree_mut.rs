@@ -57,6 +57,9 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`KeyTooLong`](Error::KeyTooLong), [`ValueTooLong`](Error::ValueTooLong).
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        if let Some(replaced) = self.editor.put_close(key, value)? {
+            return Ok(replaced);
+        }
         let mut place = Place::new();
         self.editor.seek_hinted(&mut place, key)?;
         let replaced = self.editor.put(&mut place, key, Source::Bytes(value))?;
@@ -109,6 +112,9 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`NotSorted`](Error::NotSorted), and as [`insert`](TreeMut::insert).
     pub fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.editor.append_close(key, value)? {
+            return Ok(());
+        }
         let mut place = Place::new();
         self.editor.seek_hinted(&mut place, key)?;
         if !self.editor.is_end(&place)? {

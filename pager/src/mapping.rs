@@ -344,6 +344,12 @@ pub unsafe trait Mapping: Send + Sync {
         core::hint::spin_loop();
     }
 
+    /// The mapping that this one does nothing but pass calls on to, such as the content of a box: asked
+    /// directly it answers sooner, and every page of every lookup asks.
+    fn behind(&self) -> Option<&dyn Mapping> {
+        None
+    }
+
     /// Called before each store to a meta or log block and each hand-out of a mutable page: the
     /// grain at which simulations crash. Nothing to do otherwise.
     fn trace(&self, range: Bytes) {

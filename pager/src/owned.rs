@@ -160,6 +160,9 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn relax(&self) {
         (**self).relax();
     }
+    fn behind(&self) -> Option<&dyn Mapping> {
+        Some(&**self)
+    }
     fn trace(&self, range: Bytes) {
         (**self).trace(range);
     }

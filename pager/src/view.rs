@@ -31,6 +31,7 @@ unsafe impl Sync for View<'_> {}
 impl<'s> View<'s> {
     /// Views of a mapping whose pages are `1 << shift` bytes.
     pub(crate) fn new(mapping: &'s dyn Mapping, shift: u32) -> View<'s> {
+        let mapping = mapping.behind().unwrap_or(mapping);
         View {
             mapping,
             base: mapping.base(),
@@ -306,6 +307,9 @@ impl<'s> View<'s> {
         }
     }
 }
+
+/// Whether the feature `locality` is on.
+pub const LOCALITY: bool = cfg!(feature = "locality");
 
 /// Asks the processor for the cache lines of bytes that will be looked at before long. Costs nothing where the
 /// feature `locality` is off.

@@ -6,9 +6,10 @@
 
 use super::Editor;
 use crate::error::Result;
+use crate::node::{Fit, LeafMut, NewValue, Value};
 use crate::path::{Path, leaf};
 use crate::place::{At, Place};
-use mapleaf_pager::PageId;
+use mapleaf_pager::{LOCALITY, PageId};
 
 /// The last insertion's place in one tree.
 pub(crate) struct Hint {
@@ -18,6 +19,8 @@ pub(crate) struct Hint {
     leaf: PageId,
     /// The way to it, while the hint is hot.
     path: Path,
+    /// Whether that is the tree's right edge, once somebody had to know.
+    last: Option<bool>,
     heat: Heat,
 }
 
@@ -34,7 +37,7 @@ enum Heat {
 
 impl Hint {
     pub(crate) const fn new() -> Hint {
-        Hint { slot: 0, leaf: PageId::NONE, path: Path::new(), heat: Heat::Cold }
+        Hint { slot: 0, leaf: PageId::NONE, path: Path::new(), last: None, heat: Heat::Cold }
     }
 
     /// The tree changes elsewhere, or the place is gone.
@@ -87,6 +90,63 @@ impl Editor<'_, '_> {
         Ok(true)
     }
 
+    /// Stores an entry in the last insertion's leaf, and logs it, where nothing but that leaf changes: the key
+    /// belongs there, it is this transaction's own and has room. Whether a value was replaced; `None`, and
+    /// nothing has changed, where it takes more than that.
+    pub(crate) fn put_close(&mut self, key: &[u8], value: &[u8]) -> Result<Option<bool>> {
+        if self.append_close(key, value)? {
+            return Ok(Some(false));
+        }
+        let Some(hint) = self.hot() else { return Ok(None) };
+        let (id, inline) = (hint.leaf, self.is_inline(key.len(), value.len()));
+        let Some(body) = self.txn.edit_own(id)? else { return Ok(None) };
+        let mut page = LeafMut::new(body, id)?;
+        let (index, found) = page.view().lower_bound(key)?;
+        let fit = match found {
+            _ if !inline => return Ok(None),
+            true if matches!(page.view().value(index)?, Value::Run { .. }) => return Ok(None),
+            true => page.replace_at(index, NewValue::Inline(value))?,
+            // Before its first key or behind its last a neighbour may be closer.
+            false if index == 0 || index == page.view().count() => return Ok(None),
+            false => page.insert_at(index, key, NewValue::Inline(value))?,
+        };
+        if fit != Fit::Done {
+            return Ok(None);
+        }
+        self.record.entries = self.record.entries.saturating_add(u64::from(!found));
+        self.log_entry(key, value);
+        Ok(Some(found))
+    }
+
+    /// As [`put_close`](Editor::put_close), of an entry behind all of the tree; whether it was one.
+    pub(crate) fn append_close(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        let Some(hint) = self.hot() else { return Ok(false) };
+        let (id, last) = (hint.leaf, hint.last);
+        if last == Some(false) {
+            return Ok(false);
+        }
+        if last.is_none() {
+            let pages = &*self.txn;
+            let Some(hint) = self.hint.as_deref_mut() else { return Ok(false) };
+            if !*hint.last.insert(hint.path.on_right_edge(pages)?) {
+                return Ok(false);
+            }
+        }
+        let Some(body) = self.txn.edit_own(id)? else { return Ok(false) };
+        let appended = LeafMut::new(body, id)?.append(key, value)?;
+        if appended {
+            self.record.entries = self.record.entries.saturating_add(1);
+            self.log_entry(key, value);
+        }
+        Ok(appended)
+    }
+
+    /// The last insertion's place, where the next one is expected there.
+    #[inline]
+    fn hot(&self) -> Option<&Hint> {
+        self.hint.as_deref().filter(|hint| LOCALITY && hint.heat == Heat::Hot)
+    }
+
     /// Whether a place is behind the last entry of the tree.
     pub(crate) fn is_end(&self, place: &Place) -> Result<bool> {
         if place.at != At::Gap {
@@ -100,7 +160,7 @@ impl Editor<'_, '_> {
     /// Remembers the place of an insertion that is done.
     pub(crate) fn keep_hint(&mut self, place: &mut Place) -> Result<()> {
         if let Some(hint) = &mut self.hint {
-            hint.leaf = place.path.leaf_step()?.page;
+            (hint.leaf, hint.last) = (place.path.leaf_step()?.page, None);
             if hint.heat == Heat::Warm {
                 core::mem::swap(&mut hint.path, &mut place.path);
                 hint.heat = Heat::Hot;

@@ -3,7 +3,7 @@
 use super::Editor;
 use super::put::{Change, Source};
 use crate::error::{Error, Result};
-use crate::node::{Fit, LeafContent, LeafMut, LeafView};
+use crate::node::{Fit, LeafContent, LeafMut, LeafView, NewValue};
 use crate::path::leaf;
 use crate::place::{At, Place};
 
@@ -52,6 +52,10 @@ impl Editor<'_, '_> {
         key: &[u8],
         value: &[u8],
     ) -> Result<()> {
+        if self.load_here(place, fill, key, value)? {
+            self.log_entry(key, value);
+            return Ok(());
+        }
         self.check_key(key)?;
         if let (Some(page), Some(step)) = (place.leaf(&*self.txn)?, place.entry())
             && page.key(step.index())?.cmp_bytes(key).is_ge()
@@ -63,6 +67,35 @@ impl Editor<'_, '_> {
         self.keep_or_free(stored, put)?;
         self.record.entries = self.record.entries.saturating_add(1);
         self.log_put(place, Some(key), Some(value))
+    }
+
+    /// Stores an entry behind the one that the place is at, the tree's last, where its leaf is this
+    /// transaction's own and has room: whether it did. What most entries need, and no more.
+    #[inline]
+    fn load_here(
+        &mut self,
+        place: &mut Place,
+        fill: Fill,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<bool> {
+        let limit = fill.limit(self.page_size());
+        let Some(step) = place.entry() else { return Ok(false) };
+        let Some(body) = self.txn.edit_own(step.page)? else { return Ok(false) };
+        let mut page = LeafMut::new(body, step.page)?;
+        if let Some(limit) = limit
+            && page.view().used_bytes()
+                + LeafContent::entry_bytes(key.len(), NewValue::Inline(value))
+                > limit
+        {
+            return Ok(false);
+        }
+        let appended = page.append(key, value)?;
+        if appended {
+            place.path.set_entry(step.index() + 1);
+            self.record.entries = self.record.entries.saturating_add(1);
+        }
+        Ok(appended)
     }
 
     fn load_change(&mut self, place: &mut Place, fill: Fill, change: Change<'_>) -> Result<()> {

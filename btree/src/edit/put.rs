@@ -122,18 +122,26 @@ impl Editor<'_, '_> {
         self.whole(logged)
     }
 
+    /// Logs that this entry was stored.
+    #[inline]
+    pub(super) fn log_entry(&mut self, key: &[u8], value: &[u8]) {
+        if let Some(log) = &mut self.log {
+            let parts = [Part::Bytes(key), Part::Bytes(&[])];
+            log.put(self.txn, parts, key.len(), Part::Bytes(value));
+        }
+    }
+
     fn try_log_put(
         &mut self,
         place: &Place,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) -> Result<()> {
-        let Some(log) = &mut self.log else { return Ok(()) };
         if let (Some(key), Some(value)) = (key, value) {
-            let parts = [Part::Bytes(key), Part::Bytes(&[])];
-            log.put(self.txn, parts, key.len(), Part::Bytes(value));
+            self.log_entry(key, value);
             return Ok(());
         }
+        let Some(log) = &mut self.log else { return Ok(()) };
         let step = place.entry_here()?;
         let body = (&*self.txn).page(step.page)?;
         let (entry_key, entry_value) = LeafView::new(body, step.page)?.entry(step.index())?;
@@ -191,14 +199,18 @@ impl Editor<'_, '_> {
         Ok(true)
     }
 
+    /// Whether a leaf holds a value of `len` bytes itself.
+    pub(super) fn is_inline(&self, key_len: usize, len: usize) -> bool {
+        self.record.fixed.is_some() || len <= max_inline_value((&*self.txn).page_size(), key_len)
+    }
+
     /// Makes the value one that a leaf can hold: long ones go to a run.
     pub(super) fn store<'v>(&mut self, key_len: usize, source: Source<'v>) -> Result<NewValue<'v>> {
         let len = source.len();
         if let Some(width) = self.record.fixed {
             width.check(key_len, len)?;
         }
-        if self.record.fixed.is_some() || len <= max_inline_value((&*self.txn).page_size(), key_len)
-        {
+        if self.is_inline(key_len, len) {
             return Ok(match source {
                 Source::Bytes(bytes) => NewValue::Inline(bytes),
                 Source::Room(len) => NewValue::Reserved(len),

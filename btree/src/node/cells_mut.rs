@@ -132,6 +132,44 @@ where
         Ok(Fit::Done)
     }
 
+    /// Inserts an entry behind the last where its key is above that, starts with the page's prefix, and there
+    /// is room: whether it did. Else nothing changed, and [`insert_at`](CellsMut::insert_at) says why.
+    ///
+    /// # Errors
+    /// `Layout`.
+    #[inline]
+    pub(crate) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        let Some(rest) = self.view().behind_all(key) else { return Ok(false) };
+        let cell = CELL_HEADER_BYTES + rest.len() + value.len();
+        if key.len() > max_key_len(self.page_size())
+            || value.len() > max_inline_value(self.page_size(), key.len())
+            || !self.slots.make_room(1, cell)
+        {
+            return Ok(false);
+        }
+        self.write_last(A::tag(key, rest), rest, value, cell).ok_or(damaged(self.id))?;
+        Ok(true)
+    }
+
+    #[inline]
+    fn write_last(&mut self, tag: u32, rest: &[u8], value: &[u8], cell: usize) -> Option<()> {
+        let slots = &mut self.slots;
+        let at = slots.allocate(cell)?;
+        let (lens, place) =
+            slots.body.get_mut(at..)?.split_first_chunk_mut::<CELL_HEADER_BYTES>()?;
+        let ([k0, k1], [v0, v1]) = (stored(rest.len()), stored(value.len()));
+        *lens = [k0, k1, v0, v1];
+        let (key, place) = place.split_at_mut_checked(rest.len())?;
+        key.copy_from_slice(rest);
+        place.get_mut(..value.len())?.copy_from_slice(value);
+        let last = slots.header.count;
+        slots.open_slot(last)?;
+        A::store(slots, last, tag);
+        slots.set(OFFSETS, last, stored_offset(at));
+        slots.store();
+        Some(())
+    }
+
     fn write_entry(
         &mut self,
         i: usize,

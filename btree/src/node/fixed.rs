@@ -213,6 +213,10 @@ impl<'a> FixedView<'a> {
             _ => search::partition_by(self.header.count, |i| self.head_of(i), |head| head < needle),
         };
         match self.key_bytes(first) {
+            // As long, and all of both is in their heads.
+            Some(found) if found.len() == key.len() && key.len() <= search::LONG_HEAD_BYTES => {
+                (first, search::long_head(found) == needle)
+            }
             // All of a short key is in its head: it is equal, but for zeros at its end or the other's.
             Some(found)
                 if found.len() <= search::LONG_HEAD_BYTES
@@ -226,6 +230,13 @@ impl<'a> FixedView<'a> {
             Some(_) => self.bound_among_ties(first, key, needle),
             None => (first, false),
         }
+    }
+
+    /// Whether all keys of the page are below `key`.
+    #[inline]
+    pub(super) fn ends_below(&self, key: &[u8]) -> bool {
+        let last = self.header.count.checked_sub(1).and_then(|last| self.key_bytes(last));
+        last.is_none_or(|last| search::cmp_stored(last, key).is_lt())
     }
 
     /// The first bytes of the key of entry `i` as a number.

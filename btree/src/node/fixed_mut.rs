@@ -1,7 +1,7 @@
 //! Changing a leaf of fixed width in place.
 
 use super::fixed::{FixedHeader, FixedView};
-use super::layout::damaged;
+use super::layout::{damaged, field, put, stored};
 use super::slots::move_bytes;
 use super::{Fit, NewValue};
 use crate::error::{Error, Result};
@@ -65,6 +65,26 @@ impl<'a> FixedMut<'a> {
         self.header.write(self.body);
         self.write_entry(i, key, value).ok_or(damaged(self.id))?;
         Ok(Fit::Done)
+    }
+
+    /// Inserts an entry behind the last where its key is above that and there is room: whether it did. Else
+    /// nothing changed, and [`insert_at`](FixedMut::insert_at) says why.
+    ///
+    /// # Errors
+    /// `Layout`.
+    #[inline]
+    pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        let FixedHeader { count, capacity, width } = self.header;
+        if count == capacity
+            || width.check(key.len(), value.len()).is_err()
+            || !self.view().ok_or(damaged(self.id))?.ends_below(key)
+        {
+            return Ok(false);
+        }
+        self.header.count += 1;
+        put(self.body, field::COUNT, stored(self.header.count));
+        self.write_entry(count, key, NewValue::Inline(value)).ok_or(damaged(self.id))?;
+        Ok(true)
     }
 
     /// Appends an entry to a page being filled; `None` where there is no room for it.

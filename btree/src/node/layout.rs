@@ -42,25 +42,29 @@ pub(crate) struct Shape {
     pub(super) kind: u8,
     /// Bytes of a slot in each array.
     pub(super) widths: &'static [usize],
+    /// Bytes of a slot in the arrays before each.
+    pub(super) before: &'static [usize],
     /// Bytes of a slot in all arrays together.
     pub(super) slot_bytes: usize,
 }
 
 /// A leaf H: heads, offsets.
-pub(super) const LEAF: Shape = Shape { kind: kind::LEAF, widths: &[4, 2], slot_bytes: 6 };
+pub(super) const LEAF: Shape =
+    Shape { kind: kind::LEAF, widths: &[4, 2], before: &[0, 4], slot_bytes: 6 };
 
 /// A leaf F: fingerprints, offsets.
 pub(super) const PRINTS: Shape =
-    Shape { kind: kind::LEAF_FINGERPRINT, widths: &[1, 2], slot_bytes: 3 };
+    Shape { kind: kind::LEAF_FINGERPRINT, widths: &[1, 2], before: &[0, 1], slot_bytes: 3 };
 
 /// An inner page: heads, children, offsets.
-pub(super) const INNER: Shape = Shape { kind: kind::INNER, widths: &[4, 4, 2], slot_bytes: 10 };
+pub(super) const INNER: Shape =
+    Shape { kind: kind::INNER, widths: &[4, 4, 2], before: &[0, 4, 8], slot_bytes: 10 };
 
 impl Shape {
     /// Bytes between the first array and array `column`, with room for `slots`.
+    #[inline]
     pub(super) fn before(&self, column: usize, slots: usize) -> usize {
-        let widths: usize = self.widths.iter().take(column).sum();
-        even(widths * slots)
+        even(self.before.get(column).copied().unwrap_or(0) * slots)
     }
 
     /// Bytes of all arrays with room for `slots`.
@@ -205,6 +209,10 @@ fn short_head(rest: &[u8]) -> u32 {
 
 /// [`head`] of a key in parts.
 pub(super) fn head_of(rest: Key<'_>) -> u32 {
+    let [first, second, _] = rest.parts();
+    if first.is_empty() || first.len() >= HEAD_BYTES {
+        return head(if first.is_empty() { second } else { first });
+    }
     let mut bytes = [0; HEAD_BYTES];
     for (to, from) in bytes.iter_mut().zip(rest.parts().into_iter().flatten()) {
         *to = *from;

@@ -233,7 +233,7 @@ impl<'a> LeafContent<'a> {
     fn head(&self, i: usize, prefix_len: usize) -> Result<u32> {
         match self.source(i) {
             Source::Page(LeafView::Heads(leaf), i) if leaf.prefix().len() == prefix_len => {
-                Ok(leaf.raw(i)?.0)
+                leaf.tag(i).ok_or(damaged(leaf.id()))
             }
             _ => self.key(i).map(|key| Heads::tag_of(key, without(key, prefix_len))),
         }

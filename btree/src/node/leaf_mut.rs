@@ -106,6 +106,22 @@ impl<'a> LeafMut<'a> {
         }
     }
 
+    /// Inserts an entry behind the last where its key is above that, its value one that is inline, and there is
+    /// room for it as the page is laid out: whether it did. Else nothing changed, and
+    /// [`insert_at`](LeafMut::insert_at) says why.
+    ///
+    /// # Errors
+    /// `Layout`.
+    #[inline]
+    pub(crate) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        match self {
+            LeafMut::Heads(leaf) => leaf.append(key, value),
+            #[cfg(feature = "fingerprints")]
+            LeafMut::Prints(leaf) => leaf.append(key, value),
+            LeafMut::Fixed(leaf) => leaf.append(key, value),
+        }
+    }
+
     /// Gives entry `i` another value. (A run it held before is the caller's to free.)
     ///
     /// # Errors

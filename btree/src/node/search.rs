@@ -13,6 +13,7 @@
 //!
 //! `cargo xtask codegen` looks at what both compile to.
 
+use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
 /// A head as it lies in the page: little-endian.
@@ -77,6 +78,22 @@ pub(crate) fn long_head(key: &[u8]) -> u64 {
             u64::from_be_bytes(bytes)
         }
     }
+}
+
+/// `stored.cmp(key)`, where `stored` may have been stored just now: in words of eight bytes. A C library's comparison
+/// may mask its loads (AVX-512), and such a load waits for the stores before it to leave the processor.
+#[inline]
+pub(crate) fn cmp_stored(stored: &[u8], key: &[u8]) -> Ordering {
+    let mut words = stored.as_chunks::<LONG_HEAD_BYTES>().0.iter();
+    let mut others = key.as_chunks::<LONG_HEAD_BYTES>().0.iter();
+    let mut same = 0;
+    while let (Some(word), Some(other)) = (words.next(), others.next()) {
+        if word != other {
+            return u64::from_be_bytes(*word).cmp(&u64::from_be_bytes(*other));
+        }
+        same += LONG_HEAD_BYTES;
+    }
+    stored.iter().skip(same).cmp(key.iter().skip(same))
 }
 
 /// As [`lower_bound`], of the heads of keys of `N` bytes that lie one behind the other.

@@ -87,9 +87,11 @@ impl<'a> SlotsMut<'a> {
         if i > count || count == self.header.capacity {
             return None;
         }
-        for (column, width) in self.shape.widths.iter().enumerate() {
-            let (from, end) = (self.slot(column, i), self.slot(column, count));
-            move_bytes(self.body, from, end, from + width)?;
+        if i < count {
+            for (column, width) in self.shape.widths.iter().enumerate() {
+                let (from, end) = (self.slot(column, i), self.slot(column, count));
+                move_bytes(self.body, from, end, from + width)?;
+            }
         }
         self.header.count += 1;
         Some(())

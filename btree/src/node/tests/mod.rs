@@ -1,5 +1,6 @@
 //! Nodes against naive oracles: see the files for what each checks.
 
+mod append;
 #[cfg(feature = "fixed-width")]
 mod fixed;
 mod hostile;

@@ -1,7 +1,7 @@
 //! The searches over heads against linear ones.
 
 use super::super::layout::{common_len, without};
-use super::super::search::{BLOCK, equal_bits, find_equal, lower_bound, upper_bound};
+use super::super::search::{BLOCK, cmp_stored, equal_bits, find_equal, lower_bound, upper_bound};
 use super::*;
 use quickcheck::quickcheck;
 
@@ -51,6 +51,14 @@ quickcheck! {
 }
 
 quickcheck! {
+    fn stored_keys_compare_as_bytes_do(common: Vec<u8>, a: Vec<u8>, b: Vec<u8>) -> bool {
+        let (longer, other) = ([&common[..], &a].concat(), [&common[..], &b].concat());
+        cmp_stored(&longer, &other) == longer.cmp(&other)
+            && cmp_stored(&longer, &common) == longer.cmp(&common)
+            && cmp_stored(&common, &other) == common.cmp(&other)
+            && cmp_stored(&common, &common.clone()).is_eq()
+    }
+
     /// However the keys are cut into parts.
     fn common_length_is_the_naive_one(common: Vec<u8>, a: Vec<u8>, b: Vec<u8>, cuts: (usize, usize)) -> bool {
         let (a, b) = ([&common[..], &a].concat(), [&common[..], &b].concat());
