@@ -137,6 +137,10 @@ unsafe impl<M: Mapping> Mapping for Observed<M> {
     fn relax(&self) {
         self.0.relax();
     }
+    /// It does more than pass calls on.
+    fn behind(&self) -> Option<&dyn Mapping> {
+        None
+    }
     fn trace(&self, range: Bytes) {
         self.0.trace(range);
     }
