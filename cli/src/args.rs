@@ -1,10 +1,15 @@
 //! The arguments, and their help.
 
+mod examples;
 mod looking;
 
 pub(crate) use looking::{ColorBy, Inspect, Page, TreeShape};
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use examples::{
+    CHECK_EXAMPLES, COUNT_EXAMPLES, DEL_EXAMPLES, DUMP_EXAMPLES, GET_EXAMPLES, LOAD_EXAMPLES,
+    PUT_EXAMPLES, SALVAGE_EXAMPLES, SCAN_EXAMPLES, SCRUB_EXAMPLES, STAT_EXAMPLES, TREES_EXAMPLES,
+};
 use looking::{INSPECT_EXAMPLES, PAGE_EXAMPLES, TREE_EXAMPLES};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,9 +24,9 @@ Examples:
   mapleaf app.leaf check
   mapleaf app.leaf scrub --rate 50
   mapleaf app.leaf inspect --watch
-  mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -
-  mapleaf new.leaf dump | mdb_load back.lmdb
-  mapleaf lab --quick    (no store: measures page faults, calls and write-back here; see lab --help)
+  mdb_dump old.lmdb | mapleaf new.leaf load --format lmdb-dump -
+  mapleaf new.leaf dump | mdb_load -n back.lmdb
+  mapleaf lab --quick    (no store: measures page faults, calls and write-back here; see help lab)
 
 Bytes that are not text print as \\xNN, a backslash as \\\\, a tab as \\t, a line's end as \\n; keys and
 values are read the same way. `--raw` prints and reads bytes as they are.
@@ -37,7 +42,8 @@ Exit codes:
 #[command(name = "mapleaf", version, about, after_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
-    /// The store: one file. `load` and `put` make it where there is none.
+    /// The store: one file. `load` and `put` make it where there is none. (One called lab or help is ./lab or
+    /// ./help.)
     #[arg(value_name = "STORE")]
     pub(crate) store: PathBuf,
     /// Compare checksums before anything is printed or changed: of each page the first time it is read, or
@@ -75,20 +81,25 @@ pub(crate) enum Command {
     #[command(after_help = LOAD_EXAMPLES)]
     Load(Load),
     /// Print the value of a key
+    #[command(after_help = GET_EXAMPLES)]
     Get(Get),
     /// Store a value under a key
     #[command(after_help = PUT_EXAMPLES)]
     Put(Put),
     /// Remove keys
+    #[command(after_help = DEL_EXAMPLES)]
     Del(Del),
     /// Print entries in the order of their keys
     #[command(after_help = SCAN_EXAMPLES)]
     Scan(Scan),
     /// Count entries
+    #[command(after_help = COUNT_EXAMPLES)]
     Count(Count),
     /// List the trees
+    #[command(after_help = TREES_EXAMPLES)]
     Trees(Plain),
     /// Print figures: pages by kind, fill, depth, free pages, log, file size
+    #[command(after_help = STAT_EXAMPLES)]
     Stat(Stat),
     /// Read every page and prove the store sound
     #[command(after_help = CHECK_EXAMPLES)]
@@ -112,20 +123,6 @@ pub(crate) enum Command {
     #[command(after_help = TREE_EXAMPLES)]
     Tree(TreeShape),
 }
-
-const LOAD_EXAMPLES: &str = "\
-Formats:
-  tsv        key, tab, value; \\xNN and the like are read as the bytes they stand for
-  lines      each line is a key, byte for byte; its value is its number, from 1
-  lmdb-dump  what LMDB's mdb_dump prints, one database or several
-
-Without --batch the whole input is one transaction: if a line is wrong, nothing is stored. With it what
-was committed before the wrong line stays, and the message says how much that is.
-
-Examples:
-  find / -xdev | mapleaf files.leaf load --format lines -
-  mapleaf app.leaf load --tree users --batch 10000 users.tsv
-  mdb_dump -a old.lmdb | mapleaf new.leaf load --format lmdb-dump -";
 
 #[derive(Arguments, Debug)]
 pub(crate) struct Load {
@@ -174,12 +171,6 @@ pub(crate) struct Get {
     /// The key
     pub(crate) key: OsString,
 }
-
-const PUT_EXAMPLES: &str = "\
-Examples:
-  mapleaf app.leaf put greeting 'hello\\x21'
-  mapleaf app.leaf put --tree images logo --file logo.png
-  date | mapleaf app.leaf put started --file -";
 
 #[derive(Arguments, Debug)]
 pub(crate) struct Put {
@@ -232,15 +223,6 @@ pub(crate) struct Range {
     pub(crate) prefix: Option<OsString>,
 }
 
-const SCAN_EXAMPLES: &str = "\
-Prints key, tab, value: what `load` reads. With --keys-only a key that is text prints byte for byte, one
-a line; others print with \\xNN.
-
-Examples:
-  mapleaf files.leaf scan --prefix /usr/bin/ --keys-only
-  mapleaf app.leaf scan --tree events --reverse --limit 10
-  mapleaf app.leaf scan --from 2024 --to 2025 --json";
-
 #[derive(Arguments, Debug)]
 pub(crate) struct Scan {
     /// The tree
@@ -287,20 +269,6 @@ pub(crate) struct Plain {
     pub(crate) json: bool,
 }
 
-const CHECK_EXAMPLES: &str = "\
---repair is for a store whose trees are whole, but not its free pages: what no tree reaches becomes free,
-and no page that was there before is written to but the two metas. A store with damage in a tree is left
-as it is; `salvage` copies what can be read of it.
-
-Exit codes:
-  0  sound; with --repair: sound, or repaired
-  1  damage found; with --repair: damage that it does not repair
-  3  any other error
-
-Examples:
-  mapleaf app.leaf check
-  mapleaf app.leaf check --repair --json";
-
 #[derive(Arguments, Debug)]
 pub(crate) struct Check {
     /// Make the free pages anew from what the trees reach, if these are whole
@@ -320,20 +288,6 @@ pub(crate) struct Stat {
     #[arg(long)]
     pub(crate) json: bool,
 }
-
-const SCRUB_EXAMPLES: &str = "\
-Goes on beside damage, and says of each damaged page which keys lie on it. `check` proves more: the order
-of keys, the counts, and that every page is in use once. What is read is the page cache's copy where there
-is one; with --evict the medium's, but for pages that another program has mapped.
-
-Exit codes:
-  0  clean
-  1  damage found
-  2  failed
-
-Examples:
-  mapleaf app.leaf scrub
-  mapleaf app.leaf scrub --evict --rate 50 --json";
 
 #[derive(Arguments, Debug)]
 pub(crate) struct Scrub {
@@ -355,20 +309,6 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-const SALVAGE_EXAMPLES: &str = "\
-The store is read only. Trees are copied under their names, around what is damaged, with what the log
-holds. Where names or inner pages are damaged, or both metas, the whole file is searched for pages that
-nothing leads to: they become trees lost+found/1 and so on, whose entries may be out of date.
-
-Exit codes:
-  0  all of it was copied
-  1  something was lost: the output says what
-  2  failed: nothing in the file shows that it is a store, or the new one could not be written
-
-Examples:
-  mapleaf broken.leaf salvage new.leaf
-  mapleaf broken.leaf salvage new.leaf --json > lost.json";
-
 #[derive(Arguments, Debug)]
 pub(crate) struct Salvage {
     /// The new store; there must be no such file
@@ -378,14 +318,6 @@ pub(crate) struct Salvage {
     #[arg(long)]
     pub(crate) json: bool,
 }
-
-const DUMP_EXAMPLES: &str = "\
-mdb_load reads keys of 1 to 511 bytes, and one named database at a time; `mapleaf load` reads all of it.
-
-Examples:
-  mapleaf app.leaf dump > app.dump
-  mapleaf app.leaf dump --tree users -p | less
-  mapleaf app.leaf dump --tree users | mdb_load users.lmdb";
 
 #[derive(Arguments, Debug)]
 pub(crate) struct Dump {

@@ -72,48 +72,65 @@ pub(crate) fn put(path: &Place<'_>, args: &Put) -> Outcome {
     let key = bytes("KEY", &args.key, args.raw)?;
     let value = args.value.as_deref().unwrap_or(OsStr::new(""));
     let value = bytes("VALUE", value, args.raw)?;
+    // Before the store: one that is not there yet is not to be made for nothing.
+    let input = args.file.as_deref().map(Input::open).transpose()?;
     let db = store::to_write(path, true)?;
     let mut txn = db.write()?;
     let mut tree = txn.tree(args.tree.as_str()).map_err(|error| Failure::tree(path, error))?;
-    match &args.file {
-        None => {
-            tree.insert(&key, &value).map_err(|error| Failure::tree(path, error))?;
-        }
-        Some(from) if from.as_os_str() == "-" => {
-            let mut value = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut value);
-            read.map_err(|error| Failure::Other(format!("standard input: {error}")))?;
-            tree.insert(&key, &value).map_err(|error| Failure::tree(path, error))?;
-        }
-        Some(from) => put_file(path, &mut tree, &key, from)?,
+    match input {
+        None => tree.insert(&key, &value).map_err(|error| Failure::tree(path, error)).map(drop)?,
+        Some(input) => put_input(path, &mut tree, &key, input)?,
     }
     txn.commit()?;
     db.close()?;
     Ok(())
 }
 
-/// Stores a file's content: read straight to where it will stay.
-fn put_file(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], from: &Path) -> Outcome {
-    let open = || -> std::io::Result<(File, std::fs::Metadata)> {
-        let file = File::open(from)?;
-        let metadata = file.metadata()?;
-        Ok((file, metadata))
-    };
-    let (mut file, metadata) = open().map_err(|error| Failure::io(from, &error))?;
-    if !metadata.is_file() {
-        // A pipe or device: its length shows at its end.
+/// Where a value comes from.
+enum Input<'a> {
+    /// A pipe or device, whose length shows at its end: read already.
+    Read(Vec<u8>),
+    /// A file of this many bytes.
+    File(&'a Path, File, u64),
+}
+
+impl Input<'_> {
+    fn open(from: &Path) -> Outcome<Input<'_>> {
         let mut value = Vec::new();
-        file.read_to_end(&mut value).map_err(|error| Failure::io(from, &error))?;
-        tree.insert(key, &value).map_err(|error| Failure::tree(path, error))?;
-        return Ok(());
+        if from.as_os_str() == "-" {
+            let read = std::io::stdin().lock().read_to_end(&mut value);
+            read.map_err(|error| Failure::Other(format!("standard input: {error}")))?;
+            return Ok(Input::Read(value));
+        }
+        let mut read = || -> std::io::Result<Input<'_>> {
+            let mut file = File::open(from)?;
+            let metadata = file.metadata()?;
+            if metadata.is_file() {
+                return Ok(Input::File(from, file, metadata.len()));
+            }
+            file.read_to_end(&mut value)?;
+            Ok(Input::Read(std::mem::take(&mut value)))
+        };
+        read().map_err(|error| Failure::io(from, &error))
     }
-    let len = usize::try_from(metadata.len())
-        .map_err(|_| Failure::tree(path, TreeError::ValueTooLong))?;
-    let mut read = Ok(());
-    let stored = tree.reserve(key, len, |value| read = file.read_exact(value));
-    // A file cut short meanwhile: the transaction is dropped uncommitted.
-    read.map_err(|error| Failure::io(from, &error))?;
-    stored.map(drop).map_err(|error| Failure::tree(path, error))
+}
+
+/// Stores a value: a file's is read straight to where it will stay.
+fn put_input(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], input: Input<'_>) -> Outcome {
+    match input {
+        Input::Read(value) => {
+            tree.insert(key, &value).map_err(|error| Failure::tree(path, error)).map(drop)
+        }
+        Input::File(from, mut file, len) => {
+            let len =
+                usize::try_from(len).map_err(|_| Failure::tree(path, TreeError::ValueTooLong))?;
+            let mut read = Ok(());
+            let stored = tree.reserve(key, len, |value| read = file.read_exact(value));
+            // A file cut short meanwhile: the transaction is dropped uncommitted.
+            read.map_err(|error| Failure::io(from, &error))?;
+            stored.map(drop).map_err(|error| Failure::tree(path, error))
+        }
+    }
 }
 
 /// Removes entries.

@@ -37,6 +37,7 @@ use crate::args::{Args, Command};
 use crate::failure::Outcome;
 use crate::store::Place;
 use clap::Parser;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use crate::args::Format;
@@ -57,12 +58,25 @@ pub fn run_command() -> ExitCode {
 }
 
 fn parse_and_run() -> Outcome {
+    let words = spelled_out(std::env::args_os().collect());
     // The one command without a store. A store of that name is `./lab`.
     #[cfg(target_os = "linux")]
-    if std::env::args_os().nth(1).is_some_and(|first| first == "lab") {
-        return lab::run(&lab::args::Args::parse_from(std::env::args_os().skip(1)));
+    if words.get(1).is_some_and(|first| first == "lab") {
+        return lab::run(&lab::args::Args::parse_from(words.into_iter().skip(1)));
     }
-    run(&Args::parse())
+    run(&Args::parse_from(words))
+}
+
+/// `mapleaf help` and `mapleaf help COMMAND`, which have no store either, as the options that they stand for.
+fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
+    let [program, first, rest @ ..] = &words[..] else { return words };
+    match rest {
+        _ if first != "help" => words,
+        [] => vec![program.clone(), "--help".into()],
+        [command] if command == "lab" => vec![program.clone(), "lab".into(), "--help".into()],
+        [command] => vec![program.clone(), "STORE".into(), command.clone(), "--help".into()],
+        _ => words,
+    }
 }
 
 fn run(args: &Args) -> Outcome {

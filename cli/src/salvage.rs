@@ -16,7 +16,7 @@ const PAGE_SIZE_MIN: u32 = 4096;
 
 /// Copies, and prints what was copied and what was lost.
 pub(crate) fn run(path: &Path, args: &Arguments) -> Outcome {
-    let report = copy(path, &args.dest).map_err(|error| Failure::Undone(error.to_string()))?;
+    let report = copy(path, &args.dest).map_err(Failure::Undone)?;
     let mut output = Output::new();
     if args.json {
         output.line(&as_json(&report).to_string())?;
@@ -27,16 +27,24 @@ pub(crate) fn run(path: &Path, args: &Arguments) -> Outcome {
     if report.is_complete() { Ok(()) } else { Err(Failure::No(String::new())) }
 }
 
-fn copy(path: &Path, dest: &Path) -> Result<SalvageReport, mapleaf::Error> {
-    let salvage = Salvage::open(path)?;
-    let to = store::new(dest, salvage.page_size().max(PAGE_SIZE_MIN))?;
+fn copy(path: &Path, dest: &Path) -> Result<SalvageReport, String> {
+    let salvage = Salvage::open(path).map_err(|error| error.to_string())?;
+    let was_there = dest.symlink_metadata().is_ok();
+    let to = store::new(dest, salvage.page_size().max(PAGE_SIZE_MIN)).map_err(|error| {
+        // An empty file of ours would be in the way of the next attempt.
+        if !was_there && dest.metadata().is_ok_and(|found| found.len() == 0) {
+            let _ = std::fs::remove_file(dest);
+        }
+        error.to_string()
+    })?;
     let mut progress = Progress::of_pages();
     let report = salvage.copy_to(&to, &mut |done, pages| progress.set(done, pages));
     drop(progress);
     // Also where it failed: what was copied is written out.
     let closed = to.close();
-    let report = report?;
-    closed?;
+    let partly = |error| format!("{error}; {} has a part of it", dest.display());
+    let report = report.map_err(partly)?;
+    closed.map_err(partly)?;
     Ok(report)
 }
 

@@ -223,16 +223,36 @@ fn help_and_usage() {
     }
     for sub in [
         "load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "scrub",
-        "salvage",
+        "salvage", "inspect", "page", "tree",
     ] {
         let help = feed(Command::new(program).args(["x.leaf", sub, "--help"]), b"").quiet();
-        assert!(help.contains("Usage:"), "{sub}");
+        assert!(help.contains("Usage:") && help.contains("Examples:"), "{sub}");
+        assert_eq!(feed(Command::new(program).args(["help", sub]), b"").quiet(), help);
     }
+    let lab = feed(Command::new(program).args(["lab", "--help"]), b"").quiet();
+    assert!(lab.starts_with("Page faults") && lab.contains("Examples:"), "{lab}");
+    assert_eq!(feed(Command::new(program).args(["help", "lab"]), b"").quiet(), lab);
+    assert_eq!(feed(Command::new(program).arg("help"), b"").quiet(), help);
+    assert_eq!(feed(Command::new(program).args(["help", "frobnicate"]), b"").code, 2);
     let version = feed(Command::new(program).arg("--version"), b"").quiet();
     assert_eq!(version, format!("mapleaf {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(feed(&mut Command::new(program), b"").code, 2);
     assert_eq!(Store::new().run(&["frobnicate"]).code, 2);
     assert_eq!(Store::new().run(&["load", "--batch", "0"]).code, 2);
+}
+
+#[test]
+fn what_cannot_be_stored_makes_no_store() {
+    let store = Store::new();
+    let missing = store.file("missing");
+    let err = store.run(&["put", "key", "--file", missing.to_str().unwrap()]).failed(3);
+    assert!(err.contains("missing: No such file"), "{err}");
+    let err = store.run(&["load", missing.to_str().unwrap()]).failed(3);
+    assert!(err.contains("missing: No such file"), "{err}");
+    assert_eq!(store.run(&["put", r"no\qescape", "value"]).code, 2);
+    assert!(!store.path().exists());
+    store.run_with(&["put", "key", "--file", "-"], b"piped\n").quiet();
+    assert_eq!(store.run(&["get", "key", "--raw"]).out, b"piped\n");
 }
 
 #[test]

@@ -173,6 +173,25 @@ fn a_store_in_use_is_neither_repaired_nor_salvaged() {
 }
 
 #[test]
+fn a_salvage_without_room_names_the_new_store() {
+    let store = store();
+    // Files of at most so many blocks of 512 bytes: less than a store begins with, and less than this needs.
+    for (blocks, is_there) in [(8, false), (2600, true)] {
+        let dest = store.file(&format!("{blocks}.leaf"));
+        let mut shell = std::process::Command::new("sh");
+        let limited = format!("ulimit -f {blocks} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_mapleaf")]);
+        let err = run::feed(shell.arg(store.path()).arg("salvage").arg(&dest), b"").failed(2);
+        assert!(err.contains(&format!("{blocks}.leaf: no room to grow")), "{err}");
+        assert_eq!(
+            (err.contains("has a part of it"), dest.exists()),
+            (is_there, is_there),
+            "{err}"
+        );
+    }
+}
+
+#[test]
 fn a_file_cut_within_a_page_is_an_error_or_a_loss() {
     let store = store();
     let whole = std::fs::read(store.path()).unwrap();

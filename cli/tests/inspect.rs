@@ -257,7 +257,9 @@ fn a_picture_goes_to_standard_output_and_never_over_the_store() {
     let before = std::fs::read(store.path()).unwrap();
     let link = store.file("link");
     std::os::unix::fs::symlink(store.path(), &link).unwrap();
-    for to in [&store.path(), &link] {
+    let hard_link = store.file("hard-link");
+    std::fs::hard_link(store.path(), &hard_link).unwrap();
+    for to in [&store.path(), &link, &hard_link] {
         let said = store.run(&["inspect", "--svg", to.to_str().unwrap()]).failed(2);
         assert!(said.contains("take the place of the store"), "{said}");
     }

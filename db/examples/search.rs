@@ -108,7 +108,7 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn index(db: &Database, directory: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut found = Vec::new();
-    files(directory, &mut found)?;
+    files(directory, &mut found).map_err(|error| format!("{}: {error}", directory.display()))?;
     for path in found {
         // What is not UTF-8 is no text.
         if let Ok(text) = std::fs::read_to_string(&path) {

@@ -86,8 +86,7 @@ pub(crate) fn run(path: &Path, args: &Inspect) -> Outcome {
     if args.watch {
         return watch::run(path, args);
     }
-    let place = |path: &Path| std::fs::canonicalize(path).ok();
-    if args.svg.as_ref().is_some_and(|to| place(to).is_some() && place(to) == place(path)) {
+    if args.svg.as_ref().is_some_and(|to| are_one_file(to, path)) {
         return Err(Failure::Usage("the picture would take the place of the store".into()));
     }
     let progress = Progress::of_work("reading pages");
@@ -109,6 +108,18 @@ pub(crate) fn run(path: &Path, args: &Inspect) -> Outcome {
         output.write(terminal::drawn(&picture, ink, (columns.into(), lines.into())).as_bytes())?;
     }
     output.end()
+}
+
+/// Whether both paths lead to one file, by whatever links.
+fn are_one_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    let place = |path: &Path| {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    };
+    #[cfg(not(unix))]
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    place(one).is_some() && place(one) == place(other)
 }
 
 fn as_json(map: &PageMap) -> Value {

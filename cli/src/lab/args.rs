@@ -16,7 +16,7 @@ Examples:
 
 /// Page faults, system calls and write-back, measured on this machine.
 #[derive(Parser, Debug)]
-#[command(name = "lab", bin_name = "mapleaf lab", version, about, after_help = EXAMPLES)]
+#[command(name = "lab", bin_name = "mapleaf lab", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Experiments to run, in this order; all of them by default
     #[arg(value_name = "EXPERIMENT")]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Size of the file in bytes, or with K, M or G behind; at least 2M [default: 512M, 128M with --quick]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) size: Option<u64>,
-    /// Fewer samples of less: a minute and a half instead of several
+    /// Fewer samples of less: one or two minutes instead of several
     #[arg(long)]
     pub(crate) quick: bool,
     /// Print JSON: an object a line

@@ -108,11 +108,11 @@ impl Salvage {
             ..SalvageReport::default()
         };
         let mut copy = Copy { file, meta, report, sink: Sink::new(to) };
-        copy.state(progress)?;
-        copy.search(progress)?;
-        copy.sink.commit()?;
-        to.checkpoint()?;
-        Ok(copy.report)
+        match copy.all(progress) {
+            Ok(()) => to.checkpoint().map(|_| copy.report),
+            Err(Error::Tree(error)) => Err(to.inner().name.error(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -125,6 +125,13 @@ struct Copy<'db> {
 }
 
 impl Copy<'_> {
+    /// Copies all that there is.
+    fn all(&mut self, progress: Progress<'_>) -> Result<()> {
+        self.state(progress)?;
+        self.search(progress)?;
+        self.sink.commit()
+    }
+
     /// Copies the trees that the newest whole meta leads to, and applies the log.
     fn state(&mut self, progress: Progress<'_>) -> Result<()> {
         let Some(meta) = self.meta.clone() else { return Ok(()) };
