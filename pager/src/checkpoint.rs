@@ -285,6 +285,7 @@ impl Latest {
     /// How the newest state stands with its room.
     pub(crate) fn room(&self) -> Room {
         Room {
+            page_shift: self.identity.page_shift,
             page_count: self.state.space.page_count,
             space: self.state.space.stats(),
             waiting: self.waiting(),

@@ -124,6 +124,7 @@ impl<'s> WriteTxn<'s> {
             };
             let freed = run.freed_durable.saturating_add(run.freed_between);
             let room = Room {
+                page_shift: self.parts.core.shift,
                 page_count: state.space.page_count,
                 space: state.space.stats(),
                 waiting: waiting.saturating_add(freed),

@@ -44,9 +44,14 @@ impl Pins {
     /// Whether a page that was born at `birth` and freed at `freed_at` is visible in a pinned state.
     /// O(log pins).
     pub(crate) fn pinned(&self, birth: TxnId, freed_at: TxnId) -> bool {
+        self.pinned_by(birth, freed_at).is_some()
+    }
+
+    /// The first range of pins, if any, in which such a page is visible. O(log pins).
+    pub(crate) fn pinned_by(&self, birth: TxnId, freed_at: TxnId) -> Option<(TxnId, TxnId)> {
         let ranges = self.as_slice();
         let at = ranges.partition_point(|range| range.1 < birth);
-        birth < freed_at && ranges.get(at).is_some_and(|range| range.0 < freed_at)
+        ranges.get(at).copied().filter(|range| birth < freed_at && range.0 < freed_at)
     }
 
     /// Whether this very state is pinned.

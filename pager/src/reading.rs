@@ -16,6 +16,12 @@ pub(crate) fn unsealed(view: View<'_>, run: &Running, id: PageId, bytes: &[u8]) 
     born_here && if view.two_views() { view.claimed(id) } else { u64_at(bytes, 0) >> 32 == 0 }
 }
 
+/// Whether a page's bytes are as this opening has built them: they wait in the chain, or are held, and so were
+/// never on the medium, which could have changed them.
+pub(crate) fn built_here(view: View<'_>, run: &Running, id: PageId, bytes: &[u8]) -> bool {
+    (cfg!(feature = "locality") && view.held(id)) || unsealed(view, run, id, bytes)
+}
+
 /// Bytes of a page of the running transaction's state, from whichever view holds it. `LENT`: compared with
 /// their checksum (and the run that the page starts) as the store was opened to do.
 #[inline]

@@ -11,6 +11,11 @@ use crate::space::SpaceStats;
 const SLACK_PART: u32 = 4;
 const SLACK_PART_BESIDE_READERS: u32 = 24;
 const SLACK_MIN: u32 = 256;
+/// Bytes that may wait in a small store: a few batches, each of which rewrites a good part of it. It becomes no
+/// more than twice as large by it, since no more wait than the durable checkpoint reaches. Stores of smaller pages
+/// are where bytes are few.
+const SLACK_BYTES_MIN: u32 = 8 << 20;
+const SLACK_BYTES_PAGE_SHIFT_MIN: u32 = 12;
 /// A transaction that writes so many pages is worth a checkpoint of its own: it gets no slack.
 const LARGE_PAGES: u32 = 4096;
 
@@ -18,6 +23,7 @@ const LARGE_PAGES: u32 = 4096;
 /// readers hold back is not counted anywhere.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
+    pub(crate) page_shift: u32,
     pub(crate) page_count: u32,
     pub(crate) space: SpaceStats,
     /// Freed pages that only checkpoints hold back.
@@ -36,8 +42,12 @@ impl Room {
 
     /// How many pages may wait before the file must not grow for want of them.
     fn slack(&self) -> u32 {
-        let part = if self.old_readers { SLACK_PART_BESIDE_READERS } else { SLACK_PART };
-        (self.in_use() / part).max(SLACK_MIN)
+        if self.old_readers {
+            return (self.in_use() / SLACK_PART_BESIDE_READERS).max(SLACK_MIN);
+        }
+        let by_bytes = self.page_shift >= SLACK_BYTES_PAGE_SHIFT_MIN;
+        let least = if by_bytes { SLACK_BYTES_MIN >> self.page_shift } else { 0 };
+        (self.in_use() / SLACK_PART).max(least).max(SLACK_MIN)
     }
 
     /// Pages that can be claimed before the file grows: free, or freed and not looked at since.
@@ -83,7 +93,7 @@ mod tests {
     fn room(free_pages: u32, pinned_pages: u32, waiting: u32) -> Room {
         let page_count = 10_000 + free_pages + pinned_pages;
         let space = SpaceStats { free_pages, pinned_pages, space_pages: 10 };
-        Room { page_count, space, waiting, old_readers: false, grown: false }
+        Room { page_shift: 12, page_count, space, waiting, old_readers: false, grown: false }
     }
 
     fn beside_readers(room: Room) -> Room {
@@ -107,10 +117,15 @@ mod tests {
         assert_eq!(beside_readers(room(0, 0, 0)).slack(), 416);
         assert!(!beside_readers(room(0, 208, 208)).due());
         assert!(beside_readers(room(0, 209, 209)).due());
-        // A small store has a slack that is worth two barriers.
-        let small = Room { page_count: 100, ..room(0, 0, 129) };
-        assert_eq!((small.slack(), small.due()), (256, true));
-        assert!(!Room { waiting: 128, ..small }.due());
+        // A small store has a slack that is worth two barriers, of bytes; beside readers of pages.
+        let small = Room { page_count: 2000, ..room(0, 0, 1025) };
+        assert_eq!((small.slack(), small.due()), (2048, true));
+        assert!(!Room { waiting: 1024, ..small }.due());
+        assert!(beside_readers(Room { waiting: 129, ..small }).due());
+        assert!(!beside_readers(Room { waiting: 128, ..small }).due());
+        assert_eq!(Room { page_shift: 16, ..small }.slack(), 500);
+        let tiny = Room { page_shift: 11, page_count: 500, ..small };
+        assert_eq!((tiny.slack(), Room { page_shift: 16, ..tiny }.slack()), (256, 256));
     }
 
     /// Else each commit of a store that grows would be a checkpoint, or none of one that need not.

@@ -172,15 +172,15 @@ impl<'s> Host<'_, 's> {
         unsafe { self.view.build(self.view.offset(id), self.view.page_size()) }
     }
 
-    /// Copies a page behind its header into one that was just claimed. A sealed one is compared with its
-    /// checksum: else the copy's own would vouch for what the medium has made of the page. That is done in the
-    /// copy, which is in the processor's caches: the page itself often is not, and a copy waits less for it than
-    /// a hash does.
+    /// Copies a page behind its header into one that was just claimed. One that the medium can have changed is
+    /// compared with its checksum: else the copy's own would vouch for what that has made of the page. That is done
+    /// in the copy, which is in the processor's caches: the page itself often is not, and a copy waits less for it
+    /// than a hash does.
     ///
     /// # Errors
     /// [`Checksum`](Damage::Checksum): the copy is free again.
     #[inline(never)]
-    pub(crate) fn copy_page(&mut self, id: PageId, copy: PageId, sealed: bool) -> Result<()> {
+    pub(crate) fn copy_page(&mut self, id: PageId, copy: PageId, compare: bool) -> Result<()> {
         let old = self.whole(id)?;
         let new = self.build(copy)?;
         let Some(header) = new.first_chunk::<OWNED_BYTES>().copied() else {
@@ -190,7 +190,7 @@ impl<'s> Host<'_, 's> {
             return Err(Error::corrupt(id, Damage::Layout));
         }
         new.copy_from_slice(old);
-        let compared = if sealed { verify_bytes(id, new) } else { Ok(()) };
+        let compared = if compare { verify_bytes(id, new) } else { Ok(()) };
         if let Some(place) = new.first_chunk_mut() {
             *place = header;
         }

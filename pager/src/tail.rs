@@ -88,6 +88,11 @@ impl<'s> Ring<'s> {
     }
 }
 
+/// Bytes of the longest block.
+fn block_max(ring: &Ring<'_>) -> u64 {
+    (ring.size / 2).min(u64::from(u32::MAX))
+}
+
 impl Tail {
     /// An empty block behind `place.position`; the ring from `head` on is still needed.
     pub(crate) fn new(place: &LogPlace, head: u64) -> Tail {
@@ -116,9 +121,16 @@ impl Tail {
         self.start + BLOCK_HEADER + self.len
     }
 
-    /// A newer checkpoint lets more of the ring be reused.
-    pub(crate) fn set_head(&mut self, head: u64) {
-        self.head = head;
+    /// The last durable checkpoint's position; whether it is another one than before, so that more of the ring
+    /// can be reused.
+    pub(crate) fn set_head(&mut self, head: u64) -> bool {
+        core::mem::replace(&mut self.head, head) != head
+    }
+
+    /// Whether a record of `len` bytes would fit an empty ring.
+    pub(crate) fn may_fit(&self, ring: &Ring<'_>, len: u64) -> bool {
+        let block = BLOCK_HEADER.saturating_add(self.len).saturating_add(RECORD_HEADER);
+        block.saturating_add(len) <= block_max(ring)
     }
 
     /// Where a block that starts at `start` must end. A unit stays free before the head, so that a
@@ -134,7 +146,7 @@ impl Tail {
     /// Makes room for `bytes` more; whether there is any.
     fn make_room(&mut self, ring: &Ring<'_>, bytes: u64) -> Result<bool> {
         let block = BLOCK_HEADER + self.len + bytes;
-        if block > ring.size / 2 || block > u64::from(u32::MAX) {
+        if block > block_max(ring) {
             return Ok(false);
         }
         if self.start + block <= self.limit(ring, self.start) {

@@ -5,11 +5,11 @@
 use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
 use crate::planted::{self, Bug};
-use crate::reading::{unsealed, verify_sealed, whole};
+use crate::reading::{built_here, verify_sealed, whole};
 use crate::running::Host;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer};
-use crate::tail::Tail;
+use crate::tail::{Ring, Tail};
 use crate::view::{birth_of, kind_of, run_bytes, run_pages_of};
 use crate::{Advice, Damage, Error, PageId, Result, Snapshot, TxnId};
 use spin::MutexGuard;
@@ -210,7 +210,7 @@ impl<'s> WriteTxn<'s> {
         Ok(copy)
     }
 
-    /// `None` where the page was born since the last savepoint; else whether it is sealed.
+    /// `None` where the page was born since the last savepoint; else whether the medium can have changed it.
     // Apart: what it needs of the stack is free again when a page is claimed.
     #[inline(never)]
     fn to_be_copied(&self, id: PageId) -> Result<Option<bool>> {
@@ -221,7 +221,7 @@ impl<'s> WriteTxn<'s> {
         if kind_of(page) == kind::RUN {
             return Err(Error::corrupt(id, Damage::Kind));
         }
-        Ok(Some(!unsealed(self.parts.view, &self.writer.run, id, page)))
+        Ok(Some(!built_here(self.parts.view, &self.writer.run, id, page)))
     }
 
     /// Whether the page was born in this transaction since the last savepoint, so that
@@ -385,7 +385,8 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// Appends one redo record, the concatenation of `parts`, to the log's tail. Where the log is
-    /// off or the record does not fit, the commit becomes a checkpoint instead. Never fails.
+    /// off or the record does not fit, the commit becomes a checkpoint instead. Never fails. Waits for the
+    /// checkpoint in progress where the log is full.
     pub fn redo(&mut self, parts: &[Part<'_>]) {
         if !self.writer.run.tail.overflow && self.try_redo(parts) != Ok(true) {
             self.writer.run.tail.overflow = true;
@@ -398,11 +399,8 @@ impl<'s> WriteTxn<'s> {
             len = len.saturating_add(self.part(*part)?.len() as u64);
         }
         let Some(ring) = self.parts.ring(&self.writer.state) else { return Ok(false) };
-        if !self.writer.run.tail.begin_record(&ring, len)? {
-            // A checkpoint may have ended meanwhile.
-            let head = self.parts.core.latest.lock().durable.position;
-            self.writer.run.tail.set_head(head);
-            if !self.writer.run.tail.begin_record(&ring, len)? {
+        while !self.writer.run.tail.begin_record(&ring, len)? {
+            if !self.more_of_the_ring(&ring, len) {
                 return Ok(false);
             }
         }
@@ -412,6 +410,29 @@ impl<'s> WriteTxn<'s> {
             self.writer.run.tail = tail;
         }
         Ok(true)
+    }
+
+    /// Whether more of the ring can be reused than the tail knew of: a checkpoint has ended since, or ends while
+    /// this waits. A commit that became a checkpoint instead would wait for that one all the same, and then for
+    /// its own.
+    // Apart: rarely called, and what it needs of the stack is free again.
+    #[inline(never)]
+    fn more_of_the_ring(&mut self, ring: &Ring<'_>, len: u64) -> bool {
+        let parts = self.parts;
+        let tail = &mut self.writer.run.tail;
+        let (head, in_progress) = {
+            let latest = parts.core.latest.lock();
+            (latest.durable.position, latest.in_progress)
+        };
+        if tail.set_head(head) {
+            return true;
+        }
+        if cfg!(not(feature = "locality")) || in_progress.is_none() || !tail.may_fit(ring, len) {
+            return false;
+        }
+        drop(parts.take_turn());
+        let head = parts.core.latest.lock().durable.position;
+        tail.set_head(head)
     }
 
     fn part<'p>(&'p self, part: Part<'p>) -> Result<&'p [u8]> {

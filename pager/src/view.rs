@@ -105,6 +105,11 @@ impl<'s> View<'s> {
         self.two_views && (self.mapping.held(offset) || self.mapping.claimed(offset))
     }
 
+    /// Whether a committed page is in the write view of a mapping with two.
+    pub(crate) fn held(&self, id: PageId) -> bool {
+        self.two_views && self.mapping.held(self.offset(id))
+    }
+
     /// The base address of the view that shows a committed page.
     #[inline]
     fn shown_base(&self, offset: u64) -> NonNull<u8> {

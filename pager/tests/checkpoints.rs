@@ -141,6 +141,44 @@ fn what_is_freed_beside_a_checkpoint_waits_for_the_next_one() {
     }
 }
 
+/// Else a commit would wait for that checkpoint and then make one of its own, though the log has room again.
+#[test]
+fn a_commit_that_finds_the_log_full_waits_for_the_checkpoint_in_progress() {
+    static STORES: [OnceLock<TestStore>; 2] = [OnceLock::new(), OnceLock::new()];
+    for two_views in [false, true] {
+        let store = STORES[usize::from(two_views)].get_or_init(|| created(two_views));
+        logged(store, 1, 8000);
+        let (flushes, waits) = (AtomicBool::new(true), || {
+            let relaxed = store.mapping().relaxed.load(Ordering::Relaxed);
+            while store.mapping().relaxed.load(Ordering::Relaxed) == relaxed {
+                std::thread::yield_now();
+            }
+        });
+        let (begun, is_begun) = std::sync::mpsc::sync_channel(1);
+        let hook = move |call: Call, _: &_| {
+            if call == Call::Flush && flushes.swap(false, Ordering::Relaxed) {
+                begun.send(()).unwrap();
+                waits();
+            }
+        };
+        assert!(store.mapping().hook.set(Box::new(hook)).is_ok());
+        let before = store.stats();
+        std::thread::scope(|scope| {
+            let checkpoint = scope.spawn(|| store.checkpoint().unwrap());
+            is_begun.recv().unwrap();
+            logged(store, 2, 8000);
+            // No room behind these 16,000 bytes, nor before the 8,000 that the checkpoint makes superfluous.
+            logged(store, 3, 1000);
+            checkpoint.join().unwrap();
+        });
+        let after = store.stats();
+        assert_eq!(after.log_commits, before.log_commits + 2);
+        assert_eq!(after.checkpoints, before.checkpoints + 1);
+        assert_eq!(after.log_used_bytes, RING - 8000 + 1000);
+        assert_eq!((&store.begin_read(0).unwrap()).root()[0], 3);
+    }
+}
+
 /// Else a full disk would end the store, or pages wait for a checkpoint that was never made.
 #[test]
 fn a_checkpoint_that_finds_no_room_is_made_later() {

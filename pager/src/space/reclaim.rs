@@ -6,7 +6,8 @@ use super::entry::Entry;
 use super::freed::{BATCH, Batch};
 use super::record::Limits;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
-use crate::{Damage, Error, PageId, Result};
+use crate::pins::Pins;
+use crate::{Damage, Error, PageId, Result, TxnId};
 
 /// Entries of ended chains that a transaction looks at when it begins.
 const WALK_BEGIN: usize = 64;
@@ -134,10 +135,10 @@ impl Space {
     ) -> Result<()> {
         let mut at = 0;
         // Making pages free may add entries for bitmap pages that were copied, but no reusable ones.
-        while let Some(entry) = self.pinned.get(at) {
+        while let Some((found, entry)) = self.next_reusable(host.pins(), at) {
+            at = found;
             let room = |places: usize| places.saturating_sub(self.ready.len()) as u32;
             let take = match how {
-                _ if !self.reusable(host.pins(), &entry) => 0,
                 Unpin::Short if entry.pages > SHORT_RUN.min(room(limits.ready)) => 0,
                 Unpin::Some => entry.pages.min(SHORT_RUN).min(room(limits.ready / 2)),
                 Unpin::Short | Unpin::All => entry.pages,
@@ -150,6 +151,25 @@ impl Space {
             self.put_free(host, limits, entry.page.0, take)?;
         }
         Ok(())
+    }
+
+    /// The first inline entry from `from` on that no pin holds any more, and where it is.
+    fn next_reusable(&self, pins: &Pins, from: usize) -> Option<(usize, Entry)> {
+        // Most wait for the same pins as the one before. (These see nothing.)
+        let mut range = (TxnId(u64::MAX), TxnId(0));
+        let entries = self.pinned.as_slice().iter().enumerate().skip(from);
+        for (at, entry) in entries {
+            let seen = entry.birth <= range.1 && range.0 < entry.freed_at;
+            if seen && entry.birth < entry.freed_at {
+                continue;
+            }
+            match pins.pinned_by(entry.birth, entry.freed_at) {
+                Some(by) => range = by,
+                None if entry.birth < self.started => return Some((at, *entry)),
+                None => {}
+            }
+        }
+        None
     }
 
     /// Takes the first `pages` pages of an inline entry out.

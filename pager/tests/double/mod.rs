@@ -82,6 +82,8 @@ pub(crate) struct Double {
     len: AtomicU64,
     inner: Mutex<Inner>,
     pub(crate) barriers: AtomicU64,
+    /// How often somebody waited for a lock of the store's.
+    pub(crate) relaxed: AtomicU64,
     pub(crate) fail_flush: AtomicBool,
     pub(crate) fail_publish: AtomicBool,
     pub(crate) hook: OnceLock<Hook>,
@@ -124,6 +126,7 @@ impl Double {
             len,
             inner,
             barriers,
+            relaxed: AtomicU64::new(0),
             fail_flush: AtomicBool::new(false),
             fail_publish: AtomicBool::new(false),
             hook: OnceLock::new(),
@@ -225,6 +228,11 @@ unsafe impl Mapping for Double {
 
     fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
+    }
+
+    fn relax(&self) {
+        self.relaxed.fetch_add(1, Ordering::Relaxed);
+        std::thread::yield_now();
     }
 
     fn write_unit(&self) -> u32 {

@@ -4,6 +4,7 @@
 
 use super::{Twin, UNIT, WALK_UNITS, units_of};
 use crate::file::write_all;
+use crate::kernel::start_write_back;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use mapleaf_pager::Bytes;
@@ -29,6 +30,13 @@ const HOLD_UNITS_MAX: usize = (256 << 10) / UNIT;
 
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
 pub(crate) const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
+
+/// Units that a checkpoint writes to the page cache before the medium is given them: then it works while the next
+/// are written, instead of in the barrier alone.
+const BEGIN_UNITS: usize = (1 << 20) / UNIT;
+
+/// Turns of a pause in which somebody who waits for a lock can take it: about a microsecond.
+const PAUSE_TURNS: usize = 32;
 
 impl Twin {
     /// Writes the claimed units of a range to the file, none behind `len`, and ends their claims.
@@ -126,6 +134,7 @@ impl Twin {
     ) -> Result<()> {
         let units = units_of(range);
         let mut at = units.start;
+        let (mut begun, mut waiting) = (at, 0);
         while at < units.end {
             let Some(stretch) = self.begin_writing(at..units.end) else { break };
             // SAFETY: held, and not to be claimed while it is written.
@@ -133,6 +142,12 @@ impl Twin {
             self.end_writing(&stretch, written.is_ok());
             written?;
             at = stretch.end;
+            waiting += stretch.len();
+            if cfg!(feature = "residency") && waiting >= BEGIN_UNITS {
+                // A hint: the barrier writes what this does not.
+                let _ = start_write_back(file, (begun * UNIT) as u64..(at * UNIT) as u64);
+                (begun, waiting) = (at, 0);
+            }
         }
         self.trim();
         Ok(())
@@ -184,8 +199,9 @@ impl Twin {
                 at = unit + 1;
             }
             drop(counts);
-            // The writer may be waiting for the lock.
-            rustix::thread::sched_yield();
+            // The writer may be waiting for the lock. (Not by giving the processor away: where others want it that
+            // takes milliseconds, and the writer may wait for the turn to make a checkpoint, too.)
+            (0..PAUSE_TURNS).for_each(|_| core::hint::spin_loop());
         }
     }
 }
