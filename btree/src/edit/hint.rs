@@ -144,7 +144,7 @@ impl Editor<'_, '_> {
     /// The last insertion's place, where the next one is expected there.
     #[inline]
     fn hot(&self) -> Option<&Hint> {
-        self.hint.as_deref().filter(|hint| cfg!(feature = "locality") && hint.heat == Heat::Hot)
+        self.hint.as_deref().filter(|hint| hint.heat == Heat::Hot)
     }
 
     /// Whether a place is behind the last entry of the tree.
