@@ -57,7 +57,9 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`KeyTooLong`](Error::KeyTooLong), [`ValueTooLong`](Error::ValueTooLong).
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        if let Some(replaced) = self.editor.put_close(key, value)? {
+        if cfg!(feature = "locality")
+            && let Some(replaced) = self.editor.put_close(key, value)?
+        {
             return Ok(replaced);
         }
         let mut place = Place::new();
@@ -112,7 +114,7 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// # Errors
     /// [`NotSorted`](Error::NotSorted), and as [`insert`](TreeMut::insert).
     pub fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        if self.editor.append_close(key, value)? {
+        if cfg!(feature = "locality") && self.editor.append_close(key, value)? {
             return Ok(());
         }
         let mut place = Place::new();

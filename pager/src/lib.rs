@@ -78,5 +78,5 @@ pub use store::Store;
 pub use txn::{Durability, Part, Savepoint, WriteTxn};
 
 pub use verify::{Verify, first_touch_words_for};
-pub use view::{LOCALITY, prefetch_bytes};
+pub use view::prefetch_bytes;
 pub use waitless::Waitless;

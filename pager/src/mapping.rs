@@ -61,6 +61,7 @@ pub enum Advice {
 ///   after `claim(.., keep = true)`, what the read view held), and publishing makes exactly the
 ///   claimed bytes of the ranges appear in the read view;
 /// - `base` is at least 4096-aligned or aligned to the page size in use;
+/// - every method answers as that of the mapping which [`behind`](Mapping::behind) names, where it names one;
 /// - no other code writes to either view while the mapping lives.
 pub unsafe trait Mapping: Send + Sync {
     /// Start of the read view. Never moves. No system call.
@@ -344,8 +345,8 @@ pub unsafe trait Mapping: Send + Sync {
         core::hint::spin_loop();
     }
 
-    /// The mapping that this one does nothing but pass calls on to, such as the content of a box: asked
-    /// directly it answers sooner, and every page of every lookup asks.
+    /// The mapping that this one does nothing but pass calls on to, as a box does: it is asked directly from then
+    /// on, and so answers sooner. Every page of every lookup asks.
     fn behind(&self) -> Option<&dyn Mapping> {
         None
     }

@@ -313,9 +313,6 @@ impl<'s> View<'s> {
     }
 }
 
-/// Whether the feature `locality` is on.
-pub const LOCALITY: bool = cfg!(feature = "locality");
-
 /// Asks the processor for the cache lines of bytes that will be looked at before long. Costs nothing where the
 /// feature `locality` is off.
 ///

@@ -6,8 +6,8 @@ mod double;
 
 use double::{Double, Nothing, words};
 use mapleaf_pager::{
-    Advice, Damage, Durability, Error, LOCALITY, Options, PageId, Pages, Part, Repair,
-    SliceMapping, Store, Unsupported,
+    Advice, Damage, Durability, Error, Options, PageId, Pages, Part, Repair, SliceMapping, Store,
+    Unsupported,
 };
 use std::sync::atomic::Ordering;
 
@@ -40,11 +40,11 @@ fn a_transaction_lends_no_page_that_is_not_its_own() {
     assert_eq!(txn.edit([mine], [mine]).err(), Some(Error::InvalidArgument));
     assert_eq!(txn.edit_own(page), Ok(None));
     assert_eq!(txn.edit_own(run), Ok(None));
-    assert_eq!(txn.edit_own(mine).unwrap().is_some(), LOCALITY);
+    assert_eq!(txn.edit_own(mine).unwrap().is_some(), cfg!(feature = "locality"));
     let savepoint = txn.savepoint().unwrap();
     assert_eq!(txn.edit_own(mine), Ok(None), "what the savepoint restores");
     txn.rollback_to(savepoint).unwrap();
-    assert_eq!(txn.edit_own(mine).unwrap().is_some(), LOCALITY);
+    assert_eq!(txn.edit_own(mine).unwrap().is_some(), cfg!(feature = "locality"));
     assert_eq!(txn.run_mut(run).err(), Some(Error::InvalidArgument));
     let no_page = Error::corrupt(run, Damage::Kind);
     assert_eq!(txn.own(run).err(), Some(no_page), "a run is no page to copy");
@@ -52,7 +52,7 @@ fn a_transaction_lends_no_page_that_is_not_its_own() {
     let outside = PageId(snapshot.page_count() + 100);
     assert!(matches!(txn.edit([], [outside]).err(), Some(Error::Corrupt { .. })));
     assert!(matches!(txn.edit([outside], [mine]).err(), Some(Error::Corrupt { .. })));
-    if LOCALITY {
+    if cfg!(feature = "locality") {
         assert!(matches!(txn.edit_own(outside), Err(Error::Corrupt { .. })));
     }
     assert!(txn.edit([page], [mine]).is_ok());

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::node::{Fit, LeafMut, NewValue, Value};
 use crate::path::{Path, leaf};
 use crate::place::{At, Place};
-use mapleaf_pager::{LOCALITY, PageId};
+use mapleaf_pager::PageId;
 
 /// The last insertion's place in one tree.
 pub(crate) struct Hint {
@@ -144,7 +144,7 @@ impl Editor<'_, '_> {
     /// The last insertion's place, where the next one is expected there.
     #[inline]
     fn hot(&self) -> Option<&Hint> {
-        self.hint.as_deref().filter(|hint| LOCALITY && hint.heat == Heat::Hot)
+        self.hint.as_deref().filter(|hint| hint.heat == Heat::Hot)
     }
 
     /// Whether a place is behind the last entry of the tree.

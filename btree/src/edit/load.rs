@@ -52,7 +52,7 @@ impl Editor<'_, '_> {
         key: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        if self.load_here(place, fill, key, value)? {
+        if cfg!(feature = "locality") && self.load_here(place, fill, key, value)? {
             self.log_entry(key, value);
             return Ok(());
         }

@@ -13,7 +13,6 @@ use super::heads::Heads;
 use super::layout::{BODY_HEADER_BYTES, Header, behind_prefix, damaged, put};
 #[cfg(feature = "fingerprints")]
 use super::prints::Prints;
-use super::search;
 use super::tags::Tags;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -257,16 +256,6 @@ impl<'a, A: Tags> CellsView<'a, A> {
         A::bound(self, rest)
     }
 
-    /// What follows the page's prefix in `key`, which is above all keys of the page; else `None`.
-    #[inline]
-    pub(super) fn behind_all<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        let rest = behind_prefix(self.prefix, key).ok()?;
-        match self.count().checked_sub(1) {
-            Some(last) if search::cmp_stored(self.suffix(last)?, rest).is_ge() => None,
-            _ => Some(rest),
-        }
-    }
-
     /// [`Tags::bound`] among the entries from `first` up to `end`, before and behind which there is none: by
     /// bytes, and a shorter key before a longer one.
     #[inline]
@@ -305,7 +294,7 @@ impl<'a, A: Tags> CellsView<'a, A> {
 
     /// The key of entry `i` behind the prefix.
     #[inline]
-    fn suffix(&self, i: usize) -> Option<&'a [u8]> {
+    pub(super) fn suffix(&self, i: usize) -> Option<&'a [u8]> {
         let (_, key_len, _, rest) = self.cell_bytes(i)?;
         rest.get(..key_len)
     }
@@ -320,12 +309,6 @@ impl<'a, A: Tags> CellsView<'a, A> {
             len => rest.get(..usize::from(len)).map(Value::Inline),
         };
         Some((suffix, value))
-    }
-
-    /// Tag of entry `i`.
-    #[cfg(feature = "fingerprints")]
-    pub(super) fn tag(&self, i: usize) -> Option<u32> {
-        if i < self.count() { A::at(self.tags, i) } else { None }
     }
 
     /// The cell of entry `i` to be copied, and its tag.

@@ -3,7 +3,8 @@
 use super::cells::{
     CELL_HEADER_BYTES, CellPlace, CellsView, OFFSETS, RUN_BYTES, RUN_MARK, run_bytes,
 };
-use super::layout::{damaged, stored};
+use super::layout::{behind_prefix, damaged, stored};
+use super::search;
 use super::slots::{SlotsMut, move_bytes, stored_offset, write_parts};
 use super::tags::Tags;
 use super::{Fit, LeafContent, LeafView, max_inline_value, max_key_len};
@@ -139,7 +140,7 @@ where
     /// `Layout`.
     #[inline]
     pub(crate) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        let Some(rest) = self.view().behind_all(key) else { return Ok(false) };
+        let Some(rest) = behind_all(&self.view(), key) else { return Ok(false) };
         let cell = CELL_HEADER_BYTES + rest.len() + value.len();
         if key.len() > max_key_len(self.page_size())
             || value.len() > max_inline_value(self.page_size(), key.len())
@@ -273,6 +274,16 @@ where
             }
         };
         if fits { Ok(()) } else { Err(invalid()) }
+    }
+}
+
+/// What follows the page's prefix in `key`, which is above all keys of the page; else `None`.
+#[inline]
+fn behind_all<'k, A: Tags>(leaf: &CellsView<'_, A>, key: &'k [u8]) -> Option<&'k [u8]> {
+    let rest = behind_prefix(leaf.prefix(), key).ok()?;
+    match leaf.count().checked_sub(1) {
+        Some(last) if search::cmp_stored(leaf.suffix(last)?, rest).is_ge() => None,
+        _ => Some(rest),
     }
 }
 

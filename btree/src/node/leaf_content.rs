@@ -232,8 +232,10 @@ impl<'a> LeafContent<'a> {
     #[cfg(feature = "fingerprints")]
     fn head(&self, i: usize, prefix_len: usize) -> Result<u32> {
         match self.source(i) {
-            Source::Page(LeafView::Heads(leaf), i) if leaf.prefix().len() == prefix_len => {
-                leaf.tag(i).ok_or(damaged(leaf.id()))
+            Source::Page(LeafView::Heads(leaf), i)
+                if leaf.prefix().len() == prefix_len && i < leaf.count() =>
+            {
+                Heads::at(leaf.tags, i).ok_or(damaged(leaf.id()))
             }
             _ => self.key(i).map(|key| Heads::tag_of(key, without(key, prefix_len))),
         }
