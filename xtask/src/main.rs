@@ -70,7 +70,7 @@ usage: cargo xtask COMMAND
   mutants [--sample N] [--seed S] [--file NAME]... [--only ID,...] [--test NAME]... [--programs N] [--heavy] [--list]
                                              changes of the pager's code that no test notices
   sanitize [thread|address] [--quick]        the tests under a sanitizer, and a planted bug
-  stalls [--mib N] [--percent N] [--seconds N] [--rate N] [--dir DIR]
+  stalls [--mib N] [--percent N] [--seconds N] [--rate N] [--empty N] [--dir DIR]
                                              how long lookups hold a thread up when memory is short
   write-order [--images N] [--seed S] [--threads N] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it

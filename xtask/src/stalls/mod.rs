@@ -4,7 +4,8 @@
 //! memory (`--part`). Requests are for random keys: 80 % from a tenth of the file, 20 % from all of it.
 //! `closed`: as many as are answered; `open`: at a fixed rate, whatever the thread does, as clients
 //! ask. Printed is how long single calls held the thread up, and how long answers took from the moment of
-//! asking. Needs the right to make a control group with a memory limit: root, as a rule.
+//! asking. `--empty N` drops all that the group has in memory N times a second, whatever was used a moment ago:
+//! how often the kernel takes a page between the question whether it is there and the load. Needs the right to make a control group with a memory limit: root, as a rule.
 
 #![allow(unsafe_code)] // Opens a mapped database that this run has made.
 
@@ -21,6 +22,7 @@ use group::Group;
 use mapleaf::{Builder, Database};
 use serve::{Load, Way, serve};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Bytes of a value; with its key and its share of the pages an entry takes about 190.
@@ -35,12 +37,15 @@ struct Plan {
     percent: u64,
     seconds: u64,
     rate: u64,
+    /// Times a second that the group is emptied; 0 for never.
+    empty: u64,
     directory: PathBuf,
 }
 
 pub(crate) fn run(words: &[String]) -> Result<bool> {
     let directory = std::env::temp_dir();
-    let mut plan = Plan { mebibytes: 512, percent: 25, seconds: 5, rate: RATE_DEFAULT, directory };
+    let (rate, empty) = (RATE_DEFAULT, 0);
+    let mut plan = Plan { mebibytes: 512, percent: 25, seconds: 5, rate, empty, directory };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let next = words.next().ok_or(crate::USAGE)?;
@@ -49,6 +54,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
             "--percent" => plan.percent = next.parse()?,
             "--seconds" => plan.seconds = next.parse()?,
             "--rate" => plan.rate = next.parse()?,
+            "--empty" => plan.empty = next.parse()?,
             "--dir" => plan.directory = next.into(),
             _ => return Err(crate::USAGE.into()),
         }
@@ -76,10 +82,30 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
             let words = ["stalls", way.name(), path, &rate.to_string(), &plan.seconds.to_string()];
             let mut child = process::child(&words)?;
             child.env("MAPLEAF_GROUP", group.entrance());
-            print!("{}", String::from_utf8(process::output(&mut child)?)?);
+            let served = emptied(&group, plan.empty, || process::output(&mut child))?;
+            print!("{}", String::from_utf8(served)?);
         }
     }
     Ok(true)
+}
+
+/// Runs something while the group is emptied so many times a second.
+fn emptied<T>(group: &Group, times: u64, run: impl FnOnce() -> T) -> T {
+    let Some(pause) = Duration::from_secs(1).checked_div(u32::try_from(times).unwrap_or(0)) else {
+        return run();
+    };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                group.empty();
+                std::thread::sleep(pause);
+            }
+        });
+        let done = run();
+        over.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 /// One way of serving, in a process of its own: `WAY PATH RATE SECONDS`.
