@@ -14,13 +14,18 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
     /// [`Range`], once it is [made](Tree::try_range). A lookup costs, over the plain one, a question to the
     /// mapping for each page: a look at a bit where the page was seen resident lately, else a system call.
     /// The plain tree pays nothing for this.
+    ///
+    /// What is promised is that no page is read which the system calls missing. It may drop a page between its
+    /// answer and the load, which then waits after all: a map cannot be asked and read in one step. That gap
+    /// is a microsecond or two, or as long as the mapping remembers what it saw; docs/stalls.md has how often
+    /// it is hit. Only what is locked in memory has none.
     #[must_use]
     pub fn without_waiting(&self) -> Tree<'a, Waitless<P>> {
         Tree::open(Waitless::new(self.pages), self.record)
     }
 
-    /// [`get`](Tree::get) [without waiting](Tree::without_waiting): a value that is returned can be read
-    /// without a hard fault too, all of it.
+    /// [`get`](Tree::get) [without waiting](Tree::without_waiting): a value that is returned was in memory
+    /// too, all of it, a moment ago. What is kept and read later can have been dropped meanwhile.
     ///
     /// ```
     /// use core::sync::atomic::AtomicU32;

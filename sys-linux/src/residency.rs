@@ -58,8 +58,8 @@ impl FileMapping {
 
     /// [`Mapping::resident`](mapleaf_pager::Mapping::resident). What is resident is touched: the kernel maps it,
     /// and drops it later than what nobody touches. (Not where it was told of random access: since Linux 6.3
-    /// it does not heed what is used there. So each page is asked about each time.) Where the kernel cannot be
-    /// asked everything is taken for resident.
+    /// it does not heed what is used there. So each page is asked about each time; so it is, for a while, when a
+    /// page has gone that was seen lately.) Where the kernel cannot be asked everything is taken for resident.
     pub(crate) fn is_resident(&self, range: &Bytes) -> bool {
         let range = addresses(range);
         let remembers = self.access() != Access::Sparse;
@@ -67,7 +67,15 @@ impl FileMapping {
             return true;
         }
         let mut whole = true;
-        if self.look(range.clone(), |_, resident| whole &= resident).is_err() {
+        let (page, first) = (host_page(), range.start / host_page());
+        let looked = self.look(range.clone(), |index, resident| {
+            whole &= resident;
+            if remembers && !resident {
+                let at = (first + index) * page;
+                self.seen().miss(at..at + page);
+            }
+        });
+        if looked.is_err() {
             return true;
         }
         if whole {
