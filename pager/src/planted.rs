@@ -41,6 +41,8 @@ pub enum Bug {
     PageLeaked,
     /// A checkpoint does not publish what is held.
     HeldNotPublished,
+    /// The last run of a commit is held with its pages, and published in more than one piece.
+    RunHeld,
     /// The right half of a split leaf begins one entry too late.
     SplitOffByOne,
 }

@@ -3,8 +3,8 @@
 use mapleaf_tests::crash::{Breadth, FaultReport, Search, Setup};
 
 /// Every step at least once, in lives short enough that every call can fail.
-const HISTORIES: [&str; 6] =
-    ["s1e2c0y0", "E1L2d0e3w1", "F1F2p3b1", "v2n1D8s9D9", "e1k0s2x0e3", "S1r0c0S2l1r1"];
+const HISTORIES: [&str; 7] =
+    ["s1e2c0y0", "E1L2d0e3w1", "F1F2p3b1", "v2n1D8s9D9", "e1k0s2x0e3", "S1r0c0S2l1r1", "g0g2g3"];
 
 #[test]
 fn every_call_fails_once_and_for_ever() {

@@ -78,7 +78,7 @@ usage: cargo xtask COMMAND
                                              crashes at every point of simulated histories
   crash [--seed S] --faults N                every call of the mapping fails, in N random histories
   crash --replay SETUP:HISTORY               one of them, as a failure prints it
-  canaries [SEED]                            plants bugs, which the crashes must find";
+  canaries [SEED [NAME...]]                  plants bugs, which the crashes must find";
 
 fn run(words: &[String]) -> Result<bool> {
     let (command, rest) = words.split_first().ok_or(USAGE)?;

@@ -16,10 +16,14 @@ fn main() -> ExitCode {
     // Many of them end in a panic, which is how they are found.
     std::panic::set_hook(Box::new(|_| {}));
     let seed = std::env::args().nth(1).and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let all = hunt_all(seed, &mut |fate| {
+    let names: Vec<String> = std::env::args().skip(2).collect();
+    let all = hunt_all(seed, &names, &mut |fate| {
         let took = fate.took.as_secs_f64();
         match &fate.found {
-            Some(failure) => println!("{:?}: found in {took:.1} s: {}", fate.canary, failure.what),
+            Some(failure) => {
+                let (setup, history, what) = (failure.setup, &failure.history, &failure.what);
+                println!("{:?}: found in {took:.1} s: {what} ({setup}:{history})", fate.canary);
+            }
             None => println!("{:?}: NOT FOUND in {took:.1} s", fate.canary),
         }
     });

@@ -11,7 +11,7 @@
 //! | death of the process | as power loss | what was published stays, over a medium that lags behind; what was claimed or held is gone |
 //! | power loss after a death | at any depth | what the dead process had published and not flushed is lost too |
 //! | failed flush | the n-th call, once or from then on | any part was written; the cache calls the rest clean, and no later flush writes it |
-//! | failed publish | as a failed flush | half of it is published |
+//! | failed publish | as a failed flush | half of it is published; of what is held, half of the stretches within blocks of `PAGE_SIZE_MAX` |
 //! | failed claim, growth, cut | as a failed flush | nothing has changed |
 //! | stores during a flush | a writer beside a checkpoint | are in it, or not |
 //! | rot | one a medium, at rest | a flipped bit, a zeroed unit, two swapped pages: found, or of no consequence. A stale page: not found in format v1 unless something else tells; no panic |

@@ -4,7 +4,7 @@ mod contract;
 
 use super::disk::{Change, Disk, Version, version};
 use super::memory::Memory;
-use mapleaf_pager::{Bytes, Error, Result};
+use mapleaf_pager::{Bytes, Error, PAGE_SIZE_MAX, Result};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -311,11 +311,21 @@ impl<N> SimMapping<N> {
             return Ok(());
         }
         let units = ranges.iter().flat_map(|range| self.units(range));
-        let all = units.filter(|at| self.state(*at) & states != 0).count();
-        // Pages are published whole or not at all where they are held.
-        let part = if states == HELD { 0 } else { all / 2 };
+        let units: Vec<usize> = units.filter(|at| self.state(*at) & states != 0).collect();
+        let part = if states == HELD { self.half_of_held(&units) } else { units.len() / 2 };
         self.publish_units(&mut inner, ranges, states, part);
         Err(Error::Full)
+    }
+
+    /// How many of these units are half of their stretches: what is held ceases to be so stretch by stretch, none
+    /// of which goes beyond a block as large as the largest page.
+    fn half_of_held(&self, units: &[usize]) -> usize {
+        let block = (PAGE_SIZE_MAX / self.0.unit).max(1);
+        let begins = |at: &usize| {
+            *at == 0 || units[at - 1] + 1 != units[*at] || units[*at].is_multiple_of(block)
+        };
+        let starts: Vec<usize> = (0..units.len()).filter(begins).collect();
+        starts.get(starts.len() / 2).copied().unwrap_or_default()
     }
 
     fn barrier(&self, ranges: &[Bytes], block: bool) -> Result<()> {
