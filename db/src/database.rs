@@ -8,6 +8,7 @@ use crate::error::{Error, Name, Result};
 use crate::group::Group;
 use crate::observe::{self, Step};
 use crate::read::{OwnedReadTxn, ReadTxn};
+use crate::remembered::Opening;
 use crate::store::{OwnedSnapshot, Store};
 use crate::turns::{Turn, Turns};
 use crate::words::slot_hint;
@@ -39,6 +40,7 @@ pub struct Database {
 pub(crate) struct Inner {
     pub(crate) store: Arc<Store>,
     pub(crate) name: Name,
+    pub(crate) opening: Opening,
     pub(crate) turns: Turns,
     pub(crate) group: Group,
     background: Option<Background>,
@@ -88,6 +90,7 @@ impl Database {
             inner: Arc::new(Inner {
                 store,
                 name,
+                opening: Opening::new(),
                 turns: Turns::default(),
                 group: Group::default(),
                 background,
@@ -147,7 +150,8 @@ impl Database {
     /// [`StoreError::ReadersFull`]: as many snapshots are held as there are slots.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
         let snapshot = self.inner.store.begin_read(slot_hint());
-        Ok(ReadTxn::new(snapshot.map_err(|error| self.inner.name.error(error))?))
+        let snapshot = snapshot.map_err(|error| self.inner.name.error(error))?;
+        Ok(ReadTxn::new(snapshot, self.inner.opening))
     }
 
     /// A snapshot that keeps the file open, and may outlive every handle. Costs a reference count more
@@ -157,7 +161,8 @@ impl Database {
     /// As [`read`](Database::read).
     pub fn read_owned(&self) -> Result<OwnedReadTxn> {
         let snapshot = OwnedSnapshot::new(Arc::clone(&self.inner.store), slot_hint());
-        Ok(OwnedReadTxn::new(snapshot.map_err(|error| self.inner.name.error(error))?))
+        let snapshot = snapshot.map_err(|error| self.inner.name.error(error))?;
+        Ok(OwnedReadTxn::new(snapshot, self.inner.opening))
     }
 
     /// Begins the write transaction; waits until those who asked before are done. (A thread that has

@@ -80,6 +80,7 @@ mod observed;
 mod page_file;
 mod positioned;
 mod read;
+mod remembered;
 mod repair;
 mod reserve;
 mod resident;

@@ -1,5 +1,6 @@
 //! Snapshots, and the trees in them.
 
+use crate::remembered::Opening;
 use crate::store::OwnedSnapshot;
 use mapleaf_btree::{Catalog, Result, Tree, TreeNames};
 use mapleaf_pager::{Snapshot, TxnId, Waitless};
@@ -20,19 +21,21 @@ pub type ReadTrees<'a> = TreeNames<'a, &'a Snapshot<'a>>;
 /// [`Database`](crate::Database); an [`OwnedReadTxn`] does not.
 pub struct ReadTxn<'db> {
     snapshot: Snapshot<'db>,
+    opening: Opening,
 }
 
 impl<'db> ReadTxn<'db> {
-    pub(crate) fn new(snapshot: Snapshot<'db>) -> ReadTxn<'db> {
-        ReadTxn { snapshot }
+    pub(crate) fn new(snapshot: Snapshot<'db>, opening: Opening) -> ReadTxn<'db> {
+        ReadTxn { snapshot, opening }
     }
 
-    /// The tree `name`. What it returns lives as long as the snapshot. One lookup among the names.
+    /// The tree `name`. What it returns lives as long as the snapshot. One lookup among the names, unless this
+    /// thread asked for the same name of the same state last.
     ///
     /// # Errors
     /// [`NoSuchTree`](crate::TreeError::NoSuchTree); damage.
     pub fn tree(&self, name: &str) -> Result<ReadTree<'_>> {
-        Catalog::new(&self.snapshot)?.open(name)
+        self.opening.tree(&self.snapshot, name)
     }
 
     /// As [`tree`](ReadTxn::tree), without waiting for the medium: neither this call nor any operation of
@@ -83,11 +86,12 @@ impl fmt::Debug for ReadTxn<'_> {
 /// It keeps the file open and locked, even where every [`Database`](crate::Database) is gone.
 pub struct OwnedReadTxn {
     snapshot: OwnedSnapshot,
+    opening: Opening,
 }
 
 impl OwnedReadTxn {
-    pub(crate) fn new(snapshot: OwnedSnapshot) -> OwnedReadTxn {
-        OwnedReadTxn { snapshot }
+    pub(crate) fn new(snapshot: OwnedSnapshot, opening: Opening) -> OwnedReadTxn {
+        OwnedReadTxn { snapshot, opening }
     }
 
     /// As [`ReadTxn::tree`].
@@ -95,7 +99,7 @@ impl OwnedReadTxn {
     /// # Errors
     /// As [`ReadTxn::tree`].
     pub fn tree(&self, name: &str) -> Result<ReadTree<'_>> {
-        Catalog::new(self.snapshot.snapshot())?.open(name)
+        self.opening.tree(self.snapshot.snapshot(), name)
     }
 
     /// As [`ReadTxn::try_tree`].

@@ -265,7 +265,8 @@ impl<'db> WriteTxn<'db> {
     /// [`ReadersFull`](crate::StoreError::ReadersFull).
     pub fn base(&self) -> Result<ReadTxn<'db>> {
         let snapshot = self.writer.txn().base();
-        Ok(ReadTxn::new(snapshot.map_err(|error| self.inner.name.error(error))?))
+        let snapshot = snapshot.map_err(|error| self.inner.name.error(error))?;
+        Ok(ReadTxn::new(snapshot, self.inner.opening))
     }
 
     /// Commits: when it returns the transaction survives power loss. The number of the new state.

@@ -375,3 +375,43 @@ fn a_making_that_was_cut_short_is_done_again() -> Check {
     }
     Ok(())
 }
+
+/// Else a snapshot would show a tree as it is in another state, or another database.
+#[test]
+fn a_tree_that_was_looked_up_before_is_the_snapshots_own() {
+    let names = ["t", "a name that is not remembered, since it is long", "t\0"];
+    let dbs = [Database::in_memory().unwrap(), Database::in_memory().unwrap()];
+    for (at, db) in dbs.iter().enumerate() {
+        let mut txn = db.write().unwrap();
+        for (more, name) in names.iter().enumerate() {
+            let mut tree = txn.tree(*name).unwrap();
+            (0..=at + 2 * more).for_each(|key| {
+                tree.insert(&key.to_be_bytes(), b"").unwrap();
+            });
+        }
+        txn.commit().unwrap();
+    }
+    let [first, second] = dbs.each_ref().map(|db| db.read().unwrap());
+    assert_eq!(first.txn(), second.txn(), "told apart by the database alone");
+    for _ in 0..2 {
+        for (more, name) in names.iter().enumerate() {
+            for (at, snapshot) in [&first, &second].into_iter().enumerate() {
+                for _ in 0..2 {
+                    assert_eq!(snapshot.tree(name).unwrap().len(), (at + 2 * more + 1) as u64);
+                }
+            }
+        }
+    }
+    let mut txn = dbs[0].write().unwrap();
+    txn.tree("t").unwrap().insert(b"new", b"").unwrap();
+    txn.rename("t\0", "u").unwrap();
+    txn.commit().unwrap();
+    let later = dbs[0].read().unwrap();
+    for _ in 0..2 {
+        assert_eq!(first.tree("t").unwrap().len(), 1);
+        assert_eq!(later.tree("t").unwrap().len(), 2);
+        assert_eq!(first.tree("t\0").unwrap().len(), 5);
+        assert!(later.tree("t\0").is_err(), "renamed since");
+        assert_eq!(later.tree("u").unwrap().len(), 5);
+    }
+}

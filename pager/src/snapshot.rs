@@ -36,6 +36,13 @@ impl<'s> Snapshot<'s> {
         self.record.page_count
     }
 
+    /// Whether each page is looked at before it is lent: compared with its checksum, or asked for where it can be
+    /// lost.
+    #[must_use]
+    pub fn careful(&self) -> bool {
+        self.view.careful()
+    }
+
     /// Says how pages from `id` on, `pages` of them, will be accessed. A hint.
     pub fn advise(&self, id: PageId, pages: u32, advice: Advice) {
         if id.0.checked_add(pages).is_some_and(|end| end <= self.record.page_count) {
