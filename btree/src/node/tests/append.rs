@@ -5,6 +5,7 @@
 
 use super::sample::{KeySeed, Stored, ValueSeed};
 use super::*;
+#[cfg(feature = "fixed-width")]
 use crate::width::FixedWidth;
 use quickcheck::quickcheck;
 
@@ -63,6 +64,7 @@ quickcheck! {
         fills_right(body, &keys, &more, &value)
     }
 
+    #[cfg(feature = "fixed-width")]
     fn so_it_is_where_the_width_is_fixed(
         keys: Vec<KeySeed>, more: Vec<KeySeed>, value: ValueSeed, key_bytes: u8
     ) -> bool {
