@@ -17,6 +17,7 @@ use crate::verify::verify_bytes;
 use crate::view::{View, birth_of, kind_of, run_bytes, run_pages_of};
 use crate::{Damage, Error, PageId, Result, TxnId};
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 /// Where a freed single page of this transaction holds the number of the next one.
 const NEXT_FREED: usize = 28;
@@ -493,7 +494,11 @@ impl SpaceHost for Host<'_, '_> {
             return Ok(());
         }
         let range = self.view.range(PageId(0), page_count);
-        self.view.mapping().grow(range.end)
+        let grown = self.view.mapping().grow(range.end);
+        if grown == Err(Error::Full) {
+            self.core.starved.store(true, Ordering::Relaxed);
+        }
+        grown
     }
 
     fn pins(&self) -> &Pins {

@@ -13,7 +13,7 @@ use crate::tail::Ring;
 use crate::verify::Touched;
 use crate::view::View;
 use crate::{Bytes, Error, PageId, Result, Snapshot, Stats, TxnId, WriteTxn};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use spin::{Mutex, MutexGuard};
 
 /// What the writer's turn protects.
@@ -74,6 +74,8 @@ pub(crate) struct Core {
     /// The turn to write a meta; holds the state that is being made durable.
     pub(crate) turn: Mutex<State>,
     poisoned: AtomicU32,
+    /// A transaction found no room. What waits for a checkpoint may be room for the next.
+    pub(crate) starved: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -109,6 +111,7 @@ impl Core {
             }),
             turn: Mutex::new(*state),
             poisoned: AtomicU32::new(0),
+            starved: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }

@@ -12,6 +12,7 @@ use crate::store::{Core, Parts, Writer};
 use crate::tail::{Ring, Tail};
 use crate::view::{birth_of, kind_of, run_bytes, run_pages_of};
 use crate::{Advice, Damage, Error, PageId, Result, Snapshot, TxnId};
+use core::sync::atomic::Ordering;
 use spin::MutexGuard;
 
 /// What a commit promises when it returns.
@@ -61,6 +62,10 @@ impl<'s> WriteTxn<'s> {
 
     fn begin_with(parts: Parts<'s>, mut writer: MutexGuard<'s, Writer>) -> Result<WriteTxn<'s>> {
         parts.begin_epoch(&mut writer.next)?;
+        if parts.core.starved.swap(false, Ordering::Relaxed) {
+            // What waits for a checkpoint may be room enough. Without one all stays as it is.
+            let _ = parts.checkpoint(parts.take_turn(), false);
+        }
         WriteTxn::begin_here(parts, writer)
     }
 

@@ -87,6 +87,36 @@ fn a_checkpoint_is_due_when_freed_pages_wait_for_it() {
     assert!(!store.checkpoint_due());
 }
 
+/// Else a store as large as its file may become would be full for ever, though what waits for a checkpoint is room.
+#[test]
+fn what_waits_for_a_checkpoint_is_room_for_the_transaction_after_one_that_found_none() {
+    let store =
+        Store::create(Double::new(&[], 300 * PAGE, PAGE, true), words(), &options()).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    let mut live = pages(&mut txn, 150);
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    let replace_ten = |live: &mut Vec<PageId>| {
+        let mut txn = store.begin_write()?;
+        let new = (0..10).map(|_| txn.claim()).collect::<Result<Vec<_>, _>>()?;
+        live[..10].iter().try_for_each(|page| txn.free(*page))?;
+        txn.redo(&[Part::Bytes(&[7; 10])]);
+        txn.commit(Durability::Eventual)?;
+        live.splice(..10, []);
+        live.extend(new);
+        Ok::<(), Error>(())
+    };
+    let mut full = 0;
+    for _ in 0..80 {
+        if let Err(error) = replace_ten(&mut live) {
+            assert_eq!(error, Error::Full);
+            full += 1;
+            replace_ten(&mut live).expect("room after a checkpoint");
+        }
+    }
+    assert!(full > 0, "never full");
+}
+
 /// Else a program that asks often, to be sure, would pay for barriers each time.
 #[test]
 fn a_checkpoint_of_what_is_durable_costs_nothing() {
