@@ -48,6 +48,7 @@ mod stats;
 mod store;
 mod tail;
 mod txn;
+mod txn_pages;
 mod verify;
 mod view;
 mod waitless;

@@ -5,12 +5,12 @@
 use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
 use crate::planted::{self, Bug};
-use crate::reading::{built_here, verify_sealed, whole};
+use crate::reading::built_here;
 use crate::running::Host;
 use crate::space::SpaceHost;
 use crate::store::{Core, Parts, Writer};
 use crate::tail::{Ring, Tail};
-use crate::view::{birth_of, kind_of, run_bytes, run_pages_of};
+use crate::view::{birth_of, kind_of, run_pages_of};
 use crate::{Advice, Damage, Error, PageId, Result, Snapshot, TxnId};
 use core::sync::atomic::Ordering;
 use spin::MutexGuard;
@@ -503,33 +503,6 @@ impl<'s> WriteTxn<'s> {
         // is alive.
         unsafe { self.parts.view.mapping().publish(&ranges) }
     }
-
-    #[inline]
-    fn whole(&self, id: PageId) -> Result<&[u8]> {
-        whole::<true>(self.parts.view, &self.writer.run, id, self.writer.state.space.page_count)
-    }
-
-    /// Bytes from the run's start to its value's end.
-    fn run_len(&self, id: PageId) -> Result<usize> {
-        let view = self.parts.view;
-        run_bytes(id, self.whole(id)?, view.page_size(), self.writer.state.space.page_count)
-    }
-
-    fn whole_run(&self, id: PageId) -> Result<&[u8]> {
-        let bytes = self.run_len(id)?;
-        let view = self.parts.view;
-        if view.claimed(id) {
-            // SAFETY: a run is claimed whole by this transaction, and changes under an exclusive
-            // borrow only.
-            unsafe { view.built(view.offset(id), bytes) }
-        } else {
-            // SAFETY: a run of this state: nobody but this transaction could change it, and it does
-            // so under an exclusive borrow only.
-            let run = unsafe { view.shown(view.offset(id), bytes)? };
-            view.probe(view.offset(id), bytes)?;
-            Ok(run)
-        }
-    }
 }
 
 impl Drop for WriteTxn<'_> {
@@ -543,60 +516,5 @@ impl Drop for WriteTxn<'_> {
         let all = view.range(PageId(2), view.mapped_pages().saturating_sub(2));
         // SAFETY: what is rolled back is read by nobody; metas are not in the range.
         unsafe { view.mapping().discard(all) };
-    }
-}
-
-impl<'a> Pages<'a> for &'a WriteTxn<'_> {
-    fn page_size(self) -> usize {
-        self.parts.view.page_size()
-    }
-
-    fn txn(self) -> TxnId {
-        self.writer.run.birth
-    }
-
-    #[inline]
-    fn page(self, id: PageId) -> Result<&'a [u8]> {
-        Ok(self.whole(id)?.get(OWNED_BYTES..).unwrap_or(&[]))
-    }
-
-    fn run(self, id: PageId, len_bytes: u64) -> Result<&'a [u8]> {
-        let value = self.whole_run(id)?.get(HEADER_BYTES..).unwrap_or(&[]);
-        if value.len() as u64 == len_bytes {
-            Ok(value)
-        } else {
-            Err(Error::corrupt(id, Damage::Layout))
-        }
-    }
-
-    fn prefetch(self, id: PageId, from: usize, lines: usize) {
-        self.parts.view.prefetch(id, from, lines, self.writer.state.space.page_count);
-    }
-
-    fn resident(self, id: PageId, pages: u32) -> bool {
-        self.parts.view.resident(id, pages, self.writer.state.space.page_count)
-    }
-
-    fn sparse(self) -> bool {
-        self.parts.view.mapping().sparse()
-    }
-
-    fn fetch(self, ids: &[PageId]) {
-        self.parts.view.fetch(ids, self.writer.state.space.page_count);
-    }
-
-    fn read_in(self, id: PageId) -> Result<()> {
-        self.parts.view.read_in(id, self.writer.state.space.page_count)
-    }
-
-    fn root(self) -> &'a Root {
-        &self.writer.state.root
-    }
-
-    fn verify(self, id: PageId) -> Result<()> {
-        let (view, run) = (self.parts.view, &self.writer.run);
-        let page_count = self.writer.state.space.page_count;
-        let page = whole::<false>(view, run, id, page_count)?;
-        verify_sealed(view, run, id, page, page_count)
     }
 }
