@@ -103,7 +103,7 @@ pub fn lock_program() -> io::Result<()> {
     /// Larger maps are files under test and address space that is reserved.
     const BYTES_MAX: usize = 16 << 20;
     let mut result = Ok(());
-    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let maps = maps()?;
     // Code first: it is what a kernel drops.
     let (code, data): (Vec<&str>, Vec<&str>) = maps.lines().partition(|line| line.contains("r-xp"));
     for line in code.iter().chain(&data) {
@@ -117,32 +117,29 @@ pub fn lock_program() -> io::Result<()> {
         let (start, end) = range.split_once('-').unwrap_or_default();
         let (start, end) = (hex(start)?, hex(end)?);
         if end - start <= BYTES_MAX {
-            result = result.and(lock_mapped(start, end - start));
+            result = result.and(lock_listed(line, start, end - start));
         }
     }
     result
 }
 
-/// Locks a piece of memory; what another thread has unmapped of it, or does meanwhile, need not be locked.
-fn lock_mapped(start: usize, len: usize) -> io::Result<()> {
+/// Locks what a line of `/proc/self/maps` names. What another thread has unmapped of it, or mapped anew, need not
+/// be locked.
+fn lock_listed(line: &str, start: usize, len: usize) -> io::Result<()> {
     const TRIES_MAX: usize = 4;
-    let start = ptr::without_provenance_mut::<libc::c_void>(start);
     let mut result = Ok(());
     for _ in 0..TRIES_MAX {
         // SAFETY: locking changes no byte; what is gone is an error.
-        result = done(unsafe { libc::mlock(start, len) });
-        if result.is_ok() || !is_mapped(start, len) {
+        result = done(unsafe { libc::mlock(ptr::without_provenance(start), len) });
+        if result.is_ok() || !maps()?.lines().any(|listed| listed == line) {
             return Ok(());
         }
     }
     result
 }
 
-/// Whether memory is mapped, all of it.
-fn is_mapped(start: *mut libc::c_void, len: usize) -> bool {
-    let mut resident = vec![0_u8; len.div_ceil(host_page())];
-    // SAFETY: a question about addresses, with a byte for each page's answer.
-    unsafe { libc::mincore(start, len, resident.as_mut_ptr()) == 0 }
+fn maps() -> io::Result<String> {
+    std::fs::read_to_string("/proc/self/maps")
 }
 
 fn done(answer: libc::c_int) -> io::Result<()> {
@@ -155,21 +152,20 @@ mod tests {
 
     /// A whole run of the tests was lost to it: the program's maps are read first, and locked after.
     #[test]
-    fn what_another_thread_has_unmapped_is_no_error() {
-        let len = 4 * host_page();
-        let start = reserve(len).unwrap();
-        // SAFETY: the map above, to which nothing refers.
-        done(unsafe { libc::munmap(start, len) }).unwrap();
-        lock_mapped(start.addr(), len).unwrap();
-    }
-
-    #[test]
-    fn what_is_mapped_and_cannot_be_locked_is_an_error() {
+    fn what_another_thread_has_unmapped_is_no_error_and_what_cannot_be_locked_is() {
         let len = 4 * host_page();
         // Nobody may touch it, so the kernel cannot bring it in.
         let start = reserve(len).unwrap();
-        lock_mapped(start.addr(), len).unwrap_err();
+        let maps = maps().unwrap();
+        let holds = |line: &&str| {
+            let ends = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+            let hex = |text| usize::from_str_radix(text, 16).unwrap();
+            ends.is_some_and(|(from, to)| (hex(from)..hex(to)).contains(&start.addr()))
+        };
+        let line = maps.lines().find(holds).unwrap();
+        lock_listed(line, start.addr(), len).unwrap_err();
         // SAFETY: the map above, to which nothing refers.
         done(unsafe { libc::munmap(start, len) }).unwrap();
+        lock_listed(line, start.addr(), len).unwrap();
     }
 }
