@@ -25,8 +25,8 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
     /// Groups of 32 keys go down level by level: on each level all pages are searched, and all children
     /// asked for, before the first of them is looked at; in the leaves, all cells. Keys may come in any
     /// order and more than once. Nothing is allocated. No system call, unless the store is expected to be
-    /// larger than memory: then one to three for each group and level, which have its pages read together, and the
-    /// leaves of eight groups before the first is waited for.
+    /// larger than memory: then one to three for each group and level that is not in memory, whose pages are read
+    /// together, and the leaves of eight groups before the first is waited for.
     ///
     /// ```
     /// use core::sync::atomic::AtomicU32;
@@ -59,27 +59,32 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         if keys.len() != values.len() {
             return Err(Error::Pager(mapleaf_pager::Error::InvalidArgument));
         }
+        if self.record.height == 0 {
+            values.fill(None);
+            return Ok(());
+        }
         let sparse = self.pages.sparse();
-        for (keys, values) in keys.chunks(COLD).zip(values.chunks_mut(COLD)) {
-            if sparse {
-                // Begun for all of them, before the first is waited for.
-                for keys in keys.chunks(GROUP) {
-                    self.leaves_of(keys.iter().map(AsRef::as_ref), true)?;
-                }
+        // Where they lie on a medium, reading is begun for all of them before the first is waited for.
+        let together = if sparse { COLD } else { GROUP };
+        for (keys, values) in keys.chunks(together).zip(values.chunks_mut(together)) {
+            let mut leaves = [[PageId::NONE; GROUP]; COLD / GROUP];
+            for (ids, keys) in leaves.iter_mut().zip(keys.chunks(GROUP)) {
+                *ids = self.leaves_of(keys.iter().map(AsRef::as_ref), sparse)?;
             }
-            for (keys, values) in keys.chunks(GROUP).zip(values.chunks_mut(GROUP)) {
-                self.get_group(keys, values)?;
+            let groups = keys.chunks(GROUP).zip(values.chunks_mut(GROUP));
+            for (ids, (keys, values)) in leaves.iter().zip(groups) {
+                self.get_group(ids, keys, values)?;
             }
         }
         Ok(())
     }
 
-    fn get_group<K: AsRef<[u8]>>(&self, keys: &[K], values: &mut [Option<&'a [u8]>]) -> Result<()> {
-        if self.record.height == 0 {
-            values.fill(None);
-            return Ok(());
-        }
-        let ids = self.leaves_of(keys.iter().map(AsRef::as_ref), false)?;
+    fn get_group<K: AsRef<[u8]>>(
+        &self,
+        ids: &[PageId],
+        keys: &[K],
+        values: &mut [Option<&'a [u8]>],
+    ) -> Result<()> {
         for (id, key) in ids.iter().zip(keys) {
             if let Some(at) = leaf(self.pages, *id)?.place_of(key.as_ref()) {
                 self.pages.prefetch(*id, at, CELL_LINES);
@@ -94,22 +99,27 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
 
     /// The leaves where up to [`GROUP`] keys belong, on their way to the processor. The tree has leaves.
     ///
-    /// With `read`, on each level all pages are begun to be read, at worst from the medium, before one of them is
-    /// looked at; the leaves too.
+    /// With `read`, the pages of each level are begun to be read, at worst from the medium, before one of them is
+    /// looked at; the leaves too. (Inner pages where one of two is not in memory: most are, soon.)
     fn leaves_of<'k>(
         &self,
         keys: impl Iterator<Item = &'k [u8]> + Clone,
         read: bool,
     ) -> Result<[PageId; GROUP]> {
         let mut ids: [PageId; GROUP] = [self.record.root; GROUP];
-        for _ in 1..self.record.height {
+        for level in 1..self.record.height {
             for (id, key) in ids.iter_mut().zip(keys.clone()) {
                 let page = inner(self.pages, *id)?;
                 *id = page.child(page.search(key)?)?;
                 self.pages.prefetch(*id, 0, PREFETCH_LINES);
             }
             if read {
-                self.pages.fetch(ids.get(..keys.clone().count()).unwrap_or(&[]));
+                let ids = ids.get(..keys.clone().count()).unwrap_or(&[]);
+                let mut sample = ids.iter().step_by(ids.len().div_ceil(2).max(1));
+                if level + 1 == self.record.height || sample.any(|id| !self.pages.resident(*id, 1))
+                {
+                    self.pages.fetch(ids);
+                }
             }
         }
         Ok(ids)

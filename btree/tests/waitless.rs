@@ -330,6 +330,11 @@ fn leaves_are_read_together_where_the_store_is_larger_than_memory() {
     mapping.present.lock().unwrap().insert(u64::from(tree.record().root.0));
     tree.without_waiting().get_many(at_once, &mut values[..at_once.len()]).unwrap_err();
     assert_eq!(mapping.fetched().last(), Some(&last));
+    // What is in memory costs no call, but for the leaves.
+    mapping.present.lock().unwrap().extend(0..store.stats().page_count as u64);
+    tree.get_many(&keys, &mut values).unwrap();
+    assert_eq!(mapping.fetched().len(), keys.len() / TOGETHER);
+    mapping.evict(0);
     for backwards in [false, true] {
         let count = if backwards { tree.iter().rev().count() } else { tree.iter().count() };
         assert_eq!(count, 4000);
