@@ -166,7 +166,8 @@ impl Database {
     }
 
     /// Begins the write transaction; waits until those who asked before are done. (A thread that has
-    /// one and asks for another waits for ever: see [`try_write`](Database::try_write).)
+    /// one and asks for another waits for ever: see [`try_write`](Database::try_write).) Behind one that found no
+    /// room it makes a checkpoint first, for what has waited for one.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`]; [`StoreError::Poisoned`] after a failed flush; [`Error::Io`]: the first

@@ -269,7 +269,8 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         self.parts().snapshot(hint)
     }
 
-    /// Begins the write transaction. The first one of an opening writes two metas.
+    /// Begins the write transaction. The first one of an opening writes two metas; one behind a transaction
+    /// that found no room ([`Full`](Error::Full)) makes a checkpoint, for what has waited for it.
     ///
     /// # Errors
     /// [`WriterBusy`](Error::WriterBusy), [`ReadOnly`](Error::ReadOnly), [`Poisoned`](Error::Poisoned),
