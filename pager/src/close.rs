@@ -37,10 +37,18 @@ impl<'s> Parts<'s> {
         if self.core.options.read_only {
             return Ok(());
         }
-        let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
+        let mut writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;
         self.core.healthy()?;
-        if !self.core.latest.lock().epoch_begun {
-            return Ok(());
+        let (begun, clean) = {
+            let latest = self.core.latest.lock();
+            (latest.epoch_begun, latest.identity.clean)
+        };
+        if !begun {
+            // What was closed stays as it is, and so does what a repair has only looked at.
+            if clean || trees.is_none() {
+                return Ok(());
+            }
+            self.begin_epoch(&mut writer.next)?;
         }
         let writer = match trees {
             Some(trees) => self.trim(writer, trees)?,
@@ -50,6 +58,7 @@ impl<'s> Parts<'s> {
         {
             let mut latest = self.core.latest.lock();
             latest.epoch_begun = false;
+            latest.identity.clean = true;
         }
         self.shrink(true);
         drop(writer);

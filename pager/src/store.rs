@@ -308,6 +308,9 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     /// Checkpoints and marks the store as closed cleanly, so that the next opening reads two metas
     /// and nothing else. Dropping a store without it is safe, and costs the next opening a recovery.
     ///
+    /// A store that was found closed, and not written to since, is left as it is: what the closing before
+    /// promised holds. [`sync`](Store::sync) promises it anew.
+    ///
     /// # Errors
     /// [`WriterBusy`](Error::WriterBusy); as [`checkpoint`](Store::checkpoint).
     pub fn close(&self) -> Result<()> {

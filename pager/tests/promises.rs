@@ -208,6 +208,44 @@ fn a_recovery_is_the_first_change_of_its_opening() {
     assert_eq!((after.stats().replayed_blocks, after.stats().epoch), (0, stats.epoch + 1));
 }
 
+/// Else a checkpoint whose process was killed before its last barrier would be lost after somebody else had read
+/// it and closed the store; and while nobody writes, each opening would search the log.
+#[test]
+fn closing_what_was_not_closed_makes_it_durable_and_marks_it() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        change(&store, 1, 10, 1).commit(Durability::Sync).unwrap();
+        store.checkpoint().unwrap();
+        let before = store.mapping().durable();
+        change(&store, 2, 10, 1).commit(Durability::Sync).unwrap();
+        store.checkpoint().unwrap();
+        // The page cache has the second checkpoint, the medium all of it but the meta and the log.
+        let (cache, mut medium) = (store.mapping().published(), before.clone());
+        medium.resize(cache.len(), 0);
+        let metas: Vec<usize> = [0, PAGE]
+            .into_iter()
+            .filter(|at| cache[*at..][..PAGE] != before[*at..][..PAGE])
+            .collect();
+        assert_eq!(metas.len(), 1, "one meta was stored");
+        let mapping = Double::new(&cache, CAPACITY, PAGE, two_views).over(medium);
+        let again = Store::open_proven(mapping, words(), &options(), &mut Last, &mut []).unwrap();
+        assert_eq!((after_power_loss(&again), again.stats().replayed_blocks), (1, 0));
+        again.close().unwrap();
+        assert_eq!(after_power_loss(&again), 2);
+        let closed = again.mapping().published();
+        assert!([0, PAGE].iter().any(|meta| closed[meta + 54] & 1 == 1), "not marked");
+        // Once: what is closed stays as it is.
+        let barriers_then = barriers(&again);
+        again.close().unwrap();
+        assert_eq!(barriers(&again), barriers_then);
+        let third = Double::new(&closed, CAPACITY, PAGE, two_views);
+        let third: TestStore =
+            Store::open_proven(third, words(), &options(), &mut Last, &mut []).unwrap();
+        third.close().unwrap();
+        assert_eq!((barriers(&third), third.mapping().published()), (0, closed));
+    }
+}
+
 /// Else a store that was large once would keep its ring, at the end of a file that is mostly that.
 #[test]
 fn closing_an_emptied_store_gives_back_its_ring_too() {
