@@ -58,6 +58,8 @@ pub(crate) struct Counts {
     pub(crate) allowed: usize,
     /// The unit behind the last claim.
     next: usize,
+    /// Units claimed one behind the other, up to that one.
+    in_order: usize,
     /// Where the pool is trimmed next.
     pub(crate) sweep: usize,
     /// Held units that are being written to the file: they must not be claimed meanwhile.
@@ -124,6 +126,7 @@ impl Twin {
                 pinned: 0,
                 allowed: 0,
                 next: 0,
+                in_order: 0,
                 sweep: 0,
                 writing: 0..0,
                 moving: 0..0,
@@ -277,7 +280,9 @@ impl Twin {
         if cfg!(feature = "residency") {
             self.expected.remove(units.clone());
         }
-        if was_held + retired + idle < units.len() && units.start == counts.next {
+        let follows = units.start == counts.next;
+        counts.in_order = if follows { counts.in_order.saturating_add(units.len()) } else { 0 };
+        if was_held + retired + idle < units.len() && follows {
             self.back_ahead(&mut counts, units.clone());
         }
         counts.next = end;
@@ -310,7 +315,9 @@ impl Twin {
 
     /// Backs units just claimed, and some behind them that are likely to be claimed next.
     fn back_ahead(&self, counts: &mut Counts, units: Range<usize>) {
-        let ahead = units.end.saturating_add(AHEAD_UNITS).min(counts.allowed / UNIT);
+        // As far as claims have followed each other: where they do so by chance, few do.
+        let ahead = AHEAD_UNITS.min(counts.in_order);
+        let ahead = units.end.saturating_add(ahead).min(counts.allowed / UNIT);
         let ahead = self.next_in_use(units.end, ahead);
         if units.start < ahead {
             self.span.back(units.start * UNIT..ahead * UNIT);
