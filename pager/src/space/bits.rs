@@ -14,14 +14,16 @@ pub(super) fn count(bits: &[u8]) -> u32 {
     words(bits).map(u64::count_ones).sum()
 }
 
-/// Length of the longest run of set bits in one word.
-fn longest_in(mut word: u64) -> u32 {
-    let mut length = 0;
-    while word != 0 {
-        word &= word >> 1;
-        length += 1;
+/// Ends of the runs of more than `length` set bits in a word, if there are any.
+fn longer(word: u64, length: u32) -> u64 {
+    let (mut ends, mut reach) = (word, 0);
+    // `ends` has the bits that `reach` more set bits stand above.
+    while ends != 0 && reach < length {
+        let step = (reach + 1).min(length - reach);
+        ends &= ends >> step;
+        reach += step;
     }
-    length
+    ends
 }
 
 /// Length of the longest run of set bits.
@@ -33,8 +35,11 @@ pub(super) fn longest(bits: &[u8]) -> u32 {
             continue;
         }
         best = best.max(open + word.trailing_ones());
-        if best < word.count_ones() {
-            best = best.max(longest_in(word));
+        // Most words have no run that is longer than those before.
+        let mut ends = longer(word, best);
+        while ends != 0 {
+            ends &= ends >> 1;
+            best += 1;
         }
         open = word.leading_ones();
     }
