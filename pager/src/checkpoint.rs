@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // Flushes, and stores metas through the write view.
 
+use crate::hash::xxh3_seeded;
 use crate::mapping::Mapping;
 use crate::meta::{self, Identity, State};
 use crate::planted::{self, Bug};
@@ -11,7 +12,6 @@ use crate::view::View;
 use crate::{Error, PageId, Result, TxnId};
 use core::sync::atomic::Ordering;
 use spin::{Mutex, MutexGuard};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Numbers skipped by each opening for writing, so that nothing of a lost future ever matches.
 pub(crate) const EPOCH_GAP: u64 = 1 << 32;
@@ -83,7 +83,7 @@ pub(crate) fn new_salt(old: u64, txn: TxnId, entropy: u64) -> u64 {
     let mut seed = [0; 16];
     seed[..8].copy_from_slice(&old.to_le_bytes());
     seed[8..].copy_from_slice(&txn.0.to_le_bytes());
-    xxh3_64_with_seed(&seed, entropy)
+    xxh3_seeded(&seed, entropy)
 }
 
 impl<'s> Parts<'s> {

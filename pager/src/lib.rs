@@ -17,6 +17,7 @@ mod commit;
 mod error;
 mod explain;
 pub mod features;
+mod hash;
 mod ids;
 mod inspect;
 mod log;

@@ -19,10 +19,10 @@
 //! ring's start. What a crash leaves behind the last block does not match: its predecessor's
 //! checksum, the salt or the transaction it follows differ.
 
+use crate::hash::xxh3_seeded;
 use crate::page::{put_u32, put_u64, u32_at, u64_at};
 use crate::planted::{self, Bug};
 use crate::{Damage, Error, PageId, Result, TxnId};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Bytes of a block's header.
 pub(crate) const BLOCK_HEADER: u64 = 64;
@@ -56,7 +56,7 @@ pub(crate) fn close(bytes: &mut [u8], block: &Block, salt: u64) -> u64 {
     put_u32(bytes, 48, bytes.len() as u32);
     put_u32(bytes, 52, 0);
     put_u64(bytes, 56, salt);
-    let checksum = xxh3_64_with_seed(bytes.get(8..).unwrap_or(&[]), salt);
+    let checksum = xxh3_seeded(bytes.get(8..).unwrap_or(&[]), salt);
     put_u64(bytes, 0, checksum);
     checksum
 }
@@ -82,7 +82,7 @@ pub(crate) fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) ->
         return None;
     }
     let checksum = u64_at(whole, 0);
-    let right = xxh3_64_with_seed(whole.get(8..)?, salt) == checksum;
+    let right = xxh3_seeded(whole.get(8..)?, salt) == checksum;
     if !right && !planted::is(Bug::NoBlockChecksum) {
         return None;
     }

@@ -9,7 +9,7 @@
 //! The tree layer sees a page from byte 16 on, so it cannot forge a birth.
 
 use crate::PageId;
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3;
 
 /// Bytes at the start of each page that the pager owns: checksum and birth.
 pub const OWNED_BYTES: usize = 16;
@@ -72,7 +72,7 @@ const fn mix(id: PageId) -> u64 {
 /// Checksum of a page or run whose bytes from offset 8 on are `rest`.
 #[must_use]
 pub(crate) fn checksum(id: PageId, rest: &[u8]) -> u64 {
-    xxh3_64(rest) ^ mix(id)
+    xxh3(rest) ^ mix(id)
 }
 
 /// Reads a little-endian `u64` at `at`; 0 where the slice is too short (callers pass whole headers).
