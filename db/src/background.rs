@@ -85,7 +85,7 @@ fn run(store: &Store, bell: &Bell) {
         // What was freed till now can be claimed once the checkpoint is made.
         store.tend();
         let result = if store.checkpoint_due() {
-            observe::step(Step::Checkpoint, || match store.checkpoint() {
+            observe::step(Step::Checkpoint, || match store.checkpoint_aside() {
                 // A commit makes one itself just now.
                 Ok(_) | Err(Error::CheckpointBusy) => Ok(()),
                 Err(error) => Err(error),

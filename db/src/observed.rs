@@ -59,6 +59,16 @@ unsafe impl<M: Mapping> Mapping for Observed<M> {
         // SAFETY: the caller's promise.
         step(Step::Publish(bytes_of(ranges)), || unsafe { self.0.publish_held(ranges) })
     }
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        step(Step::Publish(bytes_of(ranges)), || {
+            // SAFETY: the caller's promise.
+            unsafe { self.0.publish_held_aside(ranges, pressed) }
+        })
+    }
     unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
         let _: Result<()> = step(Step::Reclaim, || {
             // SAFETY: the caller's promise.

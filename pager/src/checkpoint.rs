@@ -26,6 +26,14 @@ pub(crate) struct Checkpointed {
     pub(crate) position: u64,
 }
 
+/// How a checkpoint writes out what is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Haste {
+    AtOnce,
+    /// In parts, so that commits beside it do not wait for all of it in their own barriers.
+    Aside,
+}
+
 /// Waits for a lock, letting other threads run.
 pub(crate) fn wait_for<'m, T>(lock: &'m Mutex<T>, mapping: &dyn Mapping) -> MutexGuard<'m, T> {
     loop {
@@ -98,13 +106,23 @@ impl<'s> Parts<'s> {
 
     /// Publishes the pages of earlier commits that are held in the write view. The turn is what keeps
     /// [`release_held`](Parts::release_held) from what is being published.
-    pub(crate) fn publish_held(&self, _turn: &MutexGuard<'_, State>, state: &State) -> Result<()> {
+    pub(crate) fn publish_held(
+        &self,
+        _turn: &MutexGuard<'_, State>,
+        state: &State,
+        haste: Haste,
+    ) -> Result<()> {
         if !self.view.two_views() || planted::is(Bug::HeldNotPublished) {
             return Ok(());
         }
         let ranges = self.page_ranges(state);
-        // SAFETY: held pages are committed: nobody changes them before they are claimed anew.
-        let published = unsafe { self.view.mapping().publish_held(&ranges) };
+        let mapping = self.view.mapping();
+        let published = match haste {
+            // SAFETY: held pages are committed: nobody changes them before they are claimed anew.
+            Haste::AtOnce => unsafe { mapping.publish_held(&ranges) },
+            // SAFETY: as above.
+            Haste::Aside => unsafe { mapping.publish_held_aside(&ranges, &mut || self.pressed()) },
+        };
         let mut latest = self.core.latest.lock();
         latest.held_till = latest.state.txn;
         published
@@ -144,8 +162,30 @@ impl<'s> Parts<'s> {
         unsafe { view.mapping().release_held(&mut unseen) };
     }
 
+    /// Whether commits will soon wait for the checkpoint that is being made.
+    fn pressed(&self) -> bool {
+        if self.view.mapping().laden() {
+            return true;
+        }
+        let latest = self.core.latest.lock();
+        latest.room().pressed()
+            || self
+                .ring(&latest.state)
+                .is_some_and(|ring| latest.log_used(ring.size) > ring.size / 4 * 3)
+    }
+
     /// Writes out the newest state beside whoever writes.
-    pub(crate) fn checkpoint(&self, mut turn: MutexGuard<'s, State>, clean: bool) -> Result<TxnId> {
+    pub(crate) fn checkpoint(&self, turn: MutexGuard<'s, State>, clean: bool) -> Result<TxnId> {
+        self.checkpoint_in(turn, clean, Haste::AtOnce)
+    }
+
+    /// As [`checkpoint`](Parts::checkpoint), in that haste.
+    pub(crate) fn checkpoint_in(
+        &self,
+        mut turn: MutexGuard<'s, State>,
+        clean: bool,
+        haste: Haste,
+    ) -> Result<TxnId> {
         self.core.writable()?;
         self.confirm(&turn)?;
         let (identity, slot) = {
@@ -164,7 +204,7 @@ impl<'s> Parts<'s> {
             (Identity { clean, ..latest.identity }, latest.durable.slot ^ other)
         };
         self.release_held(&turn);
-        let published = self.publish_held(&turn, &turn);
+        let published = self.publish_held(&turn, &turn, haste);
         if published.is_err() {
             // Nothing was lost: what was not published is held still. This state needs no pin any more.
             let mut latest = self.core.latest.lock();

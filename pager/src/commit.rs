@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)] // Claims, fills and publishes a new log ring.
 
-use crate::checkpoint::EPOCH_GAP;
+use crate::checkpoint::{EPOCH_GAP, Haste};
 use crate::log::{BLOCK_HEADER, Block};
 use crate::meta::State;
 use crate::planted::{self, Bug};
@@ -240,7 +240,7 @@ impl<'s> WriteTxn<'s> {
         let (mut host, _) = self.split();
         host.seal()?;
         self.publish_pages()?;
-        parts.publish_held(&turn, &self.writer.state)?;
+        parts.publish_held(&turn, &self.writer.state, Haste::AtOnce)?;
         *turn = self.writer.state;
         let (identity, slot) = {
             let latest = parts.core.latest.lock();

@@ -170,6 +170,25 @@ pub unsafe trait Mapping: Send + Sync {
         Ok(())
     }
 
+    /// As [`publish_held`](Mapping::publish_held), in parts: the medium is given each, and then a moment for the
+    /// barriers of others, until `pressed` says that somebody will wait for the rest. Some ten milliseconds
+    /// longer, however much is held. By default all at once.
+    ///
+    /// # Errors
+    /// As [`publish_held`](Mapping::publish_held).
+    ///
+    /// # Safety
+    /// As [`publish_held`](Mapping::publish_held).
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        let _ = pressed;
+        // SAFETY: the caller's promise.
+        unsafe { self.publish_held(ranges) }
+    }
+
     /// Lets go of memory that was held and has been published: of those units that `unseen` says
     /// nobody refers to. It is called with a unit's offset.
     ///

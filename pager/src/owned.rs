@@ -93,6 +93,14 @@ unsafe impl Mapping for Box<dyn Mapping> {
         // SAFETY: the caller's promise.
         unsafe { (**self).publish_held(ranges) }
     }
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).publish_held_aside(ranges, pressed) }
+    }
     unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
         // SAFETY: the caller's promise.
         unsafe { (**self).release_held(unseen) }

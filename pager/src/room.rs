@@ -62,6 +62,11 @@ impl Room {
         self.waiting > self.slack() / 2 && self.available() <= self.waiting
     }
 
+    /// Whether three quarters of what may wait does.
+    pub(crate) fn pressed(&self) -> bool {
+        self.waiting > self.slack() / 4 * 3
+    }
+
     /// Whether a transaction that has written `pages` must be a checkpoint: the next one like it would
     /// make the file grow past its slack, and a checkpoint would give it room.
     pub(crate) fn overdue(&self, pages: u32) -> bool {
@@ -126,6 +131,13 @@ mod tests {
         assert_eq!(Room { page_shift: 16, ..small }.slack(), 500);
         let tiny = Room { page_shift: 11, page_count: 500, ..small };
         assert_eq!((tiny.slack(), Room { page_shift: 16, ..tiny }.slack()), (256, 256));
+    }
+
+    /// Else commits would wait for a checkpoint that takes its time.
+    #[test]
+    fn a_checkpoint_is_pressed_from_three_quarters_of_what_may_wait() {
+        assert!(!room(0, 3000, 1875).pressed());
+        assert!(room(0, 3000, 1876).pressed());
     }
 
     /// Else each commit of a store that grows would be a checkpoint, or none of one that need not.

@@ -1,6 +1,6 @@
 //! The opened store: a mapping, shared words, and what the writer and the checkpoint hold.
 
-use crate::checkpoint::{Checkpointed, wait_for};
+use crate::checkpoint::{Checkpointed, Haste, wait_for};
 use crate::close::PackTrees;
 use crate::mapping::Mapping;
 use crate::meta::{Identity, State};
@@ -297,6 +297,17 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     pub fn checkpoint(&self) -> Result<TxnId> {
         let turn = self.core.turn.try_lock().ok_or(Error::CheckpointBusy)?;
         self.parts().checkpoint(turn, false)
+    }
+
+    /// As [`checkpoint`](Store::checkpoint), for a thread that makes checkpoints beside those who commit: what it
+    /// writes out goes to the medium in parts, as long as no commit will wait for it, so that a commit's barrier
+    /// waits for little more than its own block. Some ten milliseconds longer.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Store::checkpoint).
+    pub fn checkpoint_aside(&self) -> Result<TxnId> {
+        let turn = self.core.turn.try_lock().ok_or(Error::CheckpointBusy)?;
+        self.parts().checkpoint_in(turn, false, Haste::Aside)
     }
 
     /// Whether it is time for a checkpoint: the log is half full, or many pages wait for one.

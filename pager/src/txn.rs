@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // Hands out page bytes; its exclusive borrow is what makes that sound.
 
+use crate::checkpoint::Haste;
 use crate::page::{HEADER_BYTES, OWNED_BYTES, kind};
 use crate::pages::{Pages, Root};
 use crate::planted::{self, Bug};
@@ -474,7 +475,7 @@ impl<'s> WriteTxn<'s> {
         self.writer.run.spills += 1;
         // What earlier commits hold takes memory too.
         let turn = self.parts.take_turn();
-        self.parts.publish_held(&turn, &self.writer.state)?;
+        self.parts.publish_held(&turn, &self.writer.state, Haste::AtOnce)?;
         drop(turn);
         Core::count(&self.parts.core.counters.spills, 1);
         Ok(())

@@ -20,6 +20,8 @@ struct Interrupted {
     inner: Double,
     after: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     pressed: AtomicBool,
+    /// What was answered to whoever publishes what is held a little at a time.
+    asked: Mutex<Vec<bool>>,
     /// How often it says that too much is held.
     overladen: AtomicU32,
 }
@@ -68,6 +70,15 @@ unsafe impl Mapping for Interrupted {
         }
         published
     }
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        self.asked.lock().unwrap().push(pressed());
+        // SAFETY: the caller's promise.
+        unsafe { self.publish_held(ranges) }
+    }
     unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
         // SAFETY: the caller's promise.
         unsafe { self.inner.release_held(unseen) }
@@ -105,6 +116,7 @@ fn created() -> TestStore {
         inner: Double::new(&[], 4096 * PAGE, PAGE, true),
         after: Mutex::new(None),
         pressed: AtomicBool::new(false),
+        asked: Mutex::new(Vec::new()),
         overladen: AtomicU32::new(0),
     };
     Store::create(mapping, words, &options).unwrap()
@@ -235,4 +247,24 @@ fn closing_cuts_pages_that_only_the_inline_lists_hold() {
     let barriers = store.mapping().inner.barriers.load(Ordering::Relaxed) - barriers;
     assert!(store.stats().page_count + 30 < before.page_count, "{:?}", store.stats());
     assert!(barriers <= 16, "{barriers} barriers");
+}
+
+/// Else commits would wait for a full log while the checkpoint that empties it takes its time, or each commit's
+/// barrier for all that a checkpoint writes.
+#[test]
+fn a_checkpoint_beside_commits_takes_its_time_until_the_log_is_three_quarters_full() {
+    let store = created();
+    let asked = || std::mem::take(&mut *store.mapping().asked.lock().unwrap());
+    commit(&store, 1);
+    store.checkpoint().unwrap();
+    assert_eq!(asked(), [], "who asks for a checkpoint waits for it");
+    commit(&store, 2);
+    let txn = store.checkpoint_aside().unwrap();
+    assert_eq!((asked(), store.stats().checkpoint), (vec![false], txn));
+    while store.stats().log_used_bytes <= RING / 4 * 3 {
+        commit(&store, 3);
+        assert_eq!(store.stats().checkpoint, txn, "the log had no room");
+    }
+    store.checkpoint_aside().unwrap();
+    assert_eq!(asked(), [true]);
 }

@@ -156,3 +156,40 @@ fn commits_wait_for_what_is_on_its_way_out_and_not_for_what_readers_keep() {
     unsafe { mapping.release_held(&mut |_| true) };
     assert!(mapping.laden() && !mapping.overladen());
 }
+
+/// Publishes everything aside; how often it was asked whether somebody is pressed, who is from the `from`th time on.
+fn publish_aside(mapping: &FileMapping, from: u32) -> u32 {
+    let (all, mut asked) = (0..mapping.len(), 0);
+    let mut pressed = || {
+        asked += 1;
+        asked >= from
+    };
+    // SAFETY: nobody stores to what is held.
+    unsafe { mapping.publish_held_aside(std::slice::from_ref(&all), &mut pressed) }
+        .expect("publish");
+    asked
+}
+
+/// Else a commit beside a checkpoint would wait for all that it writes; or for a checkpoint that takes its time
+/// though somebody waits, or though so much is held that nobody gains by it.
+#[test]
+fn publishing_aside_takes_its_time_while_nobody_is_pressed_and_little_is_held() {
+    const MANY: u64 = (8 << 20) / UNIT + 1;
+    let (_directory, path, mapping) = scratch(WriteMode::Shadow, 2 * MANY * UNIT);
+    let hold = |units: u64, value: u8| (0..units).for_each(|at| write(&mapping, 2 * at, value));
+    // 8 parts of 8 units; the rest is the barrier's.
+    hold(70, 1);
+    assert_eq!(publish_aside(&mapping, u32::MAX), 8);
+    // 64 parts at the most, but for what does not divide.
+    hold(1000, 2);
+    assert_eq!(publish_aside(&mapping, u32::MAX), 1000 / (1000 / 64));
+    hold(1000, 3);
+    assert_eq!(publish_aside(&mapping, 5), 5);
+    hold(MANY, 4);
+    assert_eq!(publish_aside(&mapping, u32::MAX), 0);
+    assert_eq!(mapping.held_bytes(), 0);
+    drop(mapping);
+    let file = std::fs::read(path).expect("the file");
+    let at = |unit: u64| file[(2 * unit * UNIT) as usize];
+    assert!((0..MANY).all(|unit| at(unit) == 4));
+}

@@ -97,14 +97,17 @@ unsafe impl Mapping for FileMapping {
     }
 
     unsafe fn publish_held(&self, ranges: &[Bytes]) -> Result<()> {
-        self.changeable()?;
-        let Some(twin) = &self.twin else { return Ok(()) };
-        for range in ranges {
-            let (range, len) = (self.clip(range), self.len() as usize);
-            // SAFETY: held bytes change by claiming only, by the caller's promise.
-            unsafe { twin.publish_held(&range, len, self.barriers.file()) }.map_err(core_error)?;
-        }
-        Ok(())
+        // SAFETY: the caller's promise.
+        unsafe { self.write_held(ranges, None) }
+    }
+
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.write_held(ranges, Some(pressed)) }
     }
 
     unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {

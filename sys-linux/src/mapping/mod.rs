@@ -5,6 +5,7 @@
 mod contract;
 
 use crate::barrier::Barriers;
+use crate::error::core_error;
 use crate::file::{FileIdentity, retry, write_durable};
 use crate::fork::Birthplace;
 use crate::guard::Guard;
@@ -204,6 +205,26 @@ impl FileMapping {
     /// Writes a range out with one barrier, whichever way its bytes reached the page cache.
     pub(crate) fn sync_view(&self, range: Range<usize>) -> Result<()> {
         self.barriers.run_mapped(|| retry(|| self.view.sync(range.clone(), MsyncFlags::SYNC)))
+    }
+
+    /// [`Mapping::publish_held`], or in parts where `pressed` is there.
+    ///
+    /// # Safety
+    /// As [`Mapping::publish_held`].
+    unsafe fn write_held(
+        &self,
+        ranges: &[Bytes],
+        mut pressed: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<()> {
+        self.changeable()?;
+        let Some(twin) = &self.twin else { return Ok(()) };
+        for range in ranges {
+            let (range, len) = (self.clip(range), self.len() as usize);
+            let file = self.barriers.file();
+            // SAFETY: held bytes change by claiming only, by the caller's promise.
+            unsafe { twin.publish_held(&range, len, file, &mut pressed) }.map_err(core_error)?;
+        }
+        Ok(())
     }
 
     /// Writes a range out with one barrier, from the twin. Units not claimed are taken from the read

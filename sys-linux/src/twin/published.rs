@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering;
 use mapleaf_pager::Bytes;
 use rustix::fd::BorrowedFd;
 use rustix::io::Result;
+use rustix::thread::{Timespec, nanosleep};
 
 /// Bytes of one positioned write at the most, which ends at a multiple of it. A page cache makes folios as
 /// large as the writes that fill it, and maps those of 2 MiB with one entry: readers of a file that fits memory
@@ -34,6 +35,14 @@ pub(crate) const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
 /// Units that a checkpoint writes to the page cache before the medium is given them: then it works while the next
 /// are written, instead of in the barrier alone.
 const BEGIN_UNITS: usize = (1 << 20) / UNIT;
+
+/// A checkpoint beside commits gives the medium so many parts, of so many units at least, and after each a moment: a
+/// barrier waits for whatever the medium was given before it. Not where so much is held that commits are large: they
+/// take long themselves, and are better off when it is done.
+const PARTS: usize = 64;
+const PART_UNITS_MIN: usize = 8;
+const ASIDE_UNITS_MAX: usize = (8 << 20) / UNIT;
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 
 /// Turns of a pause in which somebody who waits for a lock can take it: about a microsecond.
 const PAUSE_TURNS: usize = 32;
@@ -119,7 +128,8 @@ impl Twin {
         Ok(())
     }
 
-    /// Writes the held units of a range to the file, none behind `len`; from then on they are retired.
+    /// Writes the held units of a range to the file, none behind `len`; from then on they are retired. In parts
+    /// with moments between, until what is asked says that somebody is pressed, or at once.
     ///
     /// # Errors
     /// Those of `pwrite`; what was not written is held still.
@@ -131,10 +141,16 @@ impl Twin {
         range: &Bytes,
         len: usize,
         file: BorrowedFd<'_>,
+        pressed: &mut Option<&mut dyn FnMut() -> bool>,
     ) -> Result<()> {
         let units = units_of(range);
         let mut at = units.start;
         let (mut begun, mut waiting) = (at, 0);
+        let held = self.held_units.load(Ordering::Relaxed);
+        let part = (held / PARTS).max(PART_UNITS_MIN);
+        if held > ASIDE_UNITS_MAX {
+            *pressed = None;
+        }
         while at < units.end {
             let Some(stretch) = self.begin_writing(at..units.end) else { break };
             // SAFETY: held, and not to be claimed while it is written.
@@ -143,10 +159,17 @@ impl Twin {
             written?;
             at = stretch.end;
             waiting += stretch.len();
-            if cfg!(feature = "residency") && waiting >= BEGIN_UNITS {
+            let most = if pressed.is_some() { part } else { BEGIN_UNITS };
+            if cfg!(feature = "residency") && waiting >= most {
                 // A hint: the barrier writes what this does not.
                 let _ = start_write_back(file, (begun * UNIT) as u64..(at * UNIT) as u64);
                 (begun, waiting) = (at, 0);
+                if pressed.as_mut().is_some_and(|pressed| pressed()) {
+                    *pressed = None;
+                } else if pressed.is_some() {
+                    // Shorter where a signal comes: it is a courtesy.
+                    let _ = nanosleep(&MOMENT);
+                }
             }
         }
         self.trim();
