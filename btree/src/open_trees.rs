@@ -29,6 +29,8 @@ struct Slot {
     dirty: bool,
     /// The log knows which tree the slot means.
     bound: bool,
+    /// Somebody has a handle of it.
+    lent: bool,
     record: TreeRecord,
 }
 
@@ -36,6 +38,8 @@ struct Slot {
 pub(crate) struct OpenTrees {
     slots: heapless::Vec<Slot, TREES_MAX>,
     names: heapless::Vec<u8, NAMES_BYTES>,
+    /// Tells the handles of one writer from those of another.
+    writer: u32,
     /// Counts what must be told apart: openings, namings, savepoints.
     clock: u32,
     /// The clock when a tree, open or not, got its name last.
@@ -45,10 +49,11 @@ pub(crate) struct OpenTrees {
 }
 
 impl OpenTrees {
-    pub(crate) const fn new() -> OpenTrees {
+    pub(crate) const fn new(writer: u32) -> OpenTrees {
         OpenTrees {
             slots: heapless::Vec::new(),
             names: heapless::Vec::new(),
+            writer,
             clock: 0,
             named_last: 0,
             hint: Hint::new(),
@@ -85,11 +90,12 @@ impl OpenTrees {
     /// The slot that a handle names.
     ///
     /// # Errors
-    /// [`Error::NoSuchTree`]: it was closed since.
+    /// [`Error::NoSuchTree`]: it was closed since, or the handle is of another transaction.
     pub(crate) fn slot(&self, tree: TreeHandle) -> Result<usize> {
         let slot = usize::from(tree.slot);
+        let mine = tree.writer == self.writer;
         match self.at(slot) {
-            Some(open) if open.generation == tree.generation => Ok(slot),
+            Some(open) if mine && open.generation == tree.generation => Ok(slot),
             _ => Err(Error::NoSuchTree),
         }
     }
@@ -97,7 +103,21 @@ impl OpenTrees {
     /// The handle of the tree in a slot; `None` where it is closed.
     pub(crate) fn handle(&self, slot: usize) -> Option<TreeHandle> {
         let generation = self.at(slot)?.generation;
-        Some(TreeHandle { slot: u8::try_from(slot).ok()?, generation })
+        Some(TreeHandle { slot: u8::try_from(slot).ok()?, generation, writer: self.writer })
+    }
+
+    /// Notes whether somebody has a handle of the tree in a slot.
+    pub(crate) fn set_lent(&mut self, slot: usize, lent: bool) {
+        if let Some(open) = self.at_mut(slot) {
+            open.lent = lent;
+        }
+    }
+
+    /// Of the trees that nobody has a handle of, the one that was opened first.
+    pub(crate) fn oldest_unlent(&self) -> Option<usize> {
+        let unlent = |slot: &usize| self.at(*slot).is_some_and(|open| !open.lent);
+        let opened = |slot: &usize| self.at(*slot).map(|open| open.generation);
+        (0..self.len()).filter(unlent).min_by_key(opened)
     }
 
     /// The name of the tree in a slot; `None` where it is closed.
@@ -184,6 +204,7 @@ impl OpenTrees {
             name_len: 0,
             dirty: false,
             bound: false,
+            lent: true,
             record: TreeRecord::default(),
         };
         while self.slots.len() <= slot {

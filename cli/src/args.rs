@@ -183,6 +183,9 @@ pub(crate) struct Put {
     /// Take the value from this file, as it is; - is the standard input
     #[arg(long, value_name = "FILE", conflicts_with = "value")]
     pub(crate) file: Option<PathBuf>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The key
     pub(crate) key: OsString,
     /// The value
@@ -203,6 +206,9 @@ pub(crate) struct Del {
     /// Remove every entry of the tree
     #[arg(long, conflicts_with_all = ["from", "to", "prefix", "keys"])]
     pub(crate) all: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The keys
     #[arg(value_name = "KEY", conflicts_with_all = ["from", "to", "prefix"])]
     #[arg(required_unless_present_any = ["from", "to", "prefix", "all"])]

@@ -3,7 +3,7 @@
 mod run;
 
 use run::{Store, feed};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
@@ -28,6 +28,30 @@ fn put_get_del() {
     assert_eq!(store.run(&["trees"]).quiet(), "main\t0\nusers\t1\n");
     assert_eq!(store.run(&["del", "--tree", "users", "ada"]).quiet(), "");
     assert_eq!(store.run(&["get", "--tree", "users", "ada"]).code, 1);
+}
+
+#[test]
+fn programs_are_told_what_was_put_and_removed() {
+    let store = Store::new();
+    let put = |args: &[&str]| store.run(&[&["put", "--json"], args].concat()).json();
+    let told = json!({ "tree": "main", "key": "ada", "value_bytes": 4, "replaced": false });
+    assert_eq!(put(&["ada", "1815"]), told);
+    let told = json!({ "tree": "t", "key_hex": "ff", "value_bytes": 0, "replaced": false });
+    assert_eq!(put(&["--tree", "t", r"\xff", ""]), told);
+    let file = store.file("v");
+    std::fs::write(&file, [7; 10_000]).unwrap();
+    let told = json!({ "tree": "main", "key": "ada", "value_bytes": 10_000, "replaced": true });
+    assert_eq!(put(&["ada", "--file", file.to_str().unwrap()]), told);
+    for key in ["alan", "grace"] {
+        put(&[key, ""]);
+    }
+    let ran = store.run(&["del", "--json", "ada", "no one", r"\xfe"]);
+    let told: Value = serde_json::from_slice(&ran.out).unwrap();
+    let missing = json!([{ "key": "no one" }, { "key_hex": "fe" }]);
+    assert_eq!((ran.code, &told["removed"], &told["missing"]), (1, &json!(1), &missing));
+    assert!(ran.err.contains("no key no one\n"), "{}", ran.err);
+    let told = json!({ "tree": "main", "removed": 2, "missing": [] });
+    assert_eq!(store.run(&["del", "--json", "--all"]).json(), told);
 }
 
 #[test]
@@ -250,6 +274,31 @@ fn what_cannot_be_stored_makes_no_store() {
     let err = store.run(&["load", missing.to_str().unwrap()]).failed(3);
     assert!(err.contains("missing: No such file"), "{err}");
     assert_eq!(store.run(&["put", r"no\qescape", "value"]).code, 2);
+    let long = "k".repeat(5000);
+    let refused: [(&[&str], &[u8]); 6] = [
+        (&["put", &long, "value"], b""),
+        (&["put", &long, "--file", "-"], b"value"),
+        (&["put", "--tree", &long, "key", "value"], b""),
+        (&["load"], b"a\tb\nno tab\n"),
+        (&["load", "--batch", "3"], b"a\tb\nno tab\n"),
+        (&["load", "--format", "lmdb-dump"], b"VERSION=4\n"),
+    ];
+    for (args, input) in refused {
+        assert!(store.run_with(args, input).failed(3).contains("s.leaf") || args[0] == "load");
+        assert!(!store.path().exists(), "{args:?}");
+    }
+    // With a batch before the bad line there is something to keep.
+    store.run_with(&["load", "--batch", "1"], b"a\tb\nno tab\n").failed(3);
+    assert_eq!(store.run(&["scan"]).quiet(), "a\tb\n");
+    // One that was there stays, even where it is empty.
+    store.run(&["del", "a"]).quiet();
+    store.run_with(&["load"], b"no tab\n").failed(3);
+    assert_eq!(store.run(&["scan"]).quiet(), "");
+    std::fs::remove_file(store.path()).unwrap();
+    std::fs::write(store.path(), b"").unwrap();
+    store.run(&["put", &long, "value"]).failed(3);
+    assert!(store.path().exists());
+    std::fs::remove_file(store.path()).unwrap();
     assert!(!store.path().exists());
     store.run_with(&["put", "key", "--file", "-"], b"piped\n").quiet();
     assert_eq!(store.run(&["get", "key", "--raw"]).out, b"piped\n");
