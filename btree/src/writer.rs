@@ -26,9 +26,26 @@ static WRITERS: AtomicU32 = AtomicU32::new(0);
 /// which tree had the name before is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TreeHandle {
-    pub(crate) slot: u8,
     pub(crate) generation: u32,
-    pub(crate) writer: u32,
+    /// The slot in the lowest byte, the number of the writer above it: both in one word, so that a handle is
+    /// passed in registers.
+    place: u32,
+}
+
+impl TreeHandle {
+    pub(crate) const fn new(writer: u32, slot: u8, generation: u32) -> TreeHandle {
+        TreeHandle { generation, place: writer << 8 | slot as u32 }
+    }
+
+    /// The slot in the table of that writer.
+    pub(crate) const fn slot(self) -> usize {
+        (self.place & 0xFF) as usize
+    }
+
+    /// Whether it is one of this writer's. (Of one 2^24 writers before or behind it, too.)
+    pub(crate) const fn is_of(self, writer: u32) -> bool {
+        self.place >> 8 == writer << 8 >> 8
+    }
 }
 
 /// A savepoint of a [`Writer`].
@@ -165,10 +182,11 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Closes trees that nobody has a handle of until there is `room`.
+    /// Closes trees that nobody has a handle of until one of this name can be opened; or be called so, instead
+    /// of by the name it has.
     #[inline(never)]
-    fn make_room(&mut self, room: impl Fn(&OpenTrees) -> Result<()>) -> Result<()> {
-        while let Err(full) = room(&self.open) {
+    fn make_room(&mut self, name: &[u8], instead_of: Option<&[u8]>) -> Result<()> {
+        while let Err(full) = self.open.room_for(name, instead_of) {
             let slot = self.open.oldest_unlent().ok_or(full)?;
             self.put_back(slot)?;
             self.open.close(slot);
@@ -188,7 +206,7 @@ impl<'s> Writer<'s> {
         if self.stored(key)?.is_some() {
             return Err(Error::TreeExists);
         }
-        self.make_room(|open| open.room_for(key))?;
+        self.make_room(key, None)?;
         let TreeOptions { tag, fixed } = options;
         self.check_width(fixed)?;
         let record = TreeRecord { tag, fixed, ..TreeRecord::default() };
@@ -200,7 +218,7 @@ impl<'s> Writer<'s> {
             log_create(&mut self.txn, key, options);
         }
         let opened = self.open.open(key, record).and_then(|tree| {
-            self.open.set_named(usize::from(tree.slot))?;
+            self.open.set_named(tree.slot())?;
             Ok(tree)
         });
         self.whole(opened)
@@ -230,7 +248,7 @@ impl<'s> Writer<'s> {
             return self.open.handle(slot).ok_or(Error::NoSuchTree);
         }
         let record = self.stored(key)?.ok_or(Error::NoSuchTree)?;
-        self.make_room(|open| open.room_for(key))?;
+        self.make_room(key, None)?;
         self.open.open(key, record)
     }
 
@@ -286,7 +304,7 @@ impl<'s> Writer<'s> {
             return Err(Error::TreeExists);
         }
         if self.open.find(old).is_some() {
-            self.make_room(|open| open.room_for_name(new, old))?;
+            self.make_room(new, Some(old))?;
         }
         let slot = self.open.find(old);
         let record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
@@ -435,7 +453,7 @@ impl<'s> Writer<'s> {
         if let Some(slot) = self.open.find(key) {
             return Ok(slot);
         }
-        let slot = usize::from(self.open(name)?.slot);
+        let slot = self.open(name)?.slot();
         self.open.set_lent(slot, false);
         Ok(slot)
     }
@@ -445,7 +463,7 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// As [`create`](Writer::create).
     pub(crate) fn create_unlent(&mut self, name: &str, options: TreeOptions) -> Result<usize> {
-        let slot = usize::from(self.create(name, options)?.slot);
+        let slot = self.create(name, options)?.slot();
         self.open.set_lent(slot, false);
         Ok(slot)
     }

@@ -66,6 +66,7 @@ mod builder;
 #[cfg(all(feature = "sigbus-guard", target_os = "linux"))]
 mod bus_errors;
 mod check;
+mod choices;
 mod database;
 mod entropy;
 mod error;
@@ -86,6 +87,7 @@ mod reserve;
 mod resident;
 mod salvage;
 mod scrub;
+mod share;
 mod store;
 mod turns;
 mod words;
