@@ -247,7 +247,7 @@ fn help_and_usage() {
     }
     for sub in [
         "load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "scrub",
-        "salvage", "inspect", "page", "tree",
+        "salvage", "inspect", "page", "tree", "copy",
     ] {
         let help = feed(Command::new(program).args(["x.leaf", sub, "--help"]), b"").quiet();
         assert!(help.contains("Usage:") && help.contains("Examples:"), "{sub}");
@@ -346,4 +346,45 @@ fn a_store_in_use_is_refused() {
     // Nobody hears its last words.
     assert!(loader.wait().unwrap().success());
     assert_eq!(store.run(&["count"]).quiet(), "2\n");
+}
+
+#[test]
+fn a_copy_is_whole_and_compact_or_not_there() {
+    let store = Store::new();
+    let tsv: String =
+        (0..30_000).map(|i| format!("{:06}\tvalue {i}\n", i * 7919 % 30_000)).collect();
+    store.load("main", tsv.as_bytes());
+    store.load("other", b"a\t1\n");
+    store.run(&["del", "--from", "005000", "--to", "025000"]).quiet();
+    let dest = store.file("copy.leaf");
+    let dest = dest.to_str().unwrap();
+    let told = store.run(&["copy", dest, "--json"]).json();
+    assert_eq!((&told["trees"], &told["entries"]), (&json!(2), &json!(10_001)));
+    let bytes = std::fs::metadata(dest).unwrap().len();
+    assert_eq!(told["file_bytes"], bytes);
+    let copy = |args: &[&str]| feed(&mut run::command(dest.as_ref(), args), b"");
+    assert!(copy(&["scan"]) == store.run(&["scan"]));
+    assert_eq!(copy(&["check", "--json"]).json()["sound"], true);
+    // Nothing is written over.
+    assert!(store.run(&["copy", dest]).failed(3).contains("copy.leaf: cannot create: File exists"));
+    assert_eq!(std::fs::metadata(dest).unwrap().len(), bytes);
+    let itself = store.path();
+    assert_eq!(store.run(&["copy", itself.to_str().unwrap()]).code, 3);
+    assert_eq!(store.run(&["count"]).quiet(), "10000\n");
+    // What fails leaves nothing.
+    let new = store.file("new.leaf");
+    let path = new.to_str().unwrap();
+    let err = store.run(&["copy", path, "--page-size", "1000"]).failed(3);
+    assert!(err.contains("page_size must be a power of two"), "{err}");
+    assert_eq!(store.run(&["copy", path, "--fill", "30"]).code, 2);
+    store.run(&["put", "--tree", "long", &"k".repeat(990), ""]).quiet();
+    assert!(!new.exists());
+    let ran = store.run(&["copy", path, "--page-size", "16384"]);
+    assert!(ran.code == 0 && ran.err.contains("copied 10,002 entries in 3 trees"), "{ran:?}");
+    let long = store.file("long.leaf");
+    std::fs::copy(&new, &long).unwrap();
+    feed(&mut run::command(&long, &["put", &"k".repeat(4000), ""]), b"").quiet();
+    std::fs::remove_file(&new).unwrap();
+    let ran = feed(&mut run::command(&long, &["copy", path, "--page-size", "4096"]), b"");
+    assert!(ran.failed(3).contains("the key is too long") && !new.exists());
 }

@@ -101,6 +101,16 @@ Examples:
   mapleaf app.leaf scrub
   mapleaf app.leaf scrub --evict --rate 50 --json";
 
+pub(super) const COPY_EXAMPLES: &str = "\
+Copies every tree, in the order of its keys: a backup, and a compaction, since nothing of the new file is free.
+What goes wrong leaves no new file. A store that a program has open is copied by that program
+(Database::copy_to); one that is damaged by `salvage`.
+
+Examples:
+  mapleaf app.leaf copy backup.leaf
+  mapleaf app.leaf copy small.leaf --fill 100 && mv small.leaf app.leaf
+  mapleaf app.leaf copy large-pages.leaf --page-size 16384 --json";
+
 pub(super) const SALVAGE_EXAMPLES: &str = "\
 The store is read only. Trees are copied under their names, around what is damaged, with what the log
 holds. Where names or inner pages are damaged, or both metas, the whole file is searched for pages that
