@@ -17,11 +17,12 @@ pub enum Error {
     },
     /// The value is longer than a run of pages can be.
     ValueTooLong,
-    /// There is no tree of that name, or the handle's tree was dropped.
+    /// There is no tree of that name, or the handle's tree was dropped, or the handle is of another transaction.
     NoSuchTree,
     /// There is a tree of that name already.
     TreeExists,
-    /// More trees are open in this transaction than the writer's table holds.
+    /// More trees have handles in this transaction than the writer's table holds
+    /// ([`TREES_MAX`](crate::TREES_MAX)).
     TooManyTrees,
     /// `append` got a key that is not above every key of the tree.
     NotSorted,
@@ -80,7 +81,11 @@ impl fmt::Display for Error {
             Error::ValueTooLong => f.write_str("the value is too long"),
             Error::NoSuchTree => f.write_str("there is no such tree"),
             Error::TreeExists => f.write_str("a tree of that name exists"),
-            Error::TooManyTrees => f.write_str("too many trees are open in this transaction"),
+            Error::TooManyTrees => write!(
+                f,
+                "too many trees have handles in this transaction: at most {}, with short names",
+                crate::TREES_MAX
+            ),
             Error::NotSorted => f.write_str("the key is not above every key of the tree"),
             Error::WrongWidth { width: FixedWidth { key_bytes, value_bytes, .. } } => {
                 write!(f, "the tree has keys of {key_bytes} bytes and values of {value_bytes}")

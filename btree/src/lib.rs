@@ -82,7 +82,7 @@ pub use loose::{LooseInner, LooseLeaf, LooseStep, LooseValue, loose_step};
 pub use pack::PackTrees;
 pub use range::Range;
 pub use record::{HEIGHT_MAX, RECORD_BYTES, TreeRecord};
-pub use redo::{Replayer, apply, apply_to_remains};
+pub use redo::{LogSlots, Replayer, apply, apply_to_remains};
 pub use tree::{Entry, Tree};
 pub use tree_mut::TreeMut;
 pub use tree_options::TreeOptions;

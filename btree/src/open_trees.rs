@@ -29,6 +29,8 @@ struct Slot {
     dirty: bool,
     /// The log knows which tree the slot means.
     bound: bool,
+    /// Somebody has a handle of it.
+    lent: bool,
     record: TreeRecord,
 }
 
@@ -36,6 +38,8 @@ struct Slot {
 pub(crate) struct OpenTrees {
     slots: heapless::Vec<Slot, TREES_MAX>,
     names: heapless::Vec<u8, NAMES_BYTES>,
+    /// Tells the handles of one writer from those of another.
+    writer: u32,
     /// Counts what must be told apart: openings, namings, savepoints.
     clock: u32,
     /// The clock when a tree, open or not, got its name last.
@@ -45,10 +49,11 @@ pub(crate) struct OpenTrees {
 }
 
 impl OpenTrees {
-    pub(crate) const fn new() -> OpenTrees {
+    pub(crate) const fn new(writer: u32) -> OpenTrees {
         OpenTrees {
             slots: heapless::Vec::new(),
             names: heapless::Vec::new(),
+            writer,
             clock: 0,
             named_last: 0,
             hint: Hint::new(),
@@ -85,11 +90,12 @@ impl OpenTrees {
     /// The slot that a handle names.
     ///
     /// # Errors
-    /// [`Error::NoSuchTree`]: it was closed since.
+    /// [`Error::NoSuchTree`]: it was closed since, or the handle is of another transaction.
     pub(crate) fn slot(&self, tree: TreeHandle) -> Result<usize> {
-        let slot = usize::from(tree.slot);
+        let slot = tree.slot();
+        let mine = tree.is_of(self.writer);
         match self.at(slot) {
-            Some(open) if open.generation == tree.generation => Ok(slot),
+            Some(open) if mine && open.generation == tree.generation => Ok(slot),
             _ => Err(Error::NoSuchTree),
         }
     }
@@ -97,7 +103,25 @@ impl OpenTrees {
     /// The handle of the tree in a slot; `None` where it is closed.
     pub(crate) fn handle(&self, slot: usize) -> Option<TreeHandle> {
         let generation = self.at(slot)?.generation;
-        Some(TreeHandle { slot: u8::try_from(slot).ok()?, generation })
+        Some(TreeHandle::new(self.writer, u8::try_from(slot).ok()?, generation))
+    }
+
+    /// Notes whether somebody has a handle of the tree in a slot.
+    pub(crate) fn set_lent(&mut self, slot: usize, lent: bool) {
+        if let Some(open) = self.at_mut(slot) {
+            open.lent = lent;
+        }
+    }
+
+    /// Of the trees that nobody has a handle of, the one that was opened first.
+    pub(crate) fn oldest_unlent(&self) -> Option<usize> {
+        let mut oldest = None;
+        for (at, slot) in self.slots.iter().enumerate() {
+            if slot.open && !slot.lent && oldest.is_none_or(|(_, other)| slot.generation < other) {
+                oldest = Some((at, slot.generation));
+            }
+        }
+        oldest.map(|(at, _)| at)
     }
 
     /// The name of the tree in a slot; `None` where it is closed.
@@ -135,65 +159,45 @@ impl OpenTrees {
         self.at(slot).map_or(0, |open| open.named)
     }
 
-    /// Makes sure that a tree of this name can be opened.
+    /// Makes sure that a tree of this name can be opened, or that an open one can have it instead of another.
     ///
     /// # Errors
     /// [`Error::TooManyTrees`].
-    pub(crate) fn room_for(&self, name: &[u8]) -> Result<()> {
-        if self.slots.len() == TREES_MAX && self.slots.iter().all(|slot| slot.open) {
-            return Err(Error::TooManyTrees);
-        }
-        self.room_for_name(name, &[])
+    pub(crate) fn room_for(&self, name: &[u8], instead_of: Option<&[u8]>) -> Result<()> {
+        let all_open = || self.slots.iter().all(|slot| slot.open);
+        let slot = instead_of.is_some() || self.slots.len() < TREES_MAX || !all_open();
+        let kept = self.names.len() - instead_of.map_or(0, <[u8]>::len);
+        if slot && NAMES_BYTES - kept >= name.len() { Ok(()) } else { Err(Error::TooManyTrees) }
     }
 
-    /// Makes sure that a name can be kept, where `instead_of` was.
-    ///
-    /// # Errors
-    /// [`Error::TooManyTrees`].
-    pub(crate) fn room_for_name(&self, name: &[u8], instead_of: &[u8]) -> Result<()> {
-        let room = NAMES_BYTES - self.names.len() + instead_of.len() >= name.len();
-        if room { Ok(()) } else { Err(Error::TooManyTrees) }
-    }
-
-    /// Opens a tree in any slot.
+    /// Opens a tree in any slot; one that [has room](OpenTrees::room_for).
     ///
     /// # Errors
     /// [`Error::TooManyTrees`].
     pub(crate) fn open(&mut self, name: &[u8], record: TreeRecord) -> Result<TreeHandle> {
-        self.room_for(name)?;
-        let slot = (0..self.len()).find(|slot| self.at(*slot).is_none()).unwrap_or(self.len());
-        self.open_at(slot, name, record)
-    }
-
-    /// Opens a tree in this slot, which is closed.
-    ///
-    /// # Errors
-    /// [`Error::TooManyTrees`].
-    pub(crate) fn open_at(
-        &mut self,
-        slot: usize,
-        name: &[u8],
-        record: TreeRecord,
-    ) -> Result<TreeHandle> {
         let generation = self.tick()?;
-        let closed = Slot {
-            open: false,
-            generation: 0,
-            named: 0,
-            name_at: 0,
-            name_len: 0,
+        let (name_at, name_len) = self.add_name(name)?;
+        let opened = Slot {
+            open: true,
+            generation,
+            // When its tree got this name is not known; not after this.
+            named: self.named_last,
+            name_at,
+            name_len,
             dirty: false,
             bound: false,
-            record: TreeRecord::default(),
+            lent: true,
+            record,
         };
-        while self.slots.len() <= slot {
-            self.slots.push(closed).map_err(|_| Error::TooManyTrees)?;
-        }
-        let (name_at, name_len) = self.add_name(name)?;
+        let slot = match self.slots.iter().position(|slot| !slot.open) {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(opened).map_err(|_| Error::TooManyTrees)?;
+                self.len() - 1
+            }
+        };
         if let Some(place) = self.slots.get_mut(slot) {
-            // When its tree got this name is not known; not after this.
-            let named = self.named_last;
-            *place = Slot { open: true, generation, named, name_at, name_len, record, ..closed };
+            *place = opened;
         }
         self.handle(slot).ok_or(Error::TooManyTrees)
     }

@@ -17,6 +17,7 @@
 //! which takes the log back too. Numbers are little-endian.
 
 use crate::error::{Error, Result};
+use crate::writer::TREES_MAX;
 use crate::{CheckReport, CheckVisitor, Finding, FixedWidth, ReachSet, TreeOptions, Writer, check};
 use core::ops::Bound;
 use mapleaf_pager::{
@@ -156,15 +157,62 @@ fn bound_of(kind: u8, key: &[u8]) -> Result<Bound<&[u8]>> {
 
 const NOT_APPLICABLE: Error = Error::corrupt(PageId::NONE, Damage::Redo);
 
-/// Applies one redo record (as the log hands it back) to the transaction.
+/// A tree that a slot of the log means, and where the writer had it open last.
+#[derive(Clone, Copy, Debug)]
+struct Meant<'r> {
+    name: &'r str,
+    at: usize,
+}
+
+/// What the slots of a log mean, for [`apply`]. A transaction starts without any.
+///
+/// The log's slots are those of the writer that wrote it. The one that replays opens trees as it has room for
+/// them: names and trees of transactions before, or that the log has since renamed or dropped, are not in its way.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSlots<'r> {
+    meant: [Option<Meant<'r>>; TREES_MAX],
+}
+
+impl Default for LogSlots<'_> {
+    fn default() -> Self {
+        LogSlots::new()
+    }
+}
+
+impl<'r> LogSlots<'r> {
+    /// No slot means a tree.
+    #[must_use]
+    pub const fn new() -> LogSlots<'r> {
+        LogSlots { meant: [None; TREES_MAX] }
+    }
+
+    fn named(&mut self, name: &str) -> impl Iterator<Item = &mut Option<Meant<'r>>> {
+        self.meant.iter_mut().filter(move |slot| slot.is_some_and(|meant| meant.name == name))
+    }
+
+    /// Where the writer has the tree that a slot means open.
+    fn open(&mut self, slot: u8, writer: &mut Writer<'_>) -> Result<usize> {
+        let meant = self.meant.get_mut(usize::from(slot)).and_then(Option::as_mut);
+        let meant = meant.ok_or(NOT_APPLICABLE)?;
+        meant.at = writer.open_unlent(meant.name, meant.at)?;
+        Ok(meant.at)
+    }
+}
+
+/// Applies one redo record (as the log hands it back) to the transaction; `slots` are those of its transaction
+/// in the log, with what the records before this one have told.
 ///
 /// Costs what the operation cost when it was first done.
 ///
 /// # Errors
 /// [`Damage::Redo`](mapleaf_pager::Damage::Redo) where the record does not fit the state before it;
 /// the transaction's own errors as they are.
-pub fn apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
-    try_apply(writer, record).map_err(|error| match error {
+pub fn apply<'r>(
+    writer: &mut Writer<'_>,
+    slots: &mut LogSlots<'r>,
+    record: &'r [u8],
+) -> Result<()> {
+    try_apply(writer, slots, record).map_err(|error| match error {
         Error::Pager(_) => error,
         _ => NOT_APPLICABLE,
     })
@@ -178,13 +226,17 @@ pub fn apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// The transaction's own, but for those that say that a record does not apply.
-pub fn apply_to_remains(writer: &mut Writer<'_>, record: &[u8]) -> Result<bool> {
+pub fn apply_to_remains<'r>(
+    writer: &mut Writer<'_>,
+    slots: &mut LogSlots<'r>,
+    record: &'r [u8],
+) -> Result<bool> {
     if let [op::BIND, _, name @ ..] = record
         && let Ok(name) = text(name)
     {
-        writer.open_or_create(name, TreeOptions::default())?;
+        writer.tree_named(name, TreeOptions::default())?;
     }
-    match try_apply(writer, record) {
+    match try_apply(writer, slots, record) {
         Ok(()) => Ok(true),
         Err(Error::NoSuchTree | Error::TreeExists | NOT_APPLICABLE) => Ok(false),
         // The tree was made anew without its sizes, or with those of another of its name.
@@ -193,12 +245,16 @@ pub fn apply_to_remains(writer: &mut Writer<'_>, record: &[u8]) -> Result<bool> 
     }
 }
 
-fn try_apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
+fn try_apply<'r>(
+    writer: &mut Writer<'_>,
+    slots: &mut LogSlots<'r>,
+    record: &'r [u8],
+) -> Result<()> {
     let (&operation, rest) = record.split_first().ok_or(NOT_APPLICABLE)?;
     match operation {
         op::CREATE => {
             let (tag, name) = take_u64(rest)?;
-            writer.create(text(name)?, TreeOptions::default().tag(tag)).map(drop)
+            writer.create_unlent(text(name)?, TreeOptions::default().tag(tag)).map(drop)
         }
         #[cfg(feature = "fixed-width")]
         op::CREATE_FIXED => {
@@ -209,37 +265,46 @@ fn try_apply(writer: &mut Writer<'_>, record: &[u8]) -> Result<()> {
             let key_bytes = u16::from_le_bytes(*key_bytes);
             let options = TreeOptions::default().tag(tag);
             let options = options.fixed_width(key_bytes, value_bytes.map_err(|_| NOT_APPLICABLE)?);
-            writer.create(text(name)?, options).map(drop)
+            writer.create_unlent(text(name)?, options).map(drop)
         }
         op::RENAME => {
             let (&from_len, names) = rest.split_first().ok_or(NOT_APPLICABLE)?;
             let names = names.split_at_checked(usize::from(from_len));
             let (from, to) = names.ok_or(NOT_APPLICABLE)?;
-            writer.rename(text(from)?, text(to)?)
+            let (from, to) = (text(from)?, text(to)?);
+            writer.rename(from, to)?;
+            slots.named(from).flatten().for_each(|meant| meant.name = to);
+            Ok(())
         }
         op::DROP => match writer.drop_tree(text(rest)?)? {
-            true => Ok(()),
+            true => {
+                slots.named(text(rest)?).for_each(|slot| *slot = None);
+                Ok(())
+            }
             false => Err(NOT_APPLICABLE),
         },
+        op::BIND => {
+            let (&slot, name) = rest.split_first().ok_or(NOT_APPLICABLE)?;
+            let meant = slots.meant.get_mut(usize::from(slot)).ok_or(NOT_APPLICABLE)?;
+            *meant = Some(Meant { name: text(name)?, at: usize::from(slot) });
+            slots.open(slot, writer).map(drop)
+        }
         _ => {
             let (&slot, rest) = rest.split_first().ok_or(NOT_APPLICABLE)?;
-            apply_to_slot(writer, operation, slot, rest)
+            let at = slots.open(slot, writer)?;
+            apply_to_tree(writer, operation, at, rest)
         }
     }
 }
 
-fn apply_to_slot(writer: &mut Writer<'_>, operation: u8, slot: u8, rest: &[u8]) -> Result<()> {
-    if operation == op::BIND {
-        return writer.bind(slot, text(rest)?);
-    }
-    let tree = writer.bound(slot)?;
+fn apply_to_tree(writer: &mut Writer<'_>, operation: u8, at: usize, rest: &[u8]) -> Result<()> {
     match operation {
         op::PUT => {
             let (key_len, rest) = take_u16(rest)?;
             let (key, value) = rest.split_at_checked(key_len).ok_or(NOT_APPLICABLE)?;
-            writer.tree(tree)?.insert(key, value).map(drop)
+            writer.tree_at(at)?.insert(key, value).map(drop)
         }
-        op::REMOVE => match writer.tree(tree)?.remove(rest)? {
+        op::REMOVE => match writer.tree_at(at)?.remove(rest)? {
             true => Ok(()),
             false => Err(NOT_APPLICABLE),
         },
@@ -248,11 +313,11 @@ fn apply_to_slot(writer: &mut Writer<'_>, operation: u8, slot: u8, rest: &[u8]) 
             let (start_len, rest) = take_u16(rest)?;
             let (start, end) = rest.split_at_checked(start_len).ok_or(NOT_APPLICABLE)?;
             let bounds = (bound_of(*start_kind, start)?, bound_of(*end_kind, end)?);
-            writer.tree(tree)?.remove_range(bounds).map(drop)
+            writer.tree_at(at)?.remove_range(bounds).map(drop)
         }
-        op::CLEAR => writer.tree(tree)?.clear(),
+        op::CLEAR => writer.tree_at(at)?.clear(),
         op::TAG => match take_u64(rest)? {
-            (tag, []) => writer.set_tag(tree, tag),
+            (tag, []) => writer.set_tag_at(at, tag),
             _ => Err(NOT_APPLICABLE),
         },
         _ => Err(NOT_APPLICABLE),
@@ -292,10 +357,14 @@ impl Replayer {
         writer: &mut Writer<'_>,
         log: RedoLog<'_>,
     ) -> mapleaf_pager::Result<()> {
+        let mut slots = LogSlots::new();
         for step in log {
-            if let Redo::Record(record) = step? {
-                apply(writer, record).map_err(pager_error)?;
-                self.records += 1;
+            match step? {
+                Redo::Record(record) => {
+                    apply(writer, &mut slots, record).map_err(pager_error)?;
+                    self.records += 1;
+                }
+                Redo::Begin(_) => slots = LogSlots::new(),
             }
         }
         Ok(())

@@ -262,7 +262,7 @@ impl<'t, 's> TreeMut<'t, 's> {
     /// Removes the entries for which `keep` is false; how many.
     ///
     /// # Errors
-    /// As [`remove`](TreeMut::remove); entries seen before it stay removed.
+    /// As [`remove`](TreeMut::remove); entries seen before it stay removed, as they do after a panic in `keep`.
     pub fn retain(&mut self, mut keep: impl FnMut(&Key<'_>, &[u8]) -> bool) -> Result<u64> {
         let mut cursor = self.cursor_mut();
         let mut removed = 0;

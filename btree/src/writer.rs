@@ -7,22 +7,45 @@ use crate::open_trees::OpenTrees;
 use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
 use crate::{Catalog, FixedWidth, Tree, TreeMut, TreeNames, TreeOptions, TreeRecord};
+use core::sync::atomic::{AtomicU32, Ordering};
 use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn, features};
 
-/// Trees that can be open in one write transaction.
+/// Trees that can have handles in one write transaction.
 pub const TREES_MAX: usize = if cfg!(feature = "large") { 64 } else { 4 };
 
 /// Longest name of a tree in bytes (or the longest key of the page size, where that is shorter).
 pub const NAME_BYTES_MAX: usize = if cfg!(feature = "large") { 255 } else { 95 };
 
-/// An open tree of a [`Writer`]. `Copy`; using it after its tree was dropped, or after a rollback
+/// Writers made so far: each tells its handles from those of the others.
+static WRITERS: AtomicU32 = AtomicU32::new(0);
+
+/// An open tree of a [`Writer`]. `Copy`; it ends with its transaction: using it in a later one, after its tree
+/// was dropped, or after a rollback
 /// that undid its creation or renaming, is [`NoSuchTree`](crate::Error::NoSuchTree). So is using one that
 /// was opened since the savepoint and after a creation or renaming of any tree that the rollback undid:
 /// which tree had the name before is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TreeHandle {
-    pub(crate) slot: u8,
     pub(crate) generation: u32,
+    /// The slot in the lowest byte, the number of the writer above it: both in one word, so that a handle is
+    /// passed in registers.
+    place: u32,
+}
+
+impl TreeHandle {
+    pub(crate) const fn new(writer: u32, slot: u8, generation: u32) -> TreeHandle {
+        TreeHandle { generation, place: writer << 8 | slot as u32 }
+    }
+
+    /// The slot in the table of that writer.
+    pub(crate) const fn slot(self) -> usize {
+        (self.place & 0xFF) as usize
+    }
+
+    /// Whether it is one of this writer's. (Of one 2^24 writers before or behind it, too.)
+    pub(crate) const fn is_of(self, writer: u32) -> bool {
+        self.place >> 8 == writer << 8 >> 8
+    }
 }
 
 /// A savepoint of a [`Writer`].
@@ -59,7 +82,8 @@ impl<'s> Writer<'s> {
     #[inline(never)]
     pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
         let catalog = TreeRecord::decode_names((&txn).root())?;
-        Ok(Writer { txn, catalog, open: OpenTrees::new(), silent: false })
+        let number = WRITERS.fetch_add(1, Ordering::Relaxed);
+        Ok(Writer { txn, catalog, open: OpenTrees::new(number), silent: false })
     }
 
     /// As [`new`](Writer::new), for what the log says: it is not logged again.
@@ -140,15 +164,33 @@ impl<'s> Writer<'s> {
     /// Those of the store, and damage.
     pub fn write_back(&mut self) -> Result<()> {
         for slot in 0..self.open.len() {
-            let Some(record) = self.open.dirty_record(slot) else { continue };
-            let mut name = [0; NAME_BYTES_MAX];
-            let stored = self.open.name(slot).unwrap_or_default();
-            let Some(name) = name.get_mut(..stored.len()) else { continue };
-            name.copy_from_slice(stored);
-            self.store(name, &record)?;
-            self.open.set_clean(slot);
+            self.put_back(slot)?;
         }
         self.txn.set_root(&self.catalog.encode());
+        Ok(())
+    }
+
+    /// Writes the record of the tree in a slot back to the catalog, if it has changed.
+    fn put_back(&mut self, slot: usize) -> Result<()> {
+        let Some(record) = self.open.dirty_record(slot) else { return Ok(()) };
+        let mut name = [0; NAME_BYTES_MAX];
+        let stored = self.open.name(slot).unwrap_or_default();
+        let Some(name) = name.get_mut(..stored.len()) else { return Ok(()) };
+        name.copy_from_slice(stored);
+        self.store(name, &record)?;
+        self.open.set_clean(slot);
+        Ok(())
+    }
+
+    /// Closes trees that nobody has a handle of until one of this name can be opened; or be called so, instead
+    /// of by the name it has.
+    #[inline(never)]
+    fn make_room(&mut self, name: &[u8], instead_of: Option<&[u8]>) -> Result<()> {
+        while let Err(full) = self.open.room_for(name, instead_of) {
+            let slot = self.open.oldest_unlent().ok_or(full)?;
+            self.put_back(slot)?;
+            self.open.close(slot);
+        }
         Ok(())
     }
 
@@ -164,7 +206,7 @@ impl<'s> Writer<'s> {
         if self.stored(key)?.is_some() {
             return Err(Error::TreeExists);
         }
-        self.open.room_for(key)?;
+        self.make_room(key, None)?;
         let TreeOptions { tag, fixed } = options;
         self.check_width(fixed)?;
         let record = TreeRecord { tag, fixed, ..TreeRecord::default() };
@@ -176,7 +218,7 @@ impl<'s> Writer<'s> {
             log_create(&mut self.txn, key, options);
         }
         let opened = self.open.open(key, record).and_then(|tree| {
-            self.open.set_named(usize::from(tree.slot))?;
+            self.open.set_named(tree.slot())?;
             Ok(tree)
         });
         self.whole(opened)
@@ -197,14 +239,16 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree), [`TooManyTrees`](Error::TooManyTrees): no more than
-    /// [`TREES_MAX`] are open at a time, nor than have names of 16 times [`NAME_BYTES_MAX`] together
-    /// (once, without the feature `large`).
+    /// [`TREES_MAX`] have handles at a time, nor than have names of 16 times [`NAME_BYTES_MAX`] together
+    /// (once, without the feature `large`). [`tree_named`](Writer::tree_named) has no such limit.
     pub fn open(&mut self, name: &str) -> Result<TreeHandle> {
         let key = name.as_bytes();
-        if let Some(tree) = self.open.find(key).and_then(|slot| self.open.handle(slot)) {
-            return Ok(tree);
+        if let Some(slot) = self.open.find(key) {
+            self.open.set_lent(slot, true);
+            return self.open.handle(slot).ok_or(Error::NoSuchTree);
         }
         let record = self.stored(key)?.ok_or(Error::NoSuchTree)?;
+        self.make_room(key, None)?;
         self.open.open(key, record)
     }
 
@@ -217,6 +261,20 @@ impl<'s> Writer<'s> {
             Err(Error::NoSuchTree) => self.create(name, options),
             other => other,
         }
+    }
+
+    /// The tree `name`, to change, made with these options where there is none. For any number of trees in a
+    /// transaction: it has no handle, so that its place in the table of open trees is given away
+    /// where that is full.
+    ///
+    /// # Errors
+    /// As [`create`](Writer::create), without `TreeExists`; `TooManyTrees` only where handles take all places.
+    pub fn tree_named(&mut self, name: &str, options: TreeOptions) -> Result<TreeMut<'_, 's>> {
+        let slot = match self.open_unlent(name, TREES_MAX) {
+            Err(Error::NoSuchTree) => self.create_unlent(name, options)?,
+            other => other?,
+        };
+        self.tree_at(slot)
     }
 
     /// The names and records of all trees.
@@ -245,10 +303,10 @@ impl<'s> Writer<'s> {
         if self.stored(new)?.is_some() {
             return Err(Error::TreeExists);
         }
-        let slot = self.open.find(old);
-        if slot.is_some() {
-            self.open.room_for_name(new, old)?;
+        if self.open.find(old).is_some() {
+            self.make_room(new, Some(old))?;
         }
+        let slot = self.open.find(old);
         let record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
         self.store(new, &record)?;
         let moved = self.unname(old).and_then(|()| match slot {
@@ -289,7 +347,11 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree).
     pub fn set_tag(&mut self, tree: TreeHandle, tag: u64) -> Result<()> {
-        let slot = self.open.slot(tree)?;
+        self.set_tag_at(self.open.slot(tree)?, tag)
+    }
+
+    /// [`set_tag`](Writer::set_tag) for the tree in a slot.
+    pub(crate) fn set_tag_at(&mut self, slot: usize, tag: u64) -> Result<()> {
         let editor = self.open.edit(slot, &mut self.txn, self.silent)?;
         editor.record.tag = tag;
         if let Some(mut log) = editor.log {
@@ -379,31 +441,35 @@ impl<'s> Writer<'s> {
         Ok(self.txn.commit(durability)?)
     }
 
-    /// Opens a tree in the slot that the log has for it.
-    #[inline(never)]
-    pub(crate) fn bind(&mut self, slot: u8, name: &str) -> Result<()> {
-        let slot = usize::from(slot);
-        if slot >= TREES_MAX {
-            return Err(Error::TooManyTrees);
+    /// Opens a tree without a handle, where the slot `at` does not have it already; its slot.
+    ///
+    /// # Errors
+    /// As [`open`](Writer::open).
+    pub(crate) fn open_unlent(&mut self, name: &str, at: usize) -> Result<usize> {
+        let key = name.as_bytes();
+        if self.open.name(at) == Some(key) {
+            return Ok(at);
         }
-        if self.open.find(name.as_bytes()) == Some(slot) {
-            return Ok(());
+        if let Some(slot) = self.open.find(key) {
+            return Ok(slot);
         }
-        // Trees that earlier transactions had in this slot, or this tree in another, are done with.
-        self.write_back()?;
-        self.open.close(slot);
-        if let Some(other) = self.open.find(name.as_bytes()) {
-            self.open.close(other);
-        }
-        let record = self.stored(name.as_bytes())?.ok_or(Error::NoSuchTree)?;
-        if self.open.room_for_name(name.as_bytes(), &[]).is_err() {
-            (0..self.open.len()).for_each(|slot| self.open.close(slot));
-        }
-        self.open.open_at(slot, name.as_bytes(), record).map(drop)
+        let slot = self.open(name)?.slot();
+        self.open.set_lent(slot, false);
+        Ok(slot)
     }
 
-    /// The tree that the log has in a slot.
-    pub(crate) fn bound(&self, slot: u8) -> Result<TreeHandle> {
-        self.open.handle(usize::from(slot)).ok_or(Error::NoSuchTree)
+    /// Creates the tree `name`, of which nobody has a handle; its slot.
+    ///
+    /// # Errors
+    /// As [`create`](Writer::create).
+    pub(crate) fn create_unlent(&mut self, name: &str, options: TreeOptions) -> Result<usize> {
+        let slot = self.create(name, options)?.slot();
+        self.open.set_lent(slot, false);
+        Ok(slot)
+    }
+
+    /// The tree in a slot, to change.
+    pub(crate) fn tree_at(&mut self, slot: usize) -> Result<TreeMut<'_, 's>> {
+        self.open.tree_mut(slot, &mut self.txn, self.silent)
     }
 }

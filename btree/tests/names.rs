@@ -180,3 +180,85 @@ fn long_names_are_kept_or_refused() {
         assert_eq!(prove(&store).trees, opened as u64);
     }
 }
+
+/// Else a program that keeps a handle, as those of other stores may be kept, writes into whatever tree a later
+/// transaction has opened first.
+#[test]
+fn a_handle_ends_with_its_transaction() {
+    let mut ram = vec![0; 1 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut first = writer(&store);
+    let kept = first.create("a", TreeOptions::default()).unwrap();
+    first.create("b", TreeOptions::default()).unwrap();
+    first.commit(Durability::Sync).unwrap();
+
+    let mut second = writer(&store);
+    let other = second.open("b").unwrap();
+    assert_ne!(kept, other);
+    assert_eq!(second.tree(kept).err(), Some(Error::NoSuchTree));
+    assert_eq!(second.tree_ref(kept).err(), Some(Error::NoSuchTree));
+    assert_eq!(second.record(kept).err(), Some(Error::NoSuchTree));
+    assert_eq!(second.set_tag(kept, 1), Err(Error::NoSuchTree));
+    // One that is rolled back gives its handles to nobody either.
+    drop(second);
+    let mut third = writer(&store);
+    third.open("a").unwrap();
+    assert_eq!(third.tree(other).err(), Some(Error::NoSuchTree));
+}
+
+/// Else a transaction over more trees than the table holds breaks off in the middle.
+#[test]
+fn by_name_any_number_of_trees_can_be_changed() {
+    const LOG_BYTES: u64 = 1 << 20;
+    // The names do not start alike: the first leaf of fingerprints would have the commit be a checkpoint.
+    let count = TREES_MAX * 2 + 3;
+    let name = |i: usize| format!("{i:03} {}", "x".repeat(i % 12));
+    let long = "y".repeat(NAME_BYTES_MAX.min(KEY_MAX) / 2);
+    let mut ram = vec![0; 8 << 20];
+    let store = create(&mut ram, PAGE, LOG_BYTES);
+    let mut first = writer(&store);
+    // A handle outlives the turnover around it.
+    let kept = first.create("kept", TreeOptions::default()).unwrap();
+    let mut put = |i: usize, round: u8| {
+        let mut tree = first.tree_named(&name(i), TreeOptions::default().tag(i as u64)).unwrap();
+        tree.insert(&[round], &(i as u32).to_be_bytes()).unwrap();
+        first.tree(kept).unwrap().insert(&(i as u32).to_be_bytes(), &[round]).unwrap();
+    };
+    (0..count).for_each(|i| put(i, 0));
+    (0..count).rev().for_each(|i| put(i, 1));
+    first.commit(Durability::Eventual).unwrap();
+    let mut second = writer(&store);
+    let savepoint = second.savepoint().unwrap();
+    for i in 0..count {
+        second.tree_named(&name(i), TreeOptions::default()).unwrap().clear().unwrap();
+        second.tree_named(&format!("undone {i}"), TreeOptions::default()).unwrap();
+    }
+    second.rollback_to(savepoint).unwrap();
+    // A tree that is open by name only gets a longer name, too.
+    second.tree_named(&name(0), TreeOptions::default()).unwrap();
+    second.rename(&name(0), &long).unwrap();
+    // Handles come first.
+    for i in 1..=TREES_MAX {
+        second.open(&name(i)).unwrap();
+    }
+    let full = second.tree_named(&name(TREES_MAX + 1), TreeOptions::default()).err();
+    assert_eq!(full, Some(Error::TooManyTrees));
+    second.commit(Durability::Eventual).unwrap();
+
+    let compare = |store: &RamStore<'_>| {
+        let pair = |i: usize| (0..2u8).map(move |r| (vec![r], (i as u32).to_be_bytes().to_vec()));
+        let mut trees: Trees =
+            (1..count).map(|i| (name(i), (i as u64, pair(i).collect()))).collect();
+        trees.insert(long.clone(), (0, pair(0).collect()));
+        let kept = (0..count).map(|i| ((i as u32).to_be_bytes().to_vec(), vec![1]));
+        trees.insert("kept".into(), (0, kept.collect()));
+        compare_all(&store.begin_read(0).unwrap(), &trees);
+        prove(store);
+    };
+    compare(&store);
+    let len = len_of(&store);
+    drop(store);
+    let (records, store) = reopen(&mut ram, len, &options(PAGE, LOG_BYTES));
+    assert!(records > 4 * count as u64, "{records}");
+    compare(&store);
+}

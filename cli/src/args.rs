@@ -7,8 +7,9 @@ pub(crate) use looking::{ColorBy, Inspect, Page, TreeShape};
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use examples::{
-    CHECK_EXAMPLES, COUNT_EXAMPLES, DEL_EXAMPLES, DUMP_EXAMPLES, GET_EXAMPLES, LOAD_EXAMPLES,
-    PUT_EXAMPLES, SALVAGE_EXAMPLES, SCAN_EXAMPLES, SCRUB_EXAMPLES, STAT_EXAMPLES, TREES_EXAMPLES,
+    CHECK_EXAMPLES, COPY_EXAMPLES, COUNT_EXAMPLES, DEL_EXAMPLES, DUMP_EXAMPLES, GET_EXAMPLES,
+    LOAD_EXAMPLES, PUT_EXAMPLES, SALVAGE_EXAMPLES, SCAN_EXAMPLES, SCRUB_EXAMPLES, STAT_EXAMPLES,
+    TREES_EXAMPLES,
 };
 use looking::{INSPECT_EXAMPLES, PAGE_EXAMPLES, TREE_EXAMPLES};
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ Examples:
   mapleaf app.leaf scan --tree users --from a --to b --json
   mapleaf app.leaf check
   mapleaf app.leaf scrub --rate 50
+  mapleaf app.leaf copy backup.leaf
   mapleaf app.leaf inspect --watch
   mdb_dump old.lmdb | mapleaf new.leaf load --format lmdb-dump -
   mapleaf new.leaf dump | mdb_load -n back.lmdb
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// Read every page in use and compare its checksum
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub(Scrub),
+    /// Copy the store into a new one, as small as can be
+    #[command(after_help = COPY_EXAMPLES)]
+    Copy(Copy),
     /// Copy what can be read of a damaged store into a new one
     #[command(after_help = SALVAGE_EXAMPLES)]
     Salvage(Salvage),
@@ -183,6 +188,9 @@ pub(crate) struct Put {
     /// Take the value from this file, as it is; - is the standard input
     #[arg(long, value_name = "FILE", conflicts_with = "value")]
     pub(crate) file: Option<PathBuf>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The key
     pub(crate) key: OsString,
     /// The value
@@ -203,6 +211,9 @@ pub(crate) struct Del {
     /// Remove every entry of the tree
     #[arg(long, conflicts_with_all = ["from", "to", "prefix", "keys"])]
     pub(crate) all: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The keys
     #[arg(value_name = "KEY", conflicts_with_all = ["from", "to", "prefix"])]
     #[arg(required_unless_present_any = ["from", "to", "prefix", "all"])]
@@ -307,6 +318,22 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
         _ => Err("it is no number above 0".into()),
     }
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Copy {
+    /// The new store; there must be no such file
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+    /// How full its leaves are to be, in percent: 100 for a store that is only read
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u8).range(40..=100))]
+    pub(crate) fill: u8,
+    /// Bytes of its pages, a power of two from 4096 to 65536; else as many as this one's have
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) page_size: Option<u32>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Arguments, Debug)]

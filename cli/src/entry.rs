@@ -74,16 +74,35 @@ pub(crate) fn put(path: &Place<'_>, args: &Put) -> Outcome {
     let value = bytes("VALUE", value, args.raw)?;
     // Before the store: one that is not there yet is not to be made for nothing.
     let input = args.file.as_deref().map(Input::open).transpose()?;
-    let db = store::to_write(path, true)?;
-    let mut txn = db.write()?;
-    let mut tree = txn.tree(args.tree.as_str()).map_err(|error| Failure::tree(path, error))?;
-    match input {
-        None => tree.insert(&key, &value).map_err(|error| Failure::tree(path, error)).map(drop)?,
-        Some(input) => put_input(path, &mut tree, &key, input)?,
+    let (bytes, replaced) = store::made(path, |db| {
+        let mut txn = db.write()?;
+        let mut tree = txn.tree(args.tree.as_str()).map_err(|error| Failure::tree(path, error))?;
+        let stored = match input {
+            None => {
+                let replaced = tree.insert(&key, &value);
+                (value.len() as u64, replaced.map_err(|error| Failure::tree(path, error))?)
+            }
+            Some(input) => put_input(path, &mut tree, &key, input)?,
+        };
+        txn.commit()?;
+        Ok(stored)
+    })?;
+    if !args.json {
+        return Ok(());
     }
-    txn.commit()?;
-    db.close()?;
-    Ok(())
+    let mut object = Map::new();
+    object.insert("tree".into(), args.tree.as_str().into());
+    json::put_bytes(&mut object, "key", &key);
+    object.insert("value_bytes".into(), bytes.into());
+    object.insert("replaced".into(), replaced.into());
+    print(object)
+}
+
+/// Prints one object.
+fn print(object: Map<String, Value>) -> Outcome {
+    let mut output = Output::new();
+    output.line(&Value::Object(object).to_string())?;
+    output.end()
 }
 
 /// Where a value comes from.
@@ -115,11 +134,17 @@ impl Input<'_> {
     }
 }
 
-/// Stores a value: a file's is read straight to where it will stay.
-fn put_input(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], input: Input<'_>) -> Outcome {
+/// Stores a value: a file's is read straight to where it will stay. Its bytes, and whether it replaced one.
+fn put_input(
+    path: &Path,
+    tree: &mut TreeMut<'_, '_>,
+    key: &[u8],
+    input: Input<'_>,
+) -> Outcome<(u64, bool)> {
     match input {
         Input::Read(value) => {
-            tree.insert(key, &value).map_err(|error| Failure::tree(path, error)).map(drop)
+            let replaced = tree.insert(key, &value).map_err(|error| Failure::tree(path, error))?;
+            Ok((value.len() as u64, replaced))
         }
         Input::File(from, mut file, len) => {
             let len =
@@ -128,7 +153,7 @@ fn put_input(path: &Path, tree: &mut TreeMut<'_, '_>, key: &[u8], input: Input<'
             let stored = tree.reserve(key, len, |value| read = file.read_exact(value));
             // A file cut short meanwhile: the transaction is dropped uncommitted.
             read.map_err(|error| Failure::io(from, &error))?;
-            stored.map(drop).map_err(|error| Failure::tree(path, error))
+            Ok((len as u64, stored.map_err(|error| Failure::tree(path, error))?))
         }
     }
 }
@@ -138,25 +163,40 @@ pub(crate) fn del(path: &Place<'_>, args: &Del) -> Outcome {
     let keys: Vec<Vec<u8>> =
         args.keys.iter().map(|key| bytes("KEY", key, args.raw)).collect::<Outcome<_>>()?;
     let range = if args.all { Bounds::all() } else { Bounds::new(&args.range, args.raw)? };
-    let db = store::to_write(path, false)?;
+    let db = store::to_write(path)?;
     let mut txn = db.write()?;
     let handle = txn.open(&args.tree).map_err(|error| match error {
         TreeError::NoSuchTree => store::no_tree(path, &args.tree),
         error => Failure::tree(path, error),
     })?;
     let mut tree = txn.tree(handle).map_err(|error| Failure::tree(path, error))?;
-    let mut missing = false;
+    let mut removed = 0u64;
+    let mut missing = Vec::new();
     if keys.is_empty() {
-        tree.remove_range(range).map_err(|error| Failure::tree(path, error))?;
+        removed = tree.remove_range(range).map_err(|error| Failure::tree(path, error))?;
     }
     for key in &keys {
-        if !tree.remove(key).map_err(|error| Failure::tree(path, error))? {
-            missing = true;
+        if tree.remove(key).map_err(|error| Failure::tree(path, error))? {
+            removed += 1;
+        } else {
+            missing.push(key);
             let failure = not_found(path, &args.tree, key);
             say(&format!("mapleaf: {}", failure.message().unwrap_or_default()));
         }
     }
     txn.commit()?;
     db.close()?;
-    if missing { Err(Failure::No(String::new())) } else { Ok(()) }
+    if args.json {
+        let keys = missing.iter().map(|key| {
+            let mut object = Map::new();
+            json::put_bytes(&mut object, "key", key);
+            Value::Object(object)
+        });
+        let mut object = Map::new();
+        object.insert("tree".into(), args.tree.as_str().into());
+        object.insert("removed".into(), removed.into());
+        object.insert("missing".into(), keys.collect());
+        print(object)?;
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Failure::No(String::new())) }
 }

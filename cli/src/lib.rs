@@ -9,6 +9,7 @@
 
 mod args;
 mod check;
+mod copy;
 mod dump;
 mod entry;
 mod failure;
@@ -92,6 +93,7 @@ fn run(args: &Args) -> Outcome {
         Command::Stat(stat) => stat::run(file, stat),
         Command::Check(check) => check::run(file, check),
         Command::Scrub(scrub) => scrub::run(file, scrub),
+        Command::Copy(copy) => copy::run(file, copy),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
         Command::Inspect(inspect) => inspect::run(file, inspect),

@@ -78,29 +78,23 @@ impl Lines {
 /// Loads, and says what was done.
 pub(crate) fn run(path: &Place<'_>, args: &Load) -> Outcome {
     let start = Instant::now();
-    let (from, total) = open(&args.input)?;
     // The input first: where there is none no store is made.
-    let db = store::to_write(path, true)?;
+    let (from, total) = open(&args.input)?;
     let mut lines = Lines {
         from: Box::new(BufReader::with_capacity(BUFFER_BYTES, from)),
         line: Vec::new(),
         number: 0,
         progress: Progress::of_bytes(total),
     };
-    let mut loader = Loader::new(path, &db, args.batch, args.verbose);
-    let loaded = entries(&mut lines, &mut loader, args.format, &args.tree);
-    let committed = loader.committed();
-    let (replaced, unchanged) = (loader.replaced, loader.unchanged);
-    drop(loader);
-    let read = lines.number;
+    let loaded = store::made(path, |db| {
+        let mut loader = Loader::new(path, db, args.batch, args.verbose);
+        let loaded = entries(&mut lines, &mut loader, args.format, &args.tree);
+        let committed = loader.committed();
+        let done = [committed, loader.replaced, loader.unchanged];
+        loaded.map(|()| done).map_err(|stop| stopped(stop, args, lines.number, committed))
+    });
     drop(lines);
-    // Also where the input was bad: what is committed is written out, so that it opens at once.
-    let closed = db.close();
-    if let Err(stop) = loaded {
-        return Err(stopped(stop, args, read, committed));
-    }
-    closed?;
-    report(path, args, [committed, replaced, unchanged], start.elapsed())
+    report(path, args, loaded?, start.elapsed())
 }
 
 /// Loads text as the command does, from memory: how many entries were committed, and why it ended if that

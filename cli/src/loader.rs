@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::progress::Progress;
-use mapleaf::{Database, StoreError, TreeError, TreeHandle, WriteTxn};
+use mapleaf::{Database, StoreError, TreeError, TreeMut, WriteTxn};
 use std::path::Path;
 
 /// Why an entry was not stored.
@@ -34,7 +34,6 @@ pub(crate) struct Loader<'db> {
 /// A tree of the transaction.
 struct Open {
     name: String,
-    handle: TreeHandle,
     /// It had entries when it was opened: some of those to load may be there already.
     filled: bool,
 }
@@ -67,41 +66,39 @@ impl<'db> Loader<'db> {
     }
 
     /// Opens a tree (and makes it), so that it is there even without an entry.
-    pub(crate) fn tree(&mut self, tree: &str) -> Result<TreeHandle, Refused> {
-        let txn = match &mut self.txn {
-            Some(txn) => txn,
-            None => {
-                self.open = None;
-                let begun = self.db.write().map_err(|error| Refused::Store(error.into()))?;
-                self.txn.insert(begun)
+    pub(crate) fn tree(&mut self, tree: &str) -> Result<(), Refused> {
+        self.opened(tree).map(drop)
+    }
+
+    /// The tree, by name: a dump may have more of them than a transaction has handles.
+    fn opened(&mut self, tree: &str) -> Result<(bool, TreeMut<'_, 'db>), Refused> {
+        if self.txn.is_none() {
+            self.open = None;
+            self.txn = Some(self.db.write().map_err(|error| Refused::Store(error.into()))?);
+        }
+        let txn = self.txn.as_mut().ok_or(Refused::Entry(TreeError::NoSuchTree))?;
+        let opened = txn.tree(tree).map_err(|error| refused(self.path, error))?;
+        let filled = match &self.open {
+            Some(open) if open.name == tree => open.filled,
+            _ => {
+                let filled = !opened.is_empty();
+                self.open = Some(Open { name: tree.to_owned(), filled });
+                filled
             }
         };
-        match &self.open {
-            Some(open) if open.name == tree => Ok(open.handle),
-            _ => {
-                let handle = txn.open_or_create(tree).map_err(|error| refused(self.path, error))?;
-                let record = txn.record(handle).map_err(|error| refused(self.path, error))?;
-                let filled = record.entries > 0;
-                self.open = Some(Open { name: tree.to_owned(), handle, filled });
-                Ok(handle)
-            }
-        }
+        Ok((filled, opened))
     }
 
     /// Stores an entry, unless it is there already: a page is copied only where something changes.
     pub(crate) fn insert(&mut self, tree: &str, key: &[u8], value: &[u8]) -> Result<(), Refused> {
-        let handle = self.tree(tree)?;
-        let Some(txn) = &mut self.txn else { return Ok(()) };
-        let filled = self.open.as_ref().is_some_and(|open| open.filled);
-        let stored = txn.tree(handle).and_then(|mut tree| {
-            if filled && tree.get(key)? == Some(value) {
-                self.unchanged += 1;
-                return Ok(());
-            }
-            self.replaced += u64::from(tree.insert(key, value)?);
-            Ok(())
-        });
-        stored.map_err(|error| refused(self.path, error))?;
+        let path = self.path;
+        let (filled, mut tree) = self.opened(tree)?;
+        let unchanged =
+            filled && tree.get(key).map_err(|error| refused(path, error))? == Some(value);
+        let replaced =
+            !unchanged && tree.insert(key, value).map_err(|error| refused(path, error))?;
+        self.unchanged += u64::from(unchanged);
+        self.replaced += u64::from(replaced);
         self.pending += 1;
         Ok(())
     }

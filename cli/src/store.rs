@@ -52,10 +52,43 @@ fn opened_to_read(builder: &Builder, path: &Path) -> Result<Database, mapleaf::E
     }
 }
 
-/// Opens the store to change it; with `create` makes it where there is none.
-pub(crate) fn to_write(place: &Place<'_>, create: bool) -> Outcome<Database> {
-    let create = if create { Create::IfMissing } else { Create::Never };
-    Ok(mapped(&place.builder().create(create), place)?)
+/// Opens the store, which must be there, to change it.
+pub(crate) fn to_write(place: &Place<'_>) -> Outcome<Database> {
+    Ok(mapped(&place.builder().create(Create::Never), place)?)
+}
+
+/// Opens the store, makes it where there is none, changes it by `change`, and closes it. One that was made for
+/// nothing, since the change failed with nothing committed, is taken away again.
+pub(crate) fn made<T>(
+    place: &Place<'_>,
+    change: impl FnOnce(&Database) -> Outcome<T>,
+) -> Outcome<T> {
+    let path: &Path = place;
+    let looked = std::fs::symlink_metadata(path);
+    let new = looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let opened = mapped(&place.builder(), place).inspect_err(|_| {
+        // A full disk had no room for it.
+        if new && std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            let _ = std::fs::remove_file(path);
+        }
+    });
+    let db = opened?;
+    let changed = change(&db);
+    if changed.is_err() && new && is_empty(&db) {
+        // Before it is closed: nobody else has it yet. What cannot be taken away stays.
+        let _ = std::fs::remove_file(path);
+    }
+    // Also where the change failed: what is committed is written out, so that it opens at once.
+    let closed = db.close();
+    let changed = changed?;
+    closed?;
+    Ok(changed)
+}
+
+/// Whether nothing at all was committed.
+fn is_empty(db: &Database) -> bool {
+    let Ok(snap) = db.read() else { return false };
+    snap.trees().is_ok_and(|mut trees| trees.next().is_none())
 }
 
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 mod run;
 
 use run::{Store, feed};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
@@ -28,6 +28,30 @@ fn put_get_del() {
     assert_eq!(store.run(&["trees"]).quiet(), "main\t0\nusers\t1\n");
     assert_eq!(store.run(&["del", "--tree", "users", "ada"]).quiet(), "");
     assert_eq!(store.run(&["get", "--tree", "users", "ada"]).code, 1);
+}
+
+#[test]
+fn programs_are_told_what_was_put_and_removed() {
+    let store = Store::new();
+    let put = |args: &[&str]| store.run(&[&["put", "--json"], args].concat()).json();
+    let told = json!({ "tree": "main", "key": "ada", "value_bytes": 4, "replaced": false });
+    assert_eq!(put(&["ada", "1815"]), told);
+    let told = json!({ "tree": "t", "key_hex": "ff", "value_bytes": 0, "replaced": false });
+    assert_eq!(put(&["--tree", "t", r"\xff", ""]), told);
+    let file = store.file("v");
+    std::fs::write(&file, [7; 10_000]).unwrap();
+    let told = json!({ "tree": "main", "key": "ada", "value_bytes": 10_000, "replaced": true });
+    assert_eq!(put(&["ada", "--file", file.to_str().unwrap()]), told);
+    for key in ["alan", "grace"] {
+        put(&[key, ""]);
+    }
+    let ran = store.run(&["del", "--json", "ada", "no one", r"\xfe"]);
+    let told: Value = serde_json::from_slice(&ran.out).unwrap();
+    let missing = json!([{ "key": "no one" }, { "key_hex": "fe" }]);
+    assert_eq!((ran.code, &told["removed"], &told["missing"]), (1, &json!(1), &missing));
+    assert!(ran.err.contains("no key no one\n"), "{}", ran.err);
+    let told = json!({ "tree": "main", "removed": 2, "missing": [] });
+    assert_eq!(store.run(&["del", "--json", "--all"]).json(), told);
 }
 
 #[test]
@@ -223,7 +247,7 @@ fn help_and_usage() {
     }
     for sub in [
         "load", "get", "put", "del", "scan", "count", "trees", "stat", "check", "dump", "scrub",
-        "salvage", "inspect", "page", "tree",
+        "salvage", "inspect", "page", "tree", "copy",
     ] {
         let help = feed(Command::new(program).args(["x.leaf", sub, "--help"]), b"").quiet();
         assert!(help.contains("Usage:") && help.contains("Examples:"), "{sub}");
@@ -250,6 +274,31 @@ fn what_cannot_be_stored_makes_no_store() {
     let err = store.run(&["load", missing.to_str().unwrap()]).failed(3);
     assert!(err.contains("missing: No such file"), "{err}");
     assert_eq!(store.run(&["put", r"no\qescape", "value"]).code, 2);
+    let long = "k".repeat(5000);
+    let refused: [(&[&str], &[u8]); 6] = [
+        (&["put", &long, "value"], b""),
+        (&["put", &long, "--file", "-"], b"value"),
+        (&["put", "--tree", &long, "key", "value"], b""),
+        (&["load"], b"a\tb\nno tab\n"),
+        (&["load", "--batch", "3"], b"a\tb\nno tab\n"),
+        (&["load", "--format", "lmdb-dump"], b"VERSION=4\n"),
+    ];
+    for (args, input) in refused {
+        assert!(store.run_with(args, input).failed(3).contains("s.leaf") || args[0] == "load");
+        assert!(!store.path().exists(), "{args:?}");
+    }
+    // With a batch before the bad line there is something to keep.
+    store.run_with(&["load", "--batch", "1"], b"a\tb\nno tab\n").failed(3);
+    assert_eq!(store.run(&["scan"]).quiet(), "a\tb\n");
+    // One that was there stays, even where it is empty.
+    store.run(&["del", "a"]).quiet();
+    store.run_with(&["load"], b"no tab\n").failed(3);
+    assert_eq!(store.run(&["scan"]).quiet(), "");
+    std::fs::remove_file(store.path()).unwrap();
+    std::fs::write(store.path(), b"").unwrap();
+    store.run(&["put", &long, "value"]).failed(3);
+    assert!(store.path().exists());
+    std::fs::remove_file(store.path()).unwrap();
     assert!(!store.path().exists());
     store.run_with(&["put", "key", "--file", "-"], b"piped\n").quiet();
     assert_eq!(store.run(&["get", "key", "--raw"]).out, b"piped\n");
@@ -297,4 +346,45 @@ fn a_store_in_use_is_refused() {
     // Nobody hears its last words.
     assert!(loader.wait().unwrap().success());
     assert_eq!(store.run(&["count"]).quiet(), "2\n");
+}
+
+#[test]
+fn a_copy_is_whole_and_compact_or_not_there() {
+    let store = Store::new();
+    let tsv: String =
+        (0..30_000).map(|i| format!("{:06}\tvalue {i}\n", i * 7919 % 30_000)).collect();
+    store.load("main", tsv.as_bytes());
+    store.load("other", b"a\t1\n");
+    store.run(&["del", "--from", "005000", "--to", "025000"]).quiet();
+    let dest = store.file("copy.leaf");
+    let dest = dest.to_str().unwrap();
+    let told = store.run(&["copy", dest, "--json"]).json();
+    assert_eq!((&told["trees"], &told["entries"]), (&json!(2), &json!(10_001)));
+    let bytes = std::fs::metadata(dest).unwrap().len();
+    assert_eq!(told["file_bytes"], bytes);
+    let copy = |args: &[&str]| feed(&mut run::command(dest.as_ref(), args), b"");
+    assert!(copy(&["scan"]) == store.run(&["scan"]));
+    assert_eq!(copy(&["check", "--json"]).json()["sound"], true);
+    // Nothing is written over.
+    assert!(store.run(&["copy", dest]).failed(3).contains("copy.leaf: cannot create: File exists"));
+    assert_eq!(std::fs::metadata(dest).unwrap().len(), bytes);
+    let itself = store.path();
+    assert_eq!(store.run(&["copy", itself.to_str().unwrap()]).code, 3);
+    assert_eq!(store.run(&["count"]).quiet(), "10000\n");
+    // What fails leaves nothing.
+    let new = store.file("new.leaf");
+    let path = new.to_str().unwrap();
+    let err = store.run(&["copy", path, "--page-size", "1000"]).failed(3);
+    assert!(err.contains("page_size must be a power of two"), "{err}");
+    assert_eq!(store.run(&["copy", path, "--fill", "30"]).code, 2);
+    store.run(&["put", "--tree", "long", &"k".repeat(990), ""]).quiet();
+    assert!(!new.exists());
+    let ran = store.run(&["copy", path, "--page-size", "16384"]);
+    assert!(ran.code == 0 && ran.err.contains("copied 10,002 entries in 3 trees"), "{ran:?}");
+    let long = store.file("long.leaf");
+    std::fs::copy(&new, &long).unwrap();
+    feed(&mut run::command(&long, &["put", &"k".repeat(4000), ""]), b"").quiet();
+    std::fs::remove_file(&new).unwrap();
+    let ran = feed(&mut run::command(&long, &["copy", path, "--page-size", "4096"]), b"");
+    assert!(ran.failed(3).contains("the key is too long") && !new.exists());
 }

@@ -23,6 +23,9 @@ const UNIT: usize = 4096;
 const GROWTH_MIN: u64 = 256 << 10;
 const GROWTH_MAX: u64 = 16 << 20;
 
+/// What writes to the file are refused with in a forked child, as by a mapping: `EPERM`. The lock is its parent's.
+const ELSEWHERE: Error = Error::Io { code: 1 };
+
 /// What one thread at a time may do to the file.
 struct Medium {
     /// A flush failed: the system reports that once, and forgets it.
@@ -40,6 +43,8 @@ pub(crate) struct BufferedFile {
     claimed: Box<[AtomicU64]>,
     len: AtomicU64,
     read_only: bool,
+    /// The process that opened it.
+    process: u32,
     medium: Mutex<Medium>,
 }
 
@@ -84,10 +89,16 @@ impl BufferedFile {
             claimed: (0..units.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             len: AtomicU64::new(len),
             read_only,
+            process: std::process::id(),
             medium: Mutex::new(Medium { failed: false, used_max: needed }),
             read,
             built,
         })
+    }
+
+    /// That this is the process that has the file.
+    fn at_home(&self) -> Result<()> {
+        if self.process == std::process::id() { Ok(()) } else { Err(ELSEWHERE) }
     }
 
     fn capacity(&self) -> u64 {
@@ -142,6 +153,7 @@ impl BufferedFile {
     /// # Safety
     /// As [`Mapping::publish`]; all of `units` are claimed.
     unsafe fn publish_units(&self, units: Range<usize>) -> Result<()> {
+        self.at_home()?;
         let len = self.len.load(Ordering::Acquire) as usize;
         let from = units.start * UNIT;
         let bytes = (units.end * UNIT).min(len).saturating_sub(from);
@@ -255,6 +267,7 @@ unsafe impl Mapping for BufferedFile {
     }
 
     unsafe fn flush(&self, _ranges: &[Bytes]) -> Result<()> {
+        self.at_home()?;
         let mut medium = self.medium();
         if medium.failed {
             return Err(Error::Io { code: 0 });
@@ -273,6 +286,7 @@ unsafe impl Mapping for BufferedFile {
     }
 
     fn grow(&self, len: u64) -> Result<()> {
+        self.at_home()?;
         let mut medium = self.medium();
         let old = self.len.load(Ordering::Acquire);
         if len <= old {
@@ -301,6 +315,7 @@ unsafe impl Mapping for BufferedFile {
     }
 
     unsafe fn shrink(&self, len: u64) -> Result<()> {
+        self.at_home()?;
         let _medium = self.medium();
         let old = self.len.load(Ordering::Acquire);
         let new = len.next_multiple_of(UNIT as u64);

@@ -7,8 +7,7 @@ use crate::database::Database;
 use crate::error::{Error, Name, Result};
 use crate::memory::Memory;
 use crate::observe::{self, Step};
-use crate::store;
-use crate::{entropy, lock};
+use crate::{choices, entropy, lock, share, store};
 use mapleaf_pager::{Mapping, Options, PAGE_SIZE_DEFAULT, Verify};
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -77,8 +76,8 @@ impl Builder {
         }
     }
 
-    /// Page size in bytes of a new database: a power of two from 4,096 (512 in memory) to 65,536. A
-    /// file that is there must have this one.
+    /// Page size in bytes of a new database: a power of two from 4,096 (512 in memory) to 65,536; another is an
+    /// [`Error::InvalidOption`]. A file that is there must have this one.
     #[must_use]
     pub fn page_size(mut self, bytes: u32) -> Builder {
         self.options.page_size = Some(bytes);
@@ -134,7 +133,9 @@ impl Builder {
 
     /// The size in bytes that the database may reach while it is open, in address space that is set
     /// aside at once (1 TiB for [`open`](Builder::open), 64 GiB of memory that is not used until it is
-    /// needed otherwise); less where the system refuses.
+    /// needed otherwise; a 32nd of that, but twice a file's length at least, where 16 databases are open in this
+    /// process); less where the system refuses. Beyond it the database is
+    /// [`Full`](crate::StoreError::Full) until it is opened anew.
     #[must_use]
     pub fn capacity_bytes(mut self, bytes: u64) -> Builder {
         self.capacity_bytes = Some(bytes);
@@ -252,7 +253,8 @@ impl Builder {
     unsafe fn open_mapped(&self, path: &Path) -> Result<Database> {
         use crate::words::Words;
         let name = Name::of(path);
-        let options = self.sized_options(self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes));
+        choices::of_file(&name, &self.options)?;
+        let options = self.sized_options(self.capacity(self.mapping.reserve_bytes));
         let create = self.may_create() && (self.create != Create::New || new_file(path, &name)?);
         // SAFETY: the caller's promise.
         let mapping = unsafe { self.mapped(&name, path, &options, create)? };
@@ -278,7 +280,8 @@ impl Builder {
 
     fn open_read(&self, path: &Path) -> Result<Database> {
         let name = Name::of(path);
-        let options = self.sized_options(self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT));
+        choices::of_file(&name, &self.options)?;
+        let options = self.sized_options(self.capacity(CAPACITY_DEFAULT));
         let mapping = self.buffered(&name, path, &options, self.may_create())?;
         let store = if self.may_create() && mapleaf_pager::is_unmade(&mapping, &options) {
             store::create(&name, mapping, self.readers, &options)?
@@ -292,10 +295,11 @@ impl Builder {
     ///
     /// # Errors
     /// [`StoreError::Full`](crate::StoreError::Full): no memory to be had;
-    /// [`InvalidArgument`](crate::StoreError::InvalidArgument): a page size out of range, or read-only.
+    /// [`Error::InvalidOption`]: a page size out of range, or read-only.
     pub fn in_memory(&self) -> Result<Database> {
         let name = Name::memory();
-        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
+        choices::of_memory(&name, &self.options)?;
+        let capacity = self.capacity(CAPACITY_DEFAULT);
         let mut options = self.sized_options(capacity);
         // Nothing survives: a log would be work for nothing.
         (options.log_bytes, options.log_bytes_max) = (0, 0);
@@ -324,7 +328,7 @@ impl Builder {
             create,
             read_only: options.read_only,
             page_size: options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32) as usize,
-            reserve_bytes: self.capacity_bytes.unwrap_or(self.mapping.reserve_bytes),
+            reserve_bytes: self.capacity(self.mapping.reserve_bytes),
             ..self.mapping
         };
         #[cfg(feature = "sigbus-guard")]
@@ -353,7 +357,15 @@ impl Builder {
         let opened = lock::open(&mut how, path, options.read_only);
         let file = opened.map_err(|error| name.io("cannot open", error))?;
         let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
-        let capacity = self.capacity_bytes.unwrap_or(CAPACITY_DEFAULT);
+        // A pipe or device has no positions to read at.
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => {
+                return Err(name.io("cannot open", std::io::Error::other("not a regular file")));
+            }
+            Err(error) => return Err(name.io("cannot open", error)),
+        }
+        let capacity = self.capacity(CAPACITY_DEFAULT);
         let read = BufferedFile::open(file, capacity, options.read_only);
         Ok(observe::boxed(read.map_err(|error| match error {
             buffered::OpenError::Io(error) => name.io("cannot read", error),
@@ -361,6 +373,11 @@ impl Builder {
                 name.io("cannot read", std::io::ErrorKind::OutOfMemory.into())
             }
         })?))
+    }
+
+    /// What was asked for, else a share of what there is.
+    fn capacity(&self, whole: u64) -> u64 {
+        self.capacity_bytes.unwrap_or_else(|| share::next_of(whole))
     }
 
     fn may_create(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::group::Group;
 use crate::observe::{self, Step};
 use crate::read::{OwnedReadTxn, ReadTxn};
 use crate::remembered::Opening;
+use crate::share::Share;
 use crate::store::{OwnedSnapshot, Store};
 use crate::turns::{Turn, Turns};
 use crate::words::slot_hint;
@@ -44,6 +45,9 @@ pub(crate) struct Inner {
     pub(crate) turns: Turns,
     pub(crate) group: Group,
     background: Option<Background>,
+    /// The process that opened it.
+    process: u32,
+    _share: Share,
 }
 
 impl Inner {
@@ -75,6 +79,12 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // A forked child: the file is its parent's to close, and the thread has not come along. What it held
+            // at the fork is held for ever.
+            std::mem::forget(self.background.take());
+            return;
+        }
         // First the thread, so that its checkpoint does not run beside the last one.
         self.background = None;
         // Whatever fails here, the next opening recovers.
@@ -94,6 +104,8 @@ impl Database {
                 turns: Turns::default(),
                 group: Group::default(),
                 background,
+                process: std::process::id(),
+                _share: Share::take(),
             }),
         }
     }
@@ -102,10 +114,11 @@ impl Database {
     /// through a mapping of the file: what is in the page cache is not copied.
     ///
     /// After a crash it replays what was committed since the last checkpoint. One process at a time has
-    /// a database open for writing, through one handle (which may be cloned).
+    /// a database open for writing, through one handle (which may be cloned). A forked child may drop the handle,
+    /// and read by it; all else it is refused (`EPERM`).
     ///
     /// # Errors
-    /// [`Error::Io`]: no such directory, no permission; [`Error::InUse`]; [`Error::Store`]: not a
+    /// [`Error::Io`]: no such directory, no permission; [`Error::InUse`]; [`Error::InvalidOption`]; [`Error::Store`]: not a
     /// mapleaf file, of another version or page size, damaged. The file is then unchanged.
     ///
     /// # Safety

@@ -27,6 +27,11 @@ impl Name {
         Error::Io { path: self.0.as_deref().map(PathBuf::from).unwrap_or_default(), doing, source }
     }
 
+    /// A choice that cannot be.
+    pub(crate) fn option(&self, option: &'static str, reason: &'static str) -> Error {
+        Error::InvalidOption { path: self.0.as_deref().map(PathBuf::from), option, reason }
+    }
+
     /// An error of the layers below.
     pub(crate) fn error(&self, source: impl Into<mapleaf_btree::Error>) -> Error {
         match source.into() {
@@ -58,6 +63,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A choice of the [`Builder`](crate::Builder)'s that no database can have. No file was made or changed.
+    InvalidOption {
+        /// The file; `None`: in memory.
+        path: Option<PathBuf>,
+        /// The builder's method.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The store in the file (`None`: in memory) is damaged, full, of another version, or refuses.
     Store {
         /// The file.
@@ -65,7 +79,8 @@ pub enum Error {
         /// What is wrong.
         source: mapleaf_btree::Error,
     },
-    /// An operation on a tree failed.
+    /// An operation on a tree failed. (An error of the operating system that a tree met is an
+    /// [`Io`](Error::Io), without the path.)
     Tree(mapleaf_btree::Error),
 }
 
@@ -84,7 +99,7 @@ impl Error {
     pub fn tree_error(&self) -> Option<mapleaf_btree::Error> {
         match self {
             Error::Store { source, .. } | Error::Tree(source) => Some(*source),
-            Error::Io { .. } | Error::InUse { .. } => None,
+            Error::Io { .. } | Error::InUse { .. } | Error::InvalidOption { .. } => None,
         }
     }
 
@@ -100,7 +115,12 @@ impl Error {
 
 impl From<mapleaf_btree::Error> for Error {
     fn from(error: mapleaf_btree::Error) -> Error {
-        Error::Tree(error)
+        match error {
+            mapleaf_btree::Error::Pager(mapleaf_pager::Error::Io { code }) if code > 0 => {
+                Name::memory().io("cannot read or write", io::Error::from_raw_os_error(code))
+            }
+            error => Error::Tree(error),
+        }
     }
 }
 
@@ -114,6 +134,12 @@ impl fmt::Display for Error {
             Error::InUse { path } => {
                 write!(f, "{}: it is open already, here or in another process", path.display())
             }
+            Error::InvalidOption { path: Some(path), option, reason } => {
+                write!(f, "{}: {option} {reason}", path.display())
+            }
+            Error::InvalidOption { path: None, option, reason } => {
+                write!(f, "database in memory: {option} {reason}")
+            }
             Error::Store { path: Some(path), source } => write!(f, "{}: {source}", path.display()),
             Error::Store { path: None, source } => write!(f, "database in memory: {source}"),
             Error::Tree(source) => source.fmt(f),
@@ -126,7 +152,7 @@ impl std::error::Error for Error {
         match self {
             Error::Io { source, .. } => Some(source),
             Error::Store { source, .. } | Error::Tree(source) => Some(source),
-            Error::InUse { .. } => None,
+            Error::InUse { .. } | Error::InvalidOption { .. } => None,
         }
     }
 }

@@ -53,6 +53,32 @@
 //! # Ok::<(), mapleaf::Error>(())
 //! ```
 //!
+//! # Several values under one key
+//! A key has one value. Where there are several (LMDB's `DUPSORT`, a multimap), what tells them apart goes behind
+//! the key, with an end that the key cannot hold; a [prefix](ReadTree::prefix) has all of them, in order.
+//!
+//! ```
+//! # let db = mapleaf::Database::in_memory()?;
+//! let mut txn = db.write()?;
+//! let mut tags = txn.tree("tags")?;
+//! for (tag, post) in [("rust", 9u32), ("rust", 7), ("rusty", 8)] {
+//!     tags.insert(&[tag.as_bytes(), b"\0", &post.to_be_bytes()].concat(), b"")?;
+//! }
+//! txn.commit()?;
+//! let snap = db.read()?;
+//! let posts = snap.tree("tags")?.prefix(b"rust\0").map(|entry| Ok(entry?.0.to_vec()));
+//! let posts = posts.collect::<Result<Vec<_>, mapleaf::Error>>()?;
+//! assert_eq!(posts, [b"rust\0\0\0\0\x07", b"rust\0\0\0\0\x09"]);
+//! # Ok::<(), mapleaf::Error>(())
+//! ```
+//!
+//! # Removing while walking
+//! [`TreeMut::cursor_mut`] walks and removes or replaces what it comes to; [`TreeMut::retain`] does so by a
+//! closure, [`TreeMut::remove_range`] by keys, whole pages at a time.
+//!
+//! # Copies
+//! [`Database::copy_to`] copies one state while others read and write: a backup, and a compaction.
+//!
 //! # Durability
 //! [`Durability::Sync`], which [`commit`](WriteTxn::commit) uses, returns once the transaction survives
 //! power loss. [`Durability::Eventual`] returns at once; the transaction survives the death of the
@@ -66,6 +92,8 @@ mod builder;
 #[cfg(all(feature = "sigbus-guard", target_os = "linux"))]
 mod bus_errors;
 mod check;
+mod choices;
+mod copy;
 mod database;
 mod entropy;
 mod error;
@@ -86,6 +114,7 @@ mod reserve;
 mod resident;
 mod salvage;
 mod scrub;
+mod share;
 mod store;
 mod turns;
 mod words;
@@ -93,6 +122,7 @@ mod write;
 
 pub use builder::{Builder, Create};
 pub use check::{CheckReport, Found, PageUses};
+pub use copy::CopyReport;
 pub use database::{Database, Stats};
 pub use error::{Error, Result};
 pub use inspect::{

@@ -3,22 +3,66 @@
 #![allow(unsafe_code)] // Allocates and copies raw memory; every access states its range.
 
 use mapleaf_pager::{Error, Result};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::NonNull;
 
 /// Alignment of the memory's start: that of the largest page.
 const ALIGN: usize = 65_536;
-/// Alignment asked of the system: a larger one would make it fill the memory with zeros by hand,
-/// and so touch all of it.
-const SYSTEM_ALIGN: usize = 16;
 
 /// An eighth of the address space: on a machine of 32 bits more is not to be had.
 const WANTED_MAX: u64 = (usize::MAX / 8) as u64;
 
+/// Zeroed memory of the system's, `MAP_NORESERVE`: what is not touched does not count, nor against a `fork`,
+/// which the kernel refuses where what counts is more than it has.
+#[cfg(target_os = "linux")]
+mod system {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    use std::ptr::{NonNull, null_mut};
+
+    pub(super) fn take(bytes: usize) -> Option<NonNull<u8>> {
+        let (access, flags) =
+            (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        // SAFETY: a new mapping, where the kernel likes.
+        let taken = unsafe { mmap_anonymous(null_mut(), bytes, access, flags) };
+        NonNull::new(taken.ok()?.cast())
+    }
+
+    /// # Safety
+    /// `taken` with the same `bytes`, and nobody uses it any more.
+    pub(super) unsafe fn give_back(taken: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller's promise. It cannot fail then, but where the process has too many mappings.
+        let _ = unsafe { munmap(taken.as_ptr().cast(), bytes) };
+    }
+}
+
+/// Zeroed memory of the system's allocator: one set by the program may not know how to hand it out without
+/// touching it.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::ptr::NonNull;
+
+    /// A larger one would make the system fill the memory with zeros by hand, and so touch all of it.
+    const ALIGN: usize = 16;
+
+    pub(super) fn take(bytes: usize) -> Option<NonNull<u8>> {
+        let layout = Layout::from_size_align(bytes.max(1), ALIGN).ok()?;
+        // SAFETY: the layout's size is not zero.
+        NonNull::new(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    /// # Safety
+    /// `taken` with the same `bytes`, and nobody uses it any more.
+    pub(super) unsafe fn give_back(taken: NonNull<u8>, bytes: usize) {
+        let Ok(layout) = Layout::from_size_align(bytes.max(1), ALIGN) else { return };
+        // SAFETY: allocated with this layout, by the caller's promise.
+        unsafe { System.dealloc(taken.as_ptr(), layout) };
+    }
+}
+
 /// Reserved memory of a fixed capacity.
 pub(crate) struct Reserve {
-    allocated: NonNull<u8>,
-    layout: Layout,
+    taken: NonNull<u8>,
+    taken_bytes: usize,
     base: NonNull<u8>,
     capacity: usize,
 }
@@ -52,15 +96,12 @@ impl Reserve {
     }
 
     fn try_new(capacity: usize) -> Option<Reserve> {
-        let layout = Layout::from_size_align(capacity.checked_add(ALIGN)?, SYSTEM_ALIGN).ok()?;
-        // The system's allocator itself: one set by the program may not know how to hand out zeroed
-        // memory without touching it.
-        // SAFETY: the layout's size is not zero.
-        let allocated = NonNull::new(unsafe { System.alloc_zeroed(layout) })?;
-        let skip = allocated.as_ptr().addr().next_multiple_of(ALIGN) - allocated.as_ptr().addr();
-        // SAFETY: `skip < ALIGN`, which the allocation has beyond its capacity.
-        let base = unsafe { allocated.add(skip) };
-        Some(Reserve { allocated, layout, base, capacity })
+        let taken_bytes = capacity.checked_add(ALIGN)?;
+        let taken = system::take(taken_bytes)?;
+        let skip = taken.as_ptr().addr().next_multiple_of(ALIGN) - taken.as_ptr().addr();
+        // SAFETY: `skip < ALIGN`, which was taken beyond the capacity.
+        let base = unsafe { taken.add(skip) };
+        Some(Reserve { taken, taken_bytes, base, capacity })
     }
 
     /// Where the memory starts; aligned for the largest page.
@@ -127,8 +168,8 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        // SAFETY: allocated by the system's allocator with this layout.
-        unsafe { System.dealloc(self.allocated.as_ptr(), self.layout) };
+        // SAFETY: taken with these bytes; every reference into it has ended with the loan of `self`.
+        unsafe { system::give_back(self.taken, self.taken_bytes) };
     }
 }
 

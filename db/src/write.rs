@@ -28,24 +28,24 @@ mod sealed {
 /// What names a tree of a [`WriteTxn`]: a name (the tree is made where there is none) or a handle.
 pub trait TreeRef: sealed::Sealed {
     #[doc(hidden)]
-    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle>;
+    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>>;
 }
 
 impl TreeRef for &str {
-    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
-        writer.open_or_create(self, TreeOptions::default())
+    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+        writer.tree_named(self, TreeOptions::default())
     }
 }
 
 impl TreeRef for &String {
-    fn resolve(self, writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
-        self.as_str().resolve(writer)
+    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+        self.as_str().of(writer)
     }
 }
 
 impl TreeRef for TreeHandle {
-    fn resolve(self, _writer: &mut Writer<'_>) -> TreeResult<TreeHandle> {
-        Ok(self)
+    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+        writer.tree(self)
     }
 }
 
@@ -87,7 +87,7 @@ impl<'db> WriteTxn<'db> {
     ///
     /// # Errors
     /// [`TreeExists`](crate::TreeError::TreeExists), [`TooManyTrees`](crate::TreeError::TooManyTrees)
-    /// (at most [`TREES_MAX`](crate::TREES_MAX) a transaction),
+    /// (at most [`TREES_MAX`](crate::TREES_MAX) have handles in a transaction),
     /// [`KeyTooLong`](crate::TreeError::KeyTooLong) for a name of more than
     /// [`NAME_BYTES_MAX`](crate::NAME_BYTES_MAX).
     pub fn create(&mut self, name: &str) -> TreeResult<TreeHandle> {
@@ -118,14 +118,14 @@ impl<'db> WriteTxn<'db> {
         self.writer.open_or_create(name, TreeOptions::default())
     }
 
-    /// The tree of that name (made where there is none) or handle, to change.
+    /// The tree of that name (made where there is none) or handle, to change. By name any number of trees can
+    /// be changed in a transaction; by handle up to [`TREES_MAX`](crate::TREES_MAX), a little faster.
     ///
     /// # Errors
-    /// As [`open_or_create`](WriteTxn::open_or_create); for a handle whose tree was dropped
-    /// [`NoSuchTree`](crate::TreeError::NoSuchTree).
+    /// As [`open_or_create`](WriteTxn::open_or_create); for a handle whose tree was dropped, or of another
+    /// transaction, [`NoSuchTree`](crate::TreeError::NoSuchTree).
     pub fn tree(&mut self, tree: impl TreeRef) -> TreeResult<TreeMut<'_, 'db>> {
-        let handle = tree.resolve(&mut self.writer)?;
-        self.writer.tree(handle)
+        tree.of(&mut self.writer)
     }
 
     /// Stores the entries in the order of their keys, which they need not come in, so that each page is gone

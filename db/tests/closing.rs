@@ -78,3 +78,30 @@ fn what_is_free_is_cut_off() {
     let again = std::fs::metadata(&path).unwrap().len();
     assert!(again <= full, "{again} bytes, {full} before");
 }
+
+/// Else one load that broke off leaves its file as long as it had become, for ever.
+#[test]
+fn what_a_transaction_had_taken_that_was_rolled_back_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rolled-back.leaf");
+    let db = open(&path);
+    let mut txn = db.write().unwrap();
+    txn.tree("kept").unwrap().insert(b"key", b"value").unwrap();
+    txn.commit().unwrap();
+    // Room that the file grew ahead by stays: else each opening would begin with growing.
+    let grown = db.stats().file_bytes;
+    db.close().unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), grown);
+    let db = open(&path);
+    let mut txn = db.write().unwrap();
+    for number in shuffled(0) {
+        txn.tree("undone").unwrap().insert(&key(number), &[7; 290]).unwrap();
+    }
+    txn.rollback();
+    assert!(db.stats().file_bytes > 16 << 20);
+    db.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 4 << 20);
+    let db = open(&path);
+    assert!(db.check().unwrap().is_sound());
+    assert_eq!(db.read().unwrap().tree("kept").unwrap().get(b"key").unwrap(), Some(&b"value"[..]));
+}

@@ -84,8 +84,12 @@ pub(crate) fn fits(state: &State, mapped: u64, page_size: u32) -> Result<()> {
     let log_end = state.log.start.0.checked_add(state.log.pages);
     let log_inside =
         state.log.pages == 0 || (state.log.start.0 >= 2 && log_end.is_some_and(|end| end <= pages));
-    if pages < 2 || u64::from(pages) > mapped {
+    if pages < 2 {
         return Err(Error::corrupt(PageId(pages), Damage::OutOfRange));
+    }
+    if u64::from(pages) > mapped {
+        // The first that is missing: fewer than `pages`, which fit.
+        return Err(Error::corrupt(PageId(mapped as u32), Damage::CutOff));
     }
     let tail_inside = state.log.position <= u64::from(state.log.pages) * u64::from(page_size);
     if log_inside && tail_inside {

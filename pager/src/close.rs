@@ -13,6 +13,9 @@ const DRAINED_MAX: usize = 1 << 16;
 /// How often closing asks for the writer's turn again, which a barrier of another thread may hold.
 const WRITER_WAITS: u32 = 10_000;
 
+/// What small files grow ahead by, at the most.
+const AHEAD_BYTES_MAX: u32 = 2 << 20;
+
 /// Moves pages of the trees, as [`Store::close_packed`](crate::Store::close_packed) asks the tree layer to.
 pub trait PackTrees {
     /// Moves what it can of the trees' pages that lie at `from` or behind it: the next pages that are claimed
@@ -147,8 +150,15 @@ impl<'s> Parts<'s> {
             (latest.state.space.page_count, latest.lowered_at)
         };
         let mapped = self.view.mapped_pages();
-        let slack = if all { 0 } else { page_count / 4 };
-        if mapped <= page_count.saturating_add(slack) || lowered_at == TxnId(0) {
+        let slack = match lowered_at {
+            // Nothing was removed, so all there may be is room that the file grew ahead; or what a transaction that
+            // was rolled back, or has died, had taken.
+            TxnId(0) if all => (page_count / 4).max(AHEAD_BYTES_MAX >> self.core.shift),
+            TxnId(0) => return,
+            _ if all => 0,
+            _ => page_count / 4,
+        };
+        if mapped <= page_count.saturating_add(slack) {
             return;
         }
         let mut pins = crate::pins::Pins::new();

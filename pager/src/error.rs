@@ -11,6 +11,8 @@ pub enum Damage {
     Checksum,
     /// A page number points outside the file, or at a meta or log page.
     OutOfRange,
+    /// A page of the state lies behind the end of the file: somebody has cut it.
+    CutOff,
     /// The page is of another kind than its parent says.
     Kind,
     /// The page was born after the transaction that reaches it.
@@ -38,6 +40,7 @@ impl fmt::Display for Damage {
         f.write_str(match self {
             Damage::Checksum => "its checksum does not match its bytes",
             Damage::OutOfRange => "it lies outside the pages in use",
+            Damage::CutOff => "it lies behind the end of the file, which was cut short",
             Damage::Kind => "it is of another kind than its parent says",
             Damage::BornLater => "it was written after the transaction that reaches it",
             Damage::Layout => "its counts, offsets and sizes contradict each other",
@@ -187,7 +190,9 @@ impl fmt::Display for Error {
             Error::Corrupt { page, damage } => write!(f, "{page} is damaged: {damage}"),
             Error::NoMeta => f.write_str("both metas are damaged"),
             Error::Unsupported(why) => why.fmt(f),
-            Error::Full => f.write_str("no room to grow"),
+            Error::Full => f.write_str(
+                "no room to grow: the disk, a quota or what was set aside for it is full",
+            ),
             Error::Io { code } => write!(f, "input/output error {code}"),
             Error::Poisoned => f.write_str("an earlier flush failed; open the store anew"),
             Error::WriterBusy => f.write_str("another write transaction is open"),

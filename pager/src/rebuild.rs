@@ -51,7 +51,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
         if u64::from(state.space.page_count) > mapped {
             // The file was cut off: perhaps free pages only are missing.
             let missing = PageId(mapped as u32);
-            error = error.or(Some(Error::corrupt(missing, Damage::OutOfRange)));
+            error = error.or(Some(Error::corrupt(missing, Damage::CutOff)));
             state.space.page_count = missing.0;
         }
         fits(&state, mapped, 1 << identity.page_shift)?;

@@ -8,6 +8,7 @@ fn every_error_says_something_of_its_own_in_plain_words() {
     let damages = [
         Damage::Checksum,
         Damage::OutOfRange,
+        Damage::CutOff,
         Damage::Kind,
         Damage::BornLater,
         Damage::Layout,

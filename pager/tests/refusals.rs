@@ -221,10 +221,7 @@ fn foreign_and_strange_files_are_told_apart() {
     };
     assert_eq!((one(0), one(1)), (1, 1), "one damaged meta");
     let short = &image[..image.len() - PAGE];
-    assert!(matches!(
-        refusal(short, &options()),
-        Error::Corrupt { damage: Damage::OutOfRange, .. }
-    ));
+    assert!(matches!(refusal(short, &options()), Error::Corrupt { damage: Damage::CutOff, .. }));
 }
 
 #[test]

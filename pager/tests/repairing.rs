@@ -102,7 +102,7 @@ fn what_a_repair_says_before_it_changes_anything() {
     assert_eq!((repair.mapped_pages(), repair.space_error()), (pages, None));
     let cut = &image[..(pages as usize - 1) * PAGE];
     let repair = Repair::open(over(cut), words(), &options(RING)).unwrap();
-    let missing = Error::corrupt(PageId(pages - 1), Damage::OutOfRange);
+    let missing = Error::corrupt(PageId(pages - 1), Damage::CutOff);
     assert_eq!((repair.mapped_pages(), repair.space_error()), (pages - 1, Some(missing)));
 }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 pub enum OpenError {
     /// The file is open elsewhere: in this process, or in another one that holds its lock.
     Busy,
-    /// This process has as many files open as its list can hold.
+    /// This process has as many files open as its list can hold (4,096), or as many with a guard (192).
     TooManyFiles,
     /// A directory, pipe, socket or device.
     NotRegularFile,
@@ -41,7 +41,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             OpenError::Busy => f.write_str("the file is already open, here or in another process"),
-            OpenError::TooManyFiles => f.write_str("too many files are open in this process"),
+            OpenError::TooManyFiles => f.write_str("too many stores are open in this process"),
             OpenError::NotRegularFile => f.write_str("not a regular file"),
             OpenError::NoAddressSpace { bytes } => {
                 write!(f, "no {bytes} bytes of address space are to be had")

@@ -12,7 +12,6 @@
 
 use crate::error::OpenError;
 use crate::host_page;
-use crate::lock::OPEN_FILES_MAX;
 use crate::span::Span;
 use core::ffi::c_void;
 use core::ops::Range;
@@ -45,7 +44,10 @@ struct Entry {
     lost: [AtomicUsize; LOST_PAGES_MAX],
 }
 
-static ENTRIES: [Entry; OPEN_FILES_MAX] = [const { Entry::new() }; OPEN_FILES_MAX];
+/// Mappings that can be guarded at a time: a handler looks at all of them.
+const GUARDED_MAX: usize = 192;
+
+static ENTRIES: [Entry; GUARDED_MAX] = [const { Entry::new() }; GUARDED_MAX];
 
 /// What a handler found in an entry.
 struct Found {

@@ -11,8 +11,8 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Files that one process may have open at a time.
-pub(crate) const OPEN_FILES_MAX: usize = 64;
+/// Files that one process may have open at a time: more than most systems let it have descriptors for.
+pub(crate) const OPEN_FILES_MAX: usize = 4096;
 
 /// A file of this process, and whether the handle shares it with other readers.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -80,11 +80,12 @@ fn only_guarded_mappings_recover() {
     assert!(!unsafe { recover_bus_error(start) });
 }
 
-/// The list has as many places as a process has open files: in a process that opens no others.
+/// Places in the list are used again, and the last one guards as the first does: in a process that opens no
+/// others.
 #[test]
-fn every_open_file_can_be_guarded() {
+fn many_files_can_be_guarded_again_and_again() {
     if !is_child() {
-        assert!(in_child("every_open_file_can_be_guarded", "true"));
+        assert!(in_child("many_files_can_be_guarded_again_and_again", "true"));
         return;
     }
     let directory = tempfile::tempdir().expect("a scratch directory");
@@ -99,7 +100,7 @@ fn every_open_file_can_be_guarded() {
             }
         };
         assert_eq!(error, OpenError::TooManyFiles);
-        assert!(open_ones.len() > 32, "{}", open_ones.len());
+        assert!(open_ones.len() > 100, "{}", open_ones.len());
         let last = open_ones.last().expect("one at least");
         last.grow(UNIT).expect("room");
         assert!(lose(last, 0));

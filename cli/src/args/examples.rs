@@ -7,7 +7,8 @@ Formats:
   lmdb-dump  what LMDB's mdb_dump prints, one database or several
 
 Without --batch the whole input is one transaction: if a line is wrong, nothing is stored. With it what
-was committed before the wrong line stays, and the message says how much that is.
+was committed before the wrong line stays, and the message says how much that is. A store that was made for
+nothing is taken away again.
 
 Examples:
   find / -xdev | mapleaf files.leaf load --format lines -
@@ -27,6 +28,8 @@ Examples:
   mapleaf app.leaf get --tree users ada --json";
 
 pub(super) const PUT_EXAMPLES: &str = "\
+With --json it prints whether there was a value before, and how many bytes the new one has.
+
 Examples:
   mapleaf app.leaf put greeting 'hello\\x21'
   mapleaf app.leaf put --tree images logo --file logo.png
@@ -34,11 +37,12 @@ Examples:
 
 pub(super) const DEL_EXAMPLES: &str = "\
 All of it is one transaction. Keys that are not there are named, and the exit code is 1; the others are
-removed all the same. A range with nothing in it is no error.
+removed all the same. A range with nothing in it is no error. With --json it prints how many entries were
+removed, and which keys were not there.
 
 Examples:
   mapleaf app.leaf del greeting farewell
-  mapleaf app.leaf del --tree events --from 2023 --to 2024
+  mapleaf app.leaf del --tree events --from 2023 --to 2024 --json
   mapleaf app.leaf del --tree users --all";
 
 pub(super) const SCAN_EXAMPLES: &str = "\
@@ -96,6 +100,16 @@ Exit codes:
 Examples:
   mapleaf app.leaf scrub
   mapleaf app.leaf scrub --evict --rate 50 --json";
+
+pub(super) const COPY_EXAMPLES: &str = "\
+Copies every tree, in the order of its keys: a backup, and a compaction, since nothing of the new file is free.
+What goes wrong leaves no new file. A store that a program has open is copied by that program
+(Database::copy_to); one that is damaged by `salvage`.
+
+Examples:
+  mapleaf app.leaf copy backup.leaf
+  mapleaf app.leaf copy small.leaf --fill 100 && mv small.leaf app.leaf
+  mapleaf app.leaf copy large-pages.leaf --page-size 16384 --json";
 
 pub(super) const SALVAGE_EXAMPLES: &str = "\
 The store is read only. Trees are copied under their names, around what is damaged, with what the log

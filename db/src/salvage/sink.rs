@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::page_file::PageFile;
 use crate::write::WriteTxn;
 use mapleaf_btree::{
-    Error as TreeError, Key, LooseLeaf, LooseValue, TreeHandle, TreeOptions, TreeRecord,
+    Error as TreeError, Key, LogSlots, LooseLeaf, LooseValue, TreeHandle, TreeOptions, TreeRecord,
 };
 use mapleaf_pager::{Damage, Durability, PageId, TxnId};
 
@@ -162,11 +162,15 @@ impl<'db> Sink<'db> {
     pub(super) fn apply(&mut self, log: mapleaf_pager::RedoLog<'_>) -> Result<(u64, bool)> {
         let (mut transactions, mut whole) = (0, true);
         let mut txn = self.db.write()?;
+        let mut slots = LogSlots::new();
         for step in log {
             match step {
-                Ok(mapleaf_pager::Redo::Begin(_)) => transactions += 1,
+                Ok(mapleaf_pager::Redo::Begin(_)) => {
+                    slots = LogSlots::new();
+                    transactions += 1;
+                }
                 Ok(mapleaf_pager::Redo::Record(record)) => {
-                    mapleaf_btree::apply_to_remains(txn.writer_mut(), record)?;
+                    mapleaf_btree::apply_to_remains(txn.writer_mut(), &mut slots, record)?;
                 }
                 Err(_) => whole = false,
             }
