@@ -42,6 +42,9 @@ const LADEN_UNITS_MAX: usize = (48 << 20) / UNIT;
 /// as many page faults cost.
 const AHEAD_UNITS: usize = (128 << 10) / UNIT;
 
+/// Units that have been claimed in order when that is done: where claims follow each other by chance, fewer do.
+const IN_ORDER_UNITS: usize = 8;
+
 /// Twin memory is let grow in steps: each is a call, and a charge where memory is never overcommitted.
 const ALLOW_STEP: usize = 64 << 20;
 
@@ -282,7 +285,7 @@ impl Twin {
         }
         let follows = units.start == counts.next;
         counts.in_order = if follows { counts.in_order.saturating_add(units.len()) } else { 0 };
-        if was_held + retired + idle < units.len() && follows {
+        if was_held + retired + idle < units.len() && counts.in_order >= IN_ORDER_UNITS {
             self.back_ahead(&mut counts, units.clone());
         }
         counts.next = end;
@@ -315,9 +318,7 @@ impl Twin {
 
     /// Backs units just claimed, and some behind them that are likely to be claimed next.
     fn back_ahead(&self, counts: &mut Counts, units: Range<usize>) {
-        // As far as claims have followed each other: where they do so by chance, few do.
-        let ahead = AHEAD_UNITS.min(counts.in_order);
-        let ahead = units.end.saturating_add(ahead).min(counts.allowed / UNIT);
+        let ahead = units.end.saturating_add(AHEAD_UNITS).min(counts.allowed / UNIT);
         let ahead = self.next_in_use(units.end, ahead);
         if units.start < ahead {
             self.span.back(units.start * UNIT..ahead * UNIT);
