@@ -112,3 +112,38 @@ fn records_cut_anywhere_are_told_as_far_as_they_go() {
         }
     }
 }
+
+/// Else a damaged leaf of such a tree could be looked at only in hexadecimal.
+#[test]
+#[cfg(feature = "fixed-width")]
+fn a_leaf_of_fixed_width_is_told_entry_by_entry() {
+    use mapleaf_btree::{Catalog, TreeOptions, explain_node};
+    use mapleaf_pager::{Durability, OWNED_BYTES, Pages};
+
+    let mut ram = vec![0; 1 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default().fixed_width(3, 5)).unwrap();
+    let entries: Vec<_> = (0..9u8).map(|n| ([7, n, 1], [n; 5])).collect();
+    for (key, value) in &entries {
+        writer.tree(tree).unwrap().insert(key, value).unwrap();
+    }
+    writer.commit(Durability::Sync).unwrap();
+    let snapshot = store.begin_read(0).unwrap();
+    let tree = Catalog::new(&snapshot).unwrap().open("t").unwrap();
+    let body = (&snapshot).page(tree.record().root).unwrap();
+    let page = [&[0; OWNED_BYTES][..], body].concat();
+    let (mut keys, mut values, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    explain_node(&page, &mut |field| match (field.name, field.value) {
+        ("key", FieldValue::Bytes(bytes)) => keys.push((field.index, bytes.to_vec())),
+        ("value", FieldValue::Bytes(bytes)) => values.push((field.index, bytes.to_vec())),
+        (name, FieldValue::Number(number)) => numbers.push((name, number)),
+        (_, other) => assert_eq!(other, FieldValue::None),
+    });
+    let numbered = || entries.iter().enumerate();
+    assert_eq!(keys, numbered().map(|(i, (key, _))| (Some(i), key.to_vec())).collect::<Vec<_>>());
+    assert_eq!(values, numbered().map(|(i, (_, v))| (Some(i), v.to_vec())).collect::<Vec<_>>());
+    for wanted in [("entries", 9), ("bytes of a key", 3), ("bytes of a value", 5)] {
+        assert!(numbers.contains(&wanted), "{numbers:?}");
+    }
+}
