@@ -11,7 +11,7 @@ mod support;
 
 use mapleaf_btree::{Catalog, Error, Result, Tree, TreeOptions, Warmed, Writer};
 use mapleaf_pager::{
-    Bytes, Durability, Error as PagerError, Mapping, SliceMapping, Snapshot, Store,
+    Bytes, Durability, Error as PagerError, Mapping, Pages, SliceMapping, Snapshot, Store,
 };
 use quickcheck::{QuickCheck, TestResult};
 use std::collections::BTreeSet;
@@ -378,4 +378,20 @@ fn a_write_transaction_reads_together_what_it_looks_up() {
     let warmed = writer.tree_ref(handle).unwrap().warm(u64::MAX).unwrap();
     assert_eq!((warmed.read_pages, warmed.resident_pages), (all, 0));
     assert_eq!(mapping.present.lock().unwrap().len() as u64, all);
+}
+
+#[test]
+fn a_page_that_is_absent_is_not_waited_for_to_be_verified() {
+    let mut ram = vec![0; 1 << 20];
+    let store = filled(&mut ram, 600);
+    let snapshot = store.begin_read(0).unwrap();
+    let waitless = mapleaf_pager::Waitless::new(&snapshot);
+    assert_eq!(waitless.txn(), snapshot.txn());
+    let root = tree(&snapshot).record().root;
+    let absent = Err(PagerError::WouldBlock { page: root, pages: 1 });
+    assert_eq!((waitless.verify(root), waitless.read_in(root)), (absent, absent));
+    waitless.fetch(&[root]);
+    assert_eq!(store.mapping().fetched(), [[u64::from(root.0)]]);
+    (&snapshot).read_in(root).unwrap();
+    assert_eq!((waitless.verify(root), waitless.read_in(root)), (Ok(()), Ok(())));
 }
