@@ -4,13 +4,13 @@
 
 mod double;
 
-use double::{Call, Double, words};
-use mapleaf_pager::{Durability, Error, Options, PageId, Store};
+use double::{Call, Double, Last, words};
+use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Store};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 const PAGE: usize = 512;
-const CAPACITY: usize = 4096 * PAGE;
+const CAPACITY: usize = 8192 * PAGE;
 const RING: u64 = 16 * 1024;
 
 type TestStore = Store<Double, Box<[AtomicU32]>>;
@@ -71,6 +71,83 @@ fn closing_on_a_failing_disk_says_what_the_disk_said() {
             assert!(matches!(closed, Err(Error::Io { .. })), "flush {n}: {closed:?}");
             assert!(flushes <= n + 2, "flushes after one that failed: {flushes} of {n}");
             assert_eq!(store.close(), Err(Error::Poisoned));
+        }
+    }
+}
+
+/// Else who closes what was only read would be told that all is well, though the disk has failed.
+#[test]
+fn closing_after_a_failed_flush_says_so_though_nothing_was_written() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        emptied(&store);
+        store.close().unwrap();
+        let mapping = Double::new(&store.mapping().durable(), CAPACITY, PAGE, two_views);
+        let again: TestStore =
+            Store::open_proven(mapping, words(), &Options::default(), &mut Last, &mut []).unwrap();
+        again.mapping().fail_flush.store(true, Ordering::Relaxed);
+        assert_eq!(again.begin_write().err(), Some(Error::Io { code: 5 }));
+        again.mapping().fail_flush.store(false, Ordering::Relaxed);
+        assert_eq!(again.close(), Err(Error::Poisoned));
+    }
+}
+
+/// Else what a lost future has left in the log could match what is written after the next power failure.
+#[test]
+fn closing_what_was_not_closed_begins_an_epoch_before_it_changes_anything() {
+    let store = created(true);
+    emptied(&store);
+    store.checkpoint().unwrap();
+    let mapping = Double::new(&store.mapping().durable(), CAPACITY, PAGE, true);
+    let again: TestStore =
+        Store::open_proven(mapping, words(), &Options::default(), &mut Last, &mut []).unwrap();
+    let before = again.stats();
+    again.close().unwrap();
+    let after = again.stats();
+    assert_eq!(after.epoch, before.epoch + 1);
+    assert!(after.txn.0 >= before.txn.0 + (1 << 32), "{} after {}", after.txn, before.txn);
+}
+
+/// Else closing a store that was large once would write zeros over what lies behind the log's new place.
+#[test]
+fn a_log_that_is_moved_writes_over_nothing_beside_it() {
+    /// Pages of the ring: no multiple of what is written at once.
+    const RING_PAGES: usize = 40;
+    for two_views in [false, true] {
+        let options = Options::default().page_size(PAGE as u32);
+        let options = options.log_bytes((RING_PAGES * PAGE) as u64, 1 << 20);
+        let mapping = Double::new(&[], CAPACITY, PAGE, two_views);
+        let store = Store::create(mapping, words(), &options).unwrap();
+        let mut txn = store.begin_write().unwrap();
+        let pages: Vec<PageId> = (0..4300).map(|_| txn.claim().unwrap()).collect();
+        for page in &pages {
+            let ([], [bytes]) = txn.edit([], [*page]).unwrap();
+            // Behind what says what kind of page it is.
+            bytes[16..].fill(page.0 as u8);
+        }
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        // The next checkpoint moves the log behind all of them, since the store has outgrown it.
+        let mut txn = store.begin_write().unwrap();
+        txn.set_root(&[2; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        let large = store.stats().log_pages;
+        assert!(large as usize >= 2 * RING_PAGES, "{large}");
+        // A gap that it fits between what stays, and all behind.
+        let stays = |at: usize| at < 100 || (100 + RING_PAGES..400).contains(&at);
+        let mut txn = store.begin_write().unwrap();
+        for (_, page) in pages.iter().enumerate().filter(|(at, _)| !stays(*at)) {
+            txn.free(*page).unwrap();
+        }
+        txn.set_root(&[3; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        store.close().unwrap();
+        assert_eq!(store.stats().log_pages as usize, RING_PAGES, "it was moved");
+        let snapshot = store.begin_read(0).unwrap();
+        for (_, page) in pages.iter().enumerate().filter(|(at, _)| stays(*at)) {
+            (&snapshot).verify(*page).unwrap();
+            let bytes = &(&snapshot).page(*page).unwrap()[16..];
+            assert!(bytes.iter().all(|byte| *byte == page.0 as u8), "{page} was written over");
         }
     }
 }
