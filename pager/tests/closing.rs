@@ -5,7 +5,7 @@
 mod double;
 
 use double::{Call, Double, Last, words};
-use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Store};
+use mapleaf_pager::{Durability, Error, Mapping, Options, PageId, Pages, Part, Store};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -149,5 +149,50 @@ fn a_log_that_is_moved_writes_over_nothing_beside_it() {
             let bytes = &(&snapshot).page(*page).unwrap()[16..];
             assert!(bytes.iter().all(|byte| *byte == page.0 as u8), "{page} was written over");
         }
+    }
+}
+
+/// A store of so many pages, the last `freed` of which a commit that only the log has has freed.
+fn cut(two_views: bool, pages: usize, freed: std::ops::Range<usize>) -> TestStore {
+    let store = created(two_views);
+    let mut txn = store.begin_write().unwrap();
+    let pages: Vec<PageId> = (0..pages).map(|_| txn.claim().unwrap()).collect();
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    pages[freed].iter().for_each(|page| txn.free(*page).unwrap());
+    txn.set_root(&[2; 64]);
+    txn.redo(&[Part::Bytes(&[2; 10])]);
+    txn.commit(Durability::Eventual).unwrap();
+    store
+}
+
+/// Else a file would keep what its last commit has freed until it is opened and closed again.
+#[test]
+fn closing_gives_back_what_the_last_commit_has_freed() {
+    for two_views in [false, true] {
+        // Most of it; and less than the quarter that a commit lets the file be too long.
+        for freed in [1000, 250] {
+            let store = cut(two_views, 1500, 1500 - freed..1500);
+            let before = store.stats().page_count;
+            store.close().unwrap();
+            let after = store.stats().page_count;
+            assert!(after as usize + freed < before as usize + 30, "{after} of {before}");
+            assert_eq!(store.mapping().len(), u64::from(after) * PAGE as u64, "the file's length");
+        }
+    }
+}
+
+/// Else closing would wait for hundreds of barriers, and gain nothing.
+#[test]
+fn closing_a_store_whose_last_page_stays_tries_once() {
+    for two_views in [false, true] {
+        let store = cut(two_views, 1500, 500..1499);
+        let (before, barriers) =
+            (store.stats().page_count, || store.mapping().barriers.load(Ordering::Relaxed));
+        let then = barriers();
+        store.close().unwrap();
+        assert!(barriers() - then <= 12, "{} barriers", barriers() - then);
+        assert!(store.stats().page_count + 20 > before, "the last page has no tree that moves it");
     }
 }
