@@ -8,7 +8,7 @@ mod double;
 mod toy;
 
 use double::Double;
-use mapleaf_pager::{Durability, Options, PageId, Pages, Store, WriteTxn, words_for};
+use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Store, WriteTxn, words_for};
 use std::sync::atomic::AtomicU32;
 use toy::{PAGE, SLOTS, account, put, values};
 
@@ -158,5 +158,34 @@ fn what_was_freed_around_a_savepoint_and_a_spill_is_free_after_its_release() {
         txn.commit(Durability::Sync).unwrap();
         assert_eq!(values(&store.begin_read(1).unwrap()).unwrap(), before);
         account(&store.inspect().unwrap());
+    }
+}
+
+/// Else a program that goes back to a savepoint a second time would find what it has done since the first time half
+/// kept, and be told that all is well.
+#[test]
+fn a_savepoint_that_has_ended_is_not_taken_for_one_that_was_made_in_its_place() {
+    for two_views in [false, true] {
+        for release in [false, true] {
+            let store = created(two_views);
+            let mut txn = store.begin_write().unwrap();
+            fill(&mut txn, 0, 5, 1, 100);
+            let first = txn.savepoint().unwrap();
+            fill(&mut txn, 0, 5, 2, 100);
+            if release {
+                txn.release(first).unwrap()
+            } else {
+                txn.rollback_to(first).unwrap()
+            }
+            let second = txn.savepoint().unwrap();
+            let before = values(&txn).unwrap();
+            fill(&mut txn, 2, 7, 3, 100);
+            assert_ne!(first, second);
+            assert_eq!(txn.rollback_to(first), Err(Error::Stale));
+            assert_eq!(txn.release(first), Err(Error::Stale));
+            assert_ne!(values(&txn).unwrap(), before, "nothing was taken back");
+            txn.rollback_to(second).unwrap();
+            assert_eq!(values(&txn).unwrap(), before);
+        }
     }
 }
