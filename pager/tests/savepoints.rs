@@ -7,8 +7,8 @@ mod double;
 #[allow(dead_code)] // Nothing is replayed here.
 mod toy;
 
-use double::Double;
-use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Store, WriteTxn, words_for};
+use double::{Double, Last};
+use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Part, Store, WriteTxn, words_for};
 use std::sync::atomic::AtomicU32;
 use toy::{PAGE, SLOTS, account, put, values};
 
@@ -187,5 +187,29 @@ fn a_savepoint_that_has_ended_is_not_taken_for_one_that_was_made_in_its_place() 
             txn.rollback_to(second).unwrap();
             assert_eq!(values(&txn).unwrap(), before);
         }
+    }
+}
+
+/// Else what was taken back would be there after a crash.
+#[test]
+fn what_was_taken_back_is_not_in_the_log() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        let mut txn = store.begin_write().unwrap();
+        txn.set_root(&[1; 64]);
+        txn.redo(&[Part::Bytes(&[1; 9])]);
+        let savepoint = txn.savepoint().unwrap();
+        txn.set_root(&[2; 64]);
+        txn.redo(&[Part::Bytes(&[2; 900])]);
+        txn.rollback_to(savepoint).unwrap();
+        txn.commit(Durability::Eventual).unwrap();
+        assert_eq!(store.stats().log_commits, 1);
+        let mapping = Double::new(&store.mapping().published(), 4096 * PAGE, PAGE, two_views);
+        let words = (0..words_for(4)).map(|_| AtomicU32::new(0)).collect();
+        let options = Options::default();
+        let again: TestStore =
+            Store::open_proven(mapping, words, &options, &mut Last, &mut []).unwrap();
+        assert_eq!(again.stats().replayed_blocks, 1);
+        assert_eq!((&again.begin_read(0).unwrap()).root()[0], 1);
     }
 }
