@@ -213,3 +213,22 @@ fn what_was_taken_back_is_not_in_the_log() {
         assert_eq!((&again.begin_read(0).unwrap()).root()[0], 1);
     }
 }
+
+/// Else a program could not go on after a change that failed half-way, though it had a savepoint for that.
+#[test]
+fn a_failed_transaction_goes_on_from_its_savepoint() {
+    let store = created(true);
+    let mut txn = store.begin_write().unwrap();
+    fill(&mut txn, 0, 5, 1, 100);
+    let before = values(&txn).unwrap();
+    let savepoint = txn.savepoint().unwrap();
+    fill(&mut txn, 0, 5, 2, 100);
+    txn.fail();
+    assert!(matches!(txn.savepoint(), Err(Error::TxnFailed { .. })));
+    txn.rollback_to(savepoint).unwrap();
+    fill(&mut txn, 5, 6, 3, 100);
+    txn.commit(Durability::Sync).unwrap();
+    let now = values(&store.begin_read(0).unwrap()).unwrap();
+    assert_eq!(now[..5], before[..5]);
+    assert_eq!(now[5].as_deref(), Some(&[3; 100][..]));
+}
