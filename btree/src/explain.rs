@@ -87,6 +87,12 @@ pub fn explain_redo<'b>(record: &'b [u8], with: &mut dyn FnMut(Field<'b>)) {
             fields.bytes(old_end..end, "new name");
         }
         9 => fields.bytes(1..end, "name"),
+        128 => {
+            fields.number(1, 8, "tag");
+            fields.number(9, 2, "key size");
+            fields.number(11, 4, "value size");
+            fields.bytes(15..end, "name");
+        }
         _ => {}
     }
 }
@@ -102,6 +108,7 @@ const fn operation_name(operation: u8) -> &'static str {
         7 => "create a tree",
         8 => "rename a tree",
         9 => "drop a tree",
+        128 => "create a tree of fixed width",
         _ => "unknown",
     }
 }

@@ -16,6 +16,7 @@ fn every_error_says_something_of_its_own_in_plain_words() {
         Error::TreeExists,
         Error::TooManyTrees,
         Error::NotSorted,
+        Error::WidthTooLarge { limit_bytes: 480 },
         Error::WorkAreaTooSmall { needed_bytes: 12 },
         Error::UnsupportedTree { flags: 4 },
     ];
@@ -27,4 +28,12 @@ fn every_error_says_something_of_its_own_in_plain_words() {
     // The cause is the pager's, once.
     assert_eq!(damage.source().map(ToString::to_string), Some(damage.to_string()));
     assert!(Error::NoSuchTree.source().is_none());
+}
+
+#[test]
+#[cfg(feature = "fixed-width")]
+fn a_wrong_width_says_what_the_tree_has() {
+    let width = mapleaf_btree::TreeOptions::default().fixed_width(4, 8).fixed.unwrap();
+    let said = Error::WrongWidth { width }.to_string();
+    assert_eq!(said, "the tree has keys of 4 bytes and values of 8");
 }

@@ -152,3 +152,34 @@ fn a_batch_needs_a_place() {
     assert!(matches!(refused, Err(Error::WorkAreaTooSmall { needed_bytes: 1.. })));
     assert!(writer.tree(tree).unwrap().is_empty());
 }
+
+/// Else a load that finds the disk full would lose its place, and with it the entries after the last one that it stored.
+#[test]
+fn a_load_that_finds_no_room_keeps_its_place() {
+    let mut ram = vec![0; 60 * PAGE];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default()).unwrap();
+    let full = Err(Error::Pager(mapleaf_pager::Error::Full));
+    let mut stored = 0u32;
+    {
+        let mut tree = writer.tree(tree).unwrap();
+        let mut loader = tree.loader(100).unwrap();
+        let found = loop {
+            match loader.push(&stored.to_be_bytes(), &[stored as u8; 40]) {
+                Ok(()) => stored += 1,
+                found => break found,
+            }
+        };
+        assert_eq!(found, full);
+        assert_eq!(loader.push(&(stored - 1).to_be_bytes(), b""), Err(Error::NotSorted));
+        assert_eq!(loader.push(&stored.to_be_bytes(), &[0; 40]), full);
+    }
+    assert!(stored > 200, "{stored}");
+    let tree = writer.tree_ref(tree).unwrap();
+    assert_eq!(tree.len(), u64::from(stored));
+    let keys: Vec<_> = tree.iter().map(|entry| bytes(&entry.unwrap().0)).collect();
+    assert!(
+        keys.iter().eq((0..stored).map(|n| n.to_be_bytes().to_vec()).collect::<Vec<_>>().iter())
+    );
+}

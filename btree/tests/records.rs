@@ -258,3 +258,37 @@ fn a_page_in_use_twice_is_told_and_refused() {
     let damage = prove(&store).unwrap_err();
     assert_eq!(damage, PagerError::corrupt(dropped.root, Damage::Shared));
 }
+
+/// Else a forged file whose names all mean one tree would keep a small machine busy for ever, whose bitmap is
+/// smaller than the file: the first look is at every page that the trees reach.
+#[test]
+fn a_check_looks_at_no_more_pages_than_there_are_however_many_names_share_them() {
+    let mut ram = vec![0; 4 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let shared = writer.create("shared", TreeOptions::default()).unwrap();
+    for n in 0..3000u32 {
+        writer.tree(shared).unwrap().insert(&n.to_be_bytes(), &[7; 40]).unwrap();
+    }
+    let names = writer.create("names", TreeOptions::default()).unwrap();
+    let record = writer.record(shared).unwrap().encode();
+    for n in 0..300u32 {
+        writer.tree(names).unwrap().insert(format!("{n:04}").as_bytes(), &record).unwrap();
+    }
+    writer.commit(Durability::Sync).unwrap();
+    let names = {
+        let snapshot = store.begin_read(0).unwrap();
+        Catalog::new(&snapshot).unwrap().get("names").unwrap().unwrap()
+    };
+    set_names(&store, &names.encode());
+    let snapshot = store.begin_read(0).unwrap();
+    for window_bytes in [1, 8, 1 << 10] {
+        let mut told = Told::default();
+        let pages = snapshot.page_count();
+        let report = check(&snapshot, pages, &mut vec![0; window_bytes], &mut told).unwrap();
+        let looked_at = report.inner_pages + report.leaf_pages + report.run_pages;
+        assert!(looked_at <= u64::from(pages), "{looked_at} of {pages} with {window_bytes}");
+        assert!(told.check.iter().any(|(_, damage)| *damage == Damage::Shared));
+        assert_eq!(report.trees, 300, "all names are gone to");
+    }
+}

@@ -5,7 +5,9 @@
 
 mod support;
 
-use mapleaf_btree::{Error, LogSlots, TREES_MAX, TreeHandle, TreeOptions, Writer, apply};
+use mapleaf_btree::{
+    Error, LogSlots, TREES_MAX, TreeHandle, TreeOptions, Writer, apply, apply_to_remains,
+};
 use mapleaf_pager::{Damage, Durability, PageId};
 use quickcheck::quickcheck;
 use support::*;
@@ -189,6 +191,44 @@ fn trees_of_many_transactions_come_back_from_the_log() {
     assert!(records > count as u64, "{records}");
     assert_eq!(trees_of(&store), before);
     prove(&store);
+}
+
+/// Else salvage would end at the first change of what is lost, with all behind it in the log; or go on though the
+/// new store is full, and call what is missing from it whole.
+#[test]
+fn what_does_not_apply_to_remains_comes_to_nothing_and_a_full_store_is_an_error() {
+    let mut ram = vec![0; 40 * PAGE];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let fixed = [128, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 8, 0, 0, 0, b'w'];
+    let wide = [&fixed[..9], &[0, 255, 0, 0, 0, 0, b'x']].concat();
+    let large = [&[2, 0, 1, 0, b'l'][..], &[7; 40 * PAGE]].concat();
+    let mut slots = LogSlots::new();
+    macro_rules! remains {
+        ($record:expr) => {
+            apply_to_remains(&mut writer, &mut slots, $record)
+        };
+    }
+    let nothing: [&[u8]; 4] = [&[8, 1, b't', b'u'], &[9, b't'], &[2, 0, 1, 0, b'k'], &[99]];
+    for record in nothing {
+        assert_eq!(remains!(record), Ok(false), "{record:?}");
+    }
+    // A tree whose record is lost is made where it is first named: with any sizes.
+    assert_eq!(remains!(&[1, 0, b't']), Ok(true));
+    assert_eq!(remains!(&[2, 0, 1, 0, b'k', b'v']), Ok(true));
+    assert_eq!(remains!(&[3, 0, b'x']), Ok(false), "it may be lost, or was removed before");
+    assert_eq!(remains!(&[7, 0, 0, 0, 0, 0, 0, 0, 0, b't']), Ok(false), "it is there");
+    if cfg!(feature = "fixed-width") {
+        assert_eq!(remains!(&fixed), Ok(true));
+        assert_eq!(remains!(&[1, 1, b'w']), Ok(true));
+        assert_eq!(remains!(&[2, 1, 1, 0, b'k', b'v']), Ok(false), "of other sizes");
+        assert_eq!(remains!(&wide), Ok(false), "an entry that no page holds");
+    }
+    assert_eq!(remains!(&large), Err(Error::Pager(mapleaf_pager::Error::Full)));
+    assert_eq!(remains!(&[2, 0, 1, 0, b'm', b'v']), Ok(true), "the next one has room");
+    let tree = writer.open("t").unwrap();
+    let tree = writer.tree_ref(tree).unwrap();
+    assert_eq!((tree.len(), tree.get(b"k")), (2, Ok(Some(&b"v"[..]))));
 }
 
 quickcheck! {

@@ -11,7 +11,7 @@ mod support;
 
 use mapleaf_btree::{Catalog, Error, Result, Tree, TreeOptions, Warmed, Writer};
 use mapleaf_pager::{
-    Bytes, Durability, Error as PagerError, Mapping, SliceMapping, Snapshot, Store,
+    Bytes, Durability, Error as PagerError, Mapping, Pages, SliceMapping, Snapshot, Store,
 };
 use quickcheck::{QuickCheck, TestResult};
 use std::collections::BTreeSet;
@@ -349,4 +349,49 @@ fn leaves_are_read_together_where_the_store_is_larger_than_memory() {
     // A short scan asks for nothing it does not come to.
     assert!(tree.range(&key(100)[..]..).take(3).all(|entry| entry.is_ok()));
     assert!(mapping.fetched().concat().len() <= TOGETHER);
+}
+
+#[test]
+fn a_write_transaction_reads_together_what_it_looks_up() {
+    let mut ram = vec![0; 4 << 20];
+    let store = filled(&mut ram, 4000);
+    let mapping = store.mapping();
+    mapping.sparse.store(true, Ordering::Relaxed);
+    let keys: Vec<Vec<u8>> = (0..64).map(|number| key(number * 60)).collect();
+    let mut wanted = vec![None; keys.len()];
+    let snapshot = store.begin_read(0).unwrap();
+    tree(&snapshot).get_many(&keys, &mut wanted).unwrap();
+    let calls = mapping.fetched();
+    assert!(!calls.is_empty());
+
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let handle = writer.open("t").unwrap();
+    let mut found = vec![None; keys.len()];
+    mapping.evict(0);
+    writer.tree_ref(handle).unwrap().get_many(&keys, &mut found).unwrap();
+    assert_eq!((found, mapping.fetched()), (wanted, calls));
+    // And reads in what it is to warm, its own pages too, which are nowhere but in memory.
+    writer.tree(handle).unwrap().insert(&key(4000), b"new").unwrap();
+    mapping.evict(0);
+    let record = writer.record(handle).unwrap();
+    let all = u64::from(record.inner_pages) + u64::from(record.leaf_pages);
+    let warmed = writer.tree_ref(handle).unwrap().warm(u64::MAX).unwrap();
+    assert_eq!((warmed.read_pages, warmed.resident_pages), (all, 0));
+    assert_eq!(mapping.present.lock().unwrap().len() as u64, all);
+}
+
+#[test]
+fn a_page_that_is_absent_is_not_waited_for_to_be_verified() {
+    let mut ram = vec![0; 1 << 20];
+    let store = filled(&mut ram, 600);
+    let snapshot = store.begin_read(0).unwrap();
+    let waitless = mapleaf_pager::Waitless::new(&snapshot);
+    assert_eq!(waitless.txn(), snapshot.txn());
+    let root = tree(&snapshot).record().root;
+    let absent = Err(PagerError::WouldBlock { page: root, pages: 1 });
+    assert_eq!((waitless.verify(root), waitless.read_in(root)), (absent, absent));
+    waitless.fetch(&[root]);
+    assert_eq!(store.mapping().fetched(), [[u64::from(root.0)]]);
+    (&snapshot).read_in(root).unwrap();
+    assert_eq!((waitless.verify(root), waitless.read_in(root)), (Ok(()), Ok(())));
 }

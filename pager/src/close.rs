@@ -87,7 +87,8 @@ impl<'s> Parts<'s> {
             }
             match self.trim_once(guard, &mut end, trees) {
                 Ok(true) => {}
-                Err(Error::Poisoned) => return Err(Error::Poisoned),
+                // A flush has failed: whoever closes is to hear of that, not of what it leads to.
+                Err(error) if self.core.healthy().is_err() => return Err(error),
                 // A full disk, or a damaged list of free pages, is no reason not to close.
                 Ok(false) | Err(_) => break,
             }

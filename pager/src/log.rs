@@ -61,13 +61,25 @@ pub(crate) fn close(bytes: &mut [u8], block: &Block, salt: u64) -> u64 {
     checksum
 }
 
-/// Bytes that a walk or a search may hash, in lengths of the ring. Blocks lie side by side, so that
-/// one length is enough but for blocks that a torn or an older one hides; what needs more is made up.
-const HASHED_MAX: u64 = 1024;
+/// Bytes that a walk or a search may hash, in lengths of the ring. Only what would matter is hashed: in a walk what
+/// says that it follows, of which there is one a place; in a search what knows of something durable that is
+/// missing, of which the first authentic one ends it. What needs more than this is made up.
+const HASHED_MAX: u64 = 16;
 
 /// The block at `offset` of the ring, if one whole block of this salt stands there. Takes its length
 /// from `budget`, the bytes that may still be hashed; there is none where that is used up.
 pub(crate) fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Block> {
+    block_if(ring, offset, salt, budget, |_| true)
+}
+
+/// As [`block_at`]; nothing is hashed of a block that is not `wanted`, as its header has it.
+fn block_if(
+    ring: &[u8],
+    offset: u64,
+    salt: u64,
+    budget: &mut u64,
+    wanted: impl FnOnce(&Block) -> bool,
+) -> Option<Block> {
     let bytes = ring.get(usize::try_from(offset).ok()?..)?;
     if bytes.len() < BLOCK_HEADER as usize || u64_at(bytes, 56) != salt {
         return None;
@@ -77,24 +89,24 @@ pub(crate) fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) ->
         return None;
     }
     let whole = bytes.get(..length)?;
-    *budget = budget.saturating_sub(length as u64);
-    if *budget == 0 {
-        return None;
-    }
-    let checksum = u64_at(whole, 0);
-    let right = xxh3_seeded(whole.get(8..)?, salt) == checksum;
-    if !right && !planted::is(Bug::NoBlockChecksum) {
-        return None;
-    }
-    Some(Block {
-        checksum,
+    let block = Block {
+        checksum: u64_at(whole, 0),
         previous: u64_at(whole, 8),
         txn: TxnId(u64_at(whole, 16)),
         follows: TxnId(u64_at(whole, 24)),
         durable_txn: TxnId(u64_at(whole, 32)),
         durable_checkpoint: TxnId(u64_at(whole, 40)),
         length: length as u64,
-    })
+    };
+    if !wanted(&block) {
+        return None;
+    }
+    *budget = budget.saturating_sub(length as u64);
+    if *budget == 0 {
+        return None;
+    }
+    let right = xxh3_seeded(whole.get(8..)?, salt) == block.checksum;
+    (right || planted::is(Bug::NoBlockChecksum)).then_some(block)
 }
 
 pub(crate) fn hashing_budget(ring: &[u8]) -> u64 {
@@ -131,14 +143,16 @@ impl<'r> Chain<'r> {
         // The write unit of the mapping that wrote the block may be another one than today's.
         let aligned =
             ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
+        let (last_checksum, txn) = (self.last_checksum, self.txn);
         for start in aligned.chain([0]) {
-            let Some(block) = block_at(self.ring, start, self.salt, &mut self.budget) else {
+            let follows = |block: &Block| {
+                let follows = block.previous == last_checksum && block.follows == txn;
+                block.txn > txn && (follows || planted::is(Bug::AnyPredecessor))
+            };
+            let Some(block) = block_if(self.ring, start, self.salt, &mut self.budget, follows)
+            else {
                 continue;
             };
-            let follows = block.previous == self.last_checksum && block.follows == self.txn;
-            if block.txn <= self.txn || !(follows || planted::is(Bug::AnyPredecessor)) {
-                continue;
-            }
             self.position = start + block.length;
             self.last_checksum = block.checksum;
             self.txn = block.txn;
@@ -165,8 +179,9 @@ impl<'r> Chain<'r> {
         let mut budget = hashing_budget(self.ring).min(self.budget);
         // The salt stands in the eighth word of a block.
         for (at, _) in words.iter().enumerate().skip(7).filter(|(_, word)| **word == salt) {
-            let block = block_at(self.ring, (at as u64 - 7) * 8, self.salt, &mut budget);
-            if block.is_some_and(|b| b.durable_txn.max(b.durable_checkpoint) > self.txn) {
+            let offset = (at as u64 - 7) * 8;
+            let missed = |b: &Block| b.durable_txn.max(b.durable_checkpoint) > self.txn;
+            if block_if(self.ring, offset, self.salt, &mut budget, missed).is_some() {
                 return gap;
             }
         }
@@ -322,6 +337,33 @@ mod tests {
                 assert_eq!(found, if missing { wanted } else { Ok(()) }, "{durable:?} at {at}");
             }
         }
+    }
+
+    /// Else what older commits have left in the log, or somebody has put there, would be hashed again and again:
+    /// opening takes its time, or says that commits are missing which are not.
+    #[test]
+    fn nothing_is_hashed_of_blocks_that_would_not_matter() {
+        let mut ring = vec![0; 1 << 16];
+        let first = put(&mut ring, 0, &[0; 8], &block(2, 1, 0, (1, 1)), SALT);
+        let hashed_once = hashing_budget(&ring) - 72;
+        // Headers, each of a block to the ring's end, behind the one that follows.
+        let old = |durable| block(2, 1, first ^ 1, durable);
+        for at in (72..ring.len() - 64).step_by(64) {
+            let length = ring.len() - at;
+            put(&mut ring, at, &[], &old((2, 1)), SALT);
+            put_u32(&mut ring, at + 48, length as u32);
+        }
+        let mut chain = Chain::new(&ring, SALT, 0, 0, TxnId(1));
+        assert_eq!(chain.next().map(|(block, _)| block.txn), Some(TxnId(2)));
+        assert!(chain.next().is_none());
+        assert_eq!(chain.budget, hashed_once);
+        assert_eq!(chain.nothing_durable_behind(), Ok(()));
+        // Such that would matter are hashed, up to a bound, and then taken for what they say.
+        for at in (72..ring.len() - 64).step_by(64) {
+            put_u64(&mut ring, at + 32, 3);
+        }
+        let (txns, found) = walked(&ring);
+        assert_eq!((txns, found), (vec![2], Err(Error::corrupt(PageId::NONE, Damage::LogGap))));
     }
 
     fn log(ring: &[u8]) -> RedoLog<'_> {

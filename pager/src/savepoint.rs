@@ -22,6 +22,9 @@ const AT_STATE: usize = AT_ROOT + ROOT_BYTES;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Saved {
     birth: TxnId,
+    /// The birth that the savepoint started: of no other one of the store, whose pages and earlier births may be
+    /// the same.
+    started: TxnId,
     previous: PageId,
     chain: PageId,
     chained: u32,
@@ -37,9 +40,10 @@ struct Saved {
 }
 
 impl Saved {
-    fn of(run: &Running) -> Saved {
+    fn of(run: &Running, started: TxnId) -> Saved {
         Saved {
             birth: run.birth,
+            started,
             previous: run.savepoint,
             chain: run.chain,
             chained: run.chained,
@@ -76,7 +80,8 @@ impl Saved {
         let at = AT_STATE + 4 * small.len();
         let [start, len, claimed_to, head] = self.tail.words();
         let pinned_from = self.pinned_from.map_or(0, |from| from.0);
-        let large = [self.birth.0, self.dirty_pages, pinned_from, start, len, claimed_to, head];
+        let (birth, started) = (self.birth.0, self.started.0);
+        let large = [birth, self.dirty_pages, pinned_from, start, len, claimed_to, head, started];
         for (i, value) in large.into_iter().enumerate() {
             put_u64(page, at + 8 * i, value);
         }
@@ -97,6 +102,7 @@ impl Saved {
             freed_between: small(10),
             changed: small(9) & 1 != 0,
             birth: TxnId(large(0)),
+            started: TxnId(large(7)),
             dirty_pages: large(1),
             pinned_from: (pinned_from != 0).then_some(TxnId(pinned_from)),
             tail: Tail::from_words([large(3), large(4), large(5), large(6)], small(9) & 2 != 0),
@@ -122,7 +128,7 @@ impl WriteTxn<'_> {
             return Err(Error::InvalidArgument);
         }
         let id = self.claim()?;
-        let saved = Saved::of(&self.writer.run);
+        let saved = Saved::of(&self.writer.run, next);
         let root = self.writer.state.root;
         let page_size = self.parts.view.page_size();
         let (mut host, space) = self.split();
@@ -145,7 +151,7 @@ impl WriteTxn<'_> {
         run.freed_runs = OwnList::default();
         let from = *run.pinned_from.get_or_insert(birth);
         run.pins.blanket(from);
-        Ok(Savepoint { page: id, birth })
+        Ok(Savepoint { page: id, started: next })
     }
 
     /// The savepoint's page, and what it saved, if it is still alive.
@@ -164,11 +170,11 @@ impl WriteTxn<'_> {
         let mut id = self.writer.run.savepoint;
         while id.is_some() {
             let saved = self.saved(id)?;
-            if id == savepoint.page && saved.birth == savepoint.birth {
+            if id == savepoint.page && saved.started == savepoint.started {
                 return Ok(());
             }
             // Births go down, so this ends.
-            if saved.birth <= savepoint.birth {
+            if saved.started <= savepoint.started {
                 break;
             }
             id = saved.previous;
@@ -267,6 +273,7 @@ mod tests {
             let list = |at: u32| OwnList { head: PageId(at), tail: PageId(at + 1) };
             let saved = Saved {
                 birth: TxnId(1 << 40 | 11),
+                started: TxnId(1 << 41 | 27),
                 previous: PageId(12),
                 chain: PageId(13),
                 chained: 14,

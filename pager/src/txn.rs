@@ -43,7 +43,7 @@ pub enum Part<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Savepoint {
     pub(crate) page: PageId,
-    pub(crate) birth: TxnId,
+    pub(crate) started: TxnId,
 }
 
 /// The one write transaction. Dropping it without [`commit`](WriteTxn::commit) rolls back. `Send`.

@@ -43,6 +43,7 @@ fn every_error_says_something_of_its_own_in_plain_words() {
         Error::ValueTooLong,
         Error::InvalidArgument,
         Error::Stale,
+        Error::WouldBlock { page: PageId(7), pages: 3 },
         Error::TxnFailed { txn: TxnId(7) },
     ];
     let all = damages

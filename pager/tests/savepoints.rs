@@ -7,8 +7,8 @@ mod double;
 #[allow(dead_code)] // Nothing is replayed here.
 mod toy;
 
-use double::Double;
-use mapleaf_pager::{Durability, Options, PageId, Pages, Store, WriteTxn, words_for};
+use double::{Double, Last};
+use mapleaf_pager::{Durability, Error, Options, PageId, Pages, Part, Store, WriteTxn, words_for};
 use std::sync::atomic::AtomicU32;
 use toy::{PAGE, SLOTS, account, put, values};
 
@@ -159,4 +159,76 @@ fn what_was_freed_around_a_savepoint_and_a_spill_is_free_after_its_release() {
         assert_eq!(values(&store.begin_read(1).unwrap()).unwrap(), before);
         account(&store.inspect().unwrap());
     }
+}
+
+/// Else a program that goes back to a savepoint a second time would find what it has done since the first time half
+/// kept, and be told that all is well.
+#[test]
+fn a_savepoint_that_has_ended_is_not_taken_for_one_that_was_made_in_its_place() {
+    for two_views in [false, true] {
+        for release in [false, true] {
+            let store = created(two_views);
+            let mut txn = store.begin_write().unwrap();
+            fill(&mut txn, 0, 5, 1, 100);
+            let first = txn.savepoint().unwrap();
+            fill(&mut txn, 0, 5, 2, 100);
+            if release {
+                txn.release(first).unwrap()
+            } else {
+                txn.rollback_to(first).unwrap()
+            }
+            let second = txn.savepoint().unwrap();
+            let before = values(&txn).unwrap();
+            fill(&mut txn, 2, 7, 3, 100);
+            assert_ne!(first, second);
+            assert_eq!(txn.rollback_to(first), Err(Error::Stale));
+            assert_eq!(txn.release(first), Err(Error::Stale));
+            assert_ne!(values(&txn).unwrap(), before, "nothing was taken back");
+            txn.rollback_to(second).unwrap();
+            assert_eq!(values(&txn).unwrap(), before);
+        }
+    }
+}
+
+/// Else what was taken back would be there after a crash.
+#[test]
+fn what_was_taken_back_is_not_in_the_log() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        let mut txn = store.begin_write().unwrap();
+        txn.set_root(&[1; 64]);
+        txn.redo(&[Part::Bytes(&[1; 9])]);
+        let savepoint = txn.savepoint().unwrap();
+        txn.set_root(&[2; 64]);
+        txn.redo(&[Part::Bytes(&[2; 900])]);
+        txn.rollback_to(savepoint).unwrap();
+        txn.commit(Durability::Eventual).unwrap();
+        assert_eq!(store.stats().log_commits, 1);
+        let mapping = Double::new(&store.mapping().published(), 4096 * PAGE, PAGE, two_views);
+        let words = (0..words_for(4)).map(|_| AtomicU32::new(0)).collect();
+        let options = Options::default();
+        let again: TestStore =
+            Store::open_proven(mapping, words, &options, &mut Last, &mut []).unwrap();
+        assert_eq!(again.stats().replayed_blocks, 1);
+        assert_eq!((&again.begin_read(0).unwrap()).root()[0], 1);
+    }
+}
+
+/// Else a program could not go on after a change that failed half-way, though it had a savepoint for that.
+#[test]
+fn a_failed_transaction_goes_on_from_its_savepoint() {
+    let store = created(true);
+    let mut txn = store.begin_write().unwrap();
+    fill(&mut txn, 0, 5, 1, 100);
+    let before = values(&txn).unwrap();
+    let savepoint = txn.savepoint().unwrap();
+    fill(&mut txn, 0, 5, 2, 100);
+    txn.fail();
+    assert!(matches!(txn.savepoint(), Err(Error::TxnFailed { .. })));
+    txn.rollback_to(savepoint).unwrap();
+    fill(&mut txn, 5, 6, 3, 100);
+    txn.commit(Durability::Sync).unwrap();
+    let now = values(&store.begin_read(0).unwrap()).unwrap();
+    assert_eq!(now[..5], before[..5]);
+    assert_eq!(now[5].as_deref(), Some(&[3; 100][..]));
 }

@@ -82,7 +82,7 @@ fn faults(seed: u64, histories: u64) -> Result<bool> {
                 Ok(report) => println!("{setup}:{history}: {report:?}"),
                 Err(failure) => {
                     println!(
-                        "{}\nreplay: cargo xtask crash --seed {} --faults 1",
+                        "{setup}:{history}: {}\nreplay: cargo xtask crash --seed {} --faults 1",
                         failure.what,
                         seed + number
                     );

@@ -117,8 +117,14 @@ pub fn check<'a, P: Pages<'a>>(
         let len = window.min(page_count - first);
         let bits = work.get_mut(..(len as usize).div_ceil(8)).unwrap_or_default();
         let reach = ReachSet::new(first, len, bits);
-        let mut pass =
-            Pass { pages, page_count, reach, visitor: &mut *visitor, report, full: first == 0 };
+        let mut pass = Pass {
+            pages,
+            budget: page_count,
+            reach,
+            visitor: &mut *visitor,
+            report,
+            full: first == 0,
+        };
         pass.trees()?;
         pass.visitor.window(&mut pass.reach)?;
         report = pass.report;
@@ -132,7 +138,9 @@ pub fn check<'a, P: Pages<'a>>(
 /// One pass over all trees: the first looks at everything, later ones only at what is reached.
 struct Pass<'v, 'w, P> {
     pages: P,
-    page_count: u32,
+    /// Pages that may still be visited: no state reaches more than there are. Bounds the pass where pages
+    /// outside the window are reached again and again, by one tree or by many names.
+    budget: u32,
     reach: ReachSet<'w>,
     visitor: &'v mut dyn CheckVisitor,
     report: CheckReport,

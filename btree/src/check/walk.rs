@@ -27,9 +27,6 @@ pub(super) struct Walk<'p, 'v, 'w, 'a, P> {
     path: Path,
     /// Whether a damage hides part of the tree, so that its counts mean nothing.
     hidden: bool,
-    /// Pages that may still be visited: no tree reaches more than there are. Bounds the walk where
-    /// pages outside the window are reached again and again.
-    budget: u32,
 }
 
 impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
@@ -38,9 +35,8 @@ impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
         name: Option<Key<'a>>,
         record: TreeRecord,
     ) -> Walk<'p, 'v, 'w, 'a, P> {
-        let budget = pass.page_count;
         let (counts, path) = (Counts::default(), Path::new());
-        Walk { pass, name, record, counts, path, hidden: false, budget }
+        Walk { pass, name, record, counts, path, hidden: false }
     }
 
     /// Walks the tree; how many entries it has.
@@ -144,10 +140,14 @@ impl<'p, 'v, 'w, 'a, P: Pages<'a>> Walk<'p, 'v, 'w, 'a, P> {
 
     /// Marks pages as reached.
     fn reach(&mut self, id: PageId, pages: u32) -> Result<()> {
-        self.budget = self.budget.checked_sub(pages).ok_or(Error::corrupt(id, Damage::Shared))?;
+        let left = self.pass.budget.checked_sub(pages).ok_or(Error::corrupt(id, Damage::Shared))?;
         match self.pass.reach.mark_run(id, pages) {
+            // It is not gone to again, and so costs nothing that others are to have.
             Some(twice) => Err(Error::corrupt(twice, Damage::Shared)),
-            None => Ok(()),
+            None => {
+                self.pass.budget = left;
+                Ok(())
+            }
         }
     }
 

@@ -149,8 +149,10 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 18] = [
+const RUNS: [(&str, &str, &[&str]); 20] = [
     ("held", "held", &[]),
+    ("closing", "closing", &[]),
+    ("durable", "durable", &[]),
     ("refusals", "refusals", &[]),
     ("making", "making", &[]),
     ("promises", "promises", &[]),
