@@ -69,17 +69,12 @@ const HASHED_MAX: u64 = 16;
 /// The block at `offset` of the ring, if one whole block of this salt stands there. Takes its length
 /// from `budget`, the bytes that may still be hashed; there is none where that is used up.
 pub(crate) fn block_at(ring: &[u8], offset: u64, salt: u64, budget: &mut u64) -> Option<Block> {
-    block_if(ring, offset, salt, budget, |_| true)
+    let (block, bytes) = header_at(ring, offset, salt)?;
+    is_whole(&block, bytes, salt, budget).then_some(block)
 }
 
-/// As [`block_at`]; nothing is hashed of a block that is not `wanted`, as its header has it.
-fn block_if(
-    ring: &[u8],
-    offset: u64,
-    salt: u64,
-    budget: &mut u64,
-    wanted: impl FnOnce(&Block) -> bool,
-) -> Option<Block> {
+/// The block at `offset` of the ring as its header has it, and its bytes, not compared with the checksum.
+fn header_at(ring: &[u8], offset: u64, salt: u64) -> Option<(Block, &[u8])> {
     let bytes = ring.get(usize::try_from(offset).ok()?..)?;
     if bytes.len() < BLOCK_HEADER as usize || u64_at(bytes, 56) != salt {
         return None;
@@ -88,25 +83,24 @@ fn block_if(
     if length < BLOCK_HEADER as usize {
         return None;
     }
-    let whole = bytes.get(..length)?;
     let block = Block {
-        checksum: u64_at(whole, 0),
-        previous: u64_at(whole, 8),
-        txn: TxnId(u64_at(whole, 16)),
-        follows: TxnId(u64_at(whole, 24)),
-        durable_txn: TxnId(u64_at(whole, 32)),
-        durable_checkpoint: TxnId(u64_at(whole, 40)),
+        checksum: u64_at(bytes, 0),
+        previous: u64_at(bytes, 8),
+        txn: TxnId(u64_at(bytes, 16)),
+        follows: TxnId(u64_at(bytes, 24)),
+        durable_txn: TxnId(u64_at(bytes, 32)),
+        durable_checkpoint: TxnId(u64_at(bytes, 40)),
         length: length as u64,
     };
-    if !wanted(&block) {
-        return None;
-    }
-    *budget = budget.saturating_sub(length as u64);
-    if *budget == 0 {
-        return None;
-    }
-    let right = xxh3_seeded(whole.get(8..)?, salt) == block.checksum;
-    (right || planted::is(Bug::NoBlockChecksum)).then_some(block)
+    Some((block, bytes.get(..length)?))
+}
+
+/// Whether the block's bytes have its checksum; takes their number from `budget`.
+fn is_whole(block: &Block, bytes: &[u8], salt: u64, budget: &mut u64) -> bool {
+    *budget = budget.saturating_sub(block.length);
+    *budget > 0
+        && (xxh3_seeded(bytes.get(8..).unwrap_or(&[]), salt) == block.checksum
+            || planted::is(Bug::NoBlockChecksum))
 }
 
 pub(crate) fn hashing_budget(ring: &[u8]) -> u64 {
@@ -143,16 +137,15 @@ impl<'r> Chain<'r> {
         // The write unit of the mapping that wrote the block may be another one than today's.
         let aligned =
             ALIGN_SHIFTS.filter_map(|shift| self.position.checked_next_multiple_of(1 << shift));
-        let (last_checksum, txn) = (self.last_checksum, self.txn);
         for start in aligned.chain([0]) {
-            let follows = |block: &Block| {
-                let follows = block.previous == last_checksum && block.follows == txn;
-                block.txn > txn && (follows || planted::is(Bug::AnyPredecessor))
-            };
-            let Some(block) = block_if(self.ring, start, self.salt, &mut self.budget, follows)
-            else {
+            let Some((block, bytes)) = header_at(self.ring, start, self.salt) else { continue };
+            let follows = block.previous == self.last_checksum && block.follows == self.txn;
+            if block.txn <= self.txn
+                || !(follows || planted::is(Bug::AnyPredecessor))
+                || !is_whole(&block, bytes, self.salt, &mut self.budget)
+            {
                 continue;
-            };
+            }
             self.position = start + block.length;
             self.last_checksum = block.checksum;
             self.txn = block.txn;
@@ -180,8 +173,9 @@ impl<'r> Chain<'r> {
         // The salt stands in the eighth word of a block.
         for (at, _) in words.iter().enumerate().skip(7).filter(|(_, word)| **word == salt) {
             let offset = (at as u64 - 7) * 8;
-            let missed = |b: &Block| b.durable_txn.max(b.durable_checkpoint) > self.txn;
-            if block_if(self.ring, offset, self.salt, &mut budget, missed).is_some() {
+            let Some((block, bytes)) = header_at(self.ring, offset, self.salt) else { continue };
+            let missed = block.durable_txn.max(block.durable_checkpoint) > self.txn;
+            if missed && is_whole(&block, bytes, self.salt, &mut budget) {
                 return gap;
             }
         }

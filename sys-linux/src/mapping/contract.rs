@@ -101,6 +101,7 @@ unsafe impl Mapping for FileMapping {
         unsafe { self.write_held(ranges, None) }
     }
 
+    #[cfg(feature = "residency")]
     unsafe fn publish_held_aside(
         &self,
         ranges: &[Bytes],
