@@ -65,13 +65,12 @@ fn repair_of_what_is_sound_changes_nothing() {
 fn a_damaged_list_of_free_pages_is_repaired() {
     let store = store();
     // Free pages between values that stay where they are, more than are kept at hand.
-    let names: Vec<String> = (0..24).map(|i| format!("large {i}")).collect();
-    for name in &names {
-        store.run_with(&["put", name, "--file", "-"], &[b'l'; 100_000]).quiet();
-    }
-    for name in names.iter().step_by(2) {
-        store.run(&["del", name]).quiet();
-    }
+    let names: Vec<String> = (0..600).map(|i| format!("large {i:03}")).collect();
+    let large: String =
+        names.iter().map(|name| format!("{name}\t{}\n", "l".repeat(10_000))).collect();
+    assert_eq!(store.run_with(&["load"], large.as_bytes()).code, 0);
+    let gone = names.iter().map(String::as_str).step_by(2);
+    store.run(&["del"].into_iter().chain(gone).collect::<Vec<_>>()).quiet();
     let scanned = store.run(&["scan", "--tree", "numbers"]).quiet();
     // A bitmap, or a list, of the state: `check` must mind.
     let pages = [pages_of(&store, 6), pages_of(&store, 8)].concat();
