@@ -4,33 +4,11 @@
 
 mod double;
 
+use double::stores::{CAPACITY, PAGE, TestStore, created, emptied};
 use double::{Call, Double, Last, words};
 use mapleaf_pager::{Durability, Error, Mapping, Options, PageId, Pages, Part, Store};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-
-const PAGE: usize = 512;
-const CAPACITY: usize = 8192 * PAGE;
-const RING: u64 = 16 * 1024;
-
-type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-fn created(two_views: bool) -> TestStore {
-    let options = Options::default().page_size(PAGE as u32).log_bytes(RING, RING);
-    Store::create(Double::new(&[], CAPACITY, PAGE, two_views), words(), &options).unwrap()
-}
-
-/// A store most of whose pages are free, and lie where closing cuts the file.
-fn emptied(store: &TestStore) {
-    let mut txn = store.begin_write().unwrap();
-    let pages: Vec<PageId> = (0..1500).map(|_| txn.claim().unwrap()).collect();
-    txn.set_root(&[1; 64]);
-    txn.commit(Durability::Sync).unwrap();
-    let mut txn = store.begin_write().unwrap();
-    pages.into_iter().for_each(|page| txn.free(page).unwrap());
-    txn.set_root(&[2; 64]);
-    txn.commit(Durability::Sync).unwrap();
-}
 
 /// For as long as the hooks, which their mappings have.
 static STORES: Mutex<Vec<&TestStore>> = Mutex::new(Vec::new());

@@ -4,24 +4,10 @@
 
 mod double;
 
+use double::stores::{CAPACITY, PAGE, TestStore, created, options};
 use double::{Call, Double, Last, words};
-use mapleaf_pager::{Bytes, Durability, Options, PageId, Store};
-use std::sync::atomic::AtomicU32;
+use mapleaf_pager::{Bytes, Durability, PageId, Store};
 use std::sync::{Arc, Mutex};
-
-const PAGE: usize = 512;
-const CAPACITY: usize = 8192 * PAGE;
-const RING: u64 = 16 * 1024;
-
-type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-fn options() -> Options {
-    Options::default().page_size(PAGE as u32).log_bytes(RING, RING)
-}
-
-fn created(two_views: bool) -> TestStore {
-    Store::create(Double::new(&[], CAPACITY, PAGE, two_views), words(), &options()).unwrap()
-}
 
 /// Replaces all pages of the state; without redo, so that it is a checkpoint.
 fn replace(store: &TestStore, live: &mut Vec<PageId>, value: u8) {

@@ -215,14 +215,7 @@ fn what_a_reader_sees_survives_a_spill_beside_a_checkpoint() {
 #[test]
 fn closing_does_without_trimming_where_it_must() {
     let store = created();
-    let mut txn = store.begin_write().unwrap();
-    let pages: Vec<_> = (0..1500).map(|_| txn.claim().unwrap()).collect();
-    txn.set_root(&[1; 64]);
-    txn.commit(Durability::Sync).unwrap();
-    let mut txn = store.begin_write().unwrap();
-    pages.into_iter().for_each(|page| txn.free(page).unwrap());
-    txn.set_root(&[2; 64]);
-    txn.commit(Durability::Sync).unwrap();
+    double::stores::emptied(&store);
     store.checkpoint().unwrap();
     store.mapping().inner.fail_publish.store(true, Ordering::Relaxed);
     assert_eq!(store.close(), Ok(()));

@@ -4,28 +4,15 @@
 
 mod double;
 
+use double::stores::{CAPACITY, PAGE, TestStore, created, options};
 use double::{Call, Double, Last, Shared, words};
 use mapleaf_pager::{
     Bytes, Durability, Error, Inspection, Mapping, Options, PageId, Pages, Part, RedoLog, Replay,
     Result, Store, WriteTxn,
 };
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-
-const PAGE: usize = 512;
-const CAPACITY: usize = 4096 * PAGE;
-const RING: u64 = 16 * 1024;
-
-type TestStore = Store<Double, Box<[AtomicU32]>>;
-
-fn options() -> Options {
-    Options::default().page_size(PAGE as u32).log_bytes(RING, RING)
-}
-
-fn created(two_views: bool) -> TestStore {
-    Store::create(Double::new(&[], CAPACITY, PAGE, two_views), words(), &options()).unwrap()
-}
 
 fn after_power_loss(store: &TestStore) -> u8 {
     let mapping = Double::new(&store.mapping().durable(), CAPACITY, PAGE, false);

@@ -4,6 +4,7 @@
 
 mod layer;
 mod shared;
+pub(crate) mod stores;
 
 pub(crate) use layer::{Last, Nothing, words};
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
