@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::store::{self, Place};
 use mapleaf::{CopyReport, Database};
 use serde_json::json;
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,14 +17,11 @@ pub(crate) fn run(path: &Place<'_>, args: &Copy) -> Outcome {
     let start = Instant::now();
     let db = store::to_read(path)?;
     let page_size = args.page_size.unwrap_or(db.stats().store.page_size);
-    let was_there = args.dest.symlink_metadata().is_ok();
-    let copied = copied(&db, &args.dest, page_size, args.fill);
-    let (report, file_bytes) = copied.inspect_err(|_| {
-        // What is not a whole copy is none.
-        if !was_there {
-            let _ = std::fs::remove_file(&args.dest);
-        }
-    })?;
+    if args.dest.symlink_metadata().is_ok() {
+        let dest = args.dest.display();
+        return Err(Failure::Other(format!("{dest}: cannot create: File exists")));
+    }
+    let (report, file_bytes) = copied(&db, &args.dest, page_size, args.fill)?;
     let took = start.elapsed();
     if args.json {
         let done = json!({
@@ -44,14 +42,34 @@ pub(crate) fn run(path: &Place<'_>, args: &Copy) -> Outcome {
     Ok(())
 }
 
-/// Makes the copy; the file's length.
+/// Makes the copy; the file's length. It has another name until it is whole: a copy that was killed would be a
+/// sound store, without entries.
 fn copied(db: &Database, dest: &Path, page_size: u32, fill: u8) -> Outcome<(CopyReport, u64)> {
-    let to = store::new(dest, page_size)?;
+    let mut part = dest.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let to = store::new(part, page_size)?;
+    let whole = filled(db, to, fill).and_then(|report| {
+        let file = part.metadata().map_err(|error| Failure::io(part, &error))?;
+        std::fs::rename(part, dest).map_err(|error| Failure::io(dest, &error))?;
+        sync_directory(dest).map_err(|error| Failure::io(dest, &error))?;
+        Ok((report, file.len()))
+    });
+    whole.inspect_err(|_| drop(std::fs::remove_file(part)))
+}
+
+/// Copies everything into the new store, and closes it.
+fn filled(db: &Database, to: Database, fill: u8) -> Outcome<CopyReport> {
     let mut progress = Progress::of_entries(0);
     let report = db.copy_to(&to, fill, &mut |done, entries| progress.set(done, entries));
     drop(progress);
     let report = report?;
     to.close()?;
-    let file = dest.metadata().map_err(|error| Failure::io(dest, &error))?;
-    Ok((report, file.len()))
+    Ok(report)
+}
+
+/// Makes the file's new name survive a power failure.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

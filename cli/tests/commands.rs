@@ -383,6 +383,12 @@ fn a_copy_is_whole_and_compact_or_not_there() {
     assert!(ran.code == 0 && ran.err.contains("copied 10,002 entries in 3 trees"), "{ran:?}");
     let long = store.file("long.leaf");
     std::fs::copy(&new, &long).unwrap();
+    // One that was killed is not taken for a whole one: it has another name until it is.
+    let (killed, part) = (store.file("killed.leaf"), store.file("killed.leaf.part"));
+    std::fs::copy(&new, &part).unwrap();
+    let err = store.run(&["copy", killed.to_str().unwrap()]).failed(3);
+    assert!(err.contains("killed.leaf.part: cannot create: File exists"), "{err}");
+    assert!(!killed.exists() && part.exists() && !store.file("new.leaf.part").exists());
     feed(&mut run::command(&long, &["put", &"k".repeat(4000), ""]), b"").quiet();
     std::fs::remove_file(&new).unwrap();
     let ran = feed(&mut run::command(&long, &["copy", path, "--page-size", "4096"]), b"");

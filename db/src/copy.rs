@@ -29,6 +29,9 @@ impl Database {
     /// backup, and a compaction: into a new file, which is then renamed over the old one once both are closed. The
     /// other database may have another page size, or no file. It has a UUID of its own.
     ///
+    /// A process that dies meanwhile leaves the other database without trees: a file is best made under another name,
+    /// and renamed when it is closed.
+    ///
     /// `progress` is told the entries copied, and how many there are, every few thousand.
     ///
     /// ```

@@ -103,8 +103,8 @@ Examples:
 
 pub(super) const COPY_EXAMPLES: &str = "\
 Copies every tree, in the order of its keys: a backup, and a compaction, since nothing of the new file is free.
-What goes wrong leaves no new file. A store that a program has open is copied by that program
-(Database::copy_to); one that is damaged by `salvage`.
+What goes wrong leaves no new file; until it is whole it is called DEST.part. A store that a program has open is
+copied by that program (Database::copy_to); one that is damaged by `salvage`.
 
 Examples:
   mapleaf app.leaf copy backup.leaf
