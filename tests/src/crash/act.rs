@@ -99,7 +99,7 @@ impl Life<'_> {
                 self.all_durable();
                 Ok(())
             }
-            b'b' => self.beside(store, step),
+            b'b' | b'h' => self.beside(store, step),
             b'w' => self.around(store, step),
             b'v' => self.watched(store, step),
             b'g' => self.group(store, step),
@@ -186,14 +186,18 @@ impl Life<'_> {
         self.commit(writer, model, true)
     }
 
-    /// A checkpoint, and two commits during its flush of the pages.
+    /// A checkpoint, and three commits during its flush of the pages, or before, half-way through the publication
+    /// of what is held.
     fn beside(&mut self, store: &SimStore, step: Step) -> Stopped {
         let mapping = &self.mapping.clone();
         let durable = self.possible.len().saturating_sub(1);
         std::thread::scope(|scope| {
             let arrived = gate(mapping, true);
             let checkpoint = scope.spawn(move || {
-                let result = store.checkpoint();
+                let result = match step.letter {
+                    b'h' => store.checkpoint_aside(),
+                    _ => store.checkpoint(),
+                };
                 mapping.on_flush(None);
                 result
             });

@@ -24,9 +24,9 @@ pub struct Campaign {
     pub breadth: Breadth,
     /// From which everything follows.
     pub seed: u64,
-    /// Ends behind the history that reaches so many states.
+    /// Ends behind the crash that reaches so many states.
     pub states: u64,
-    /// Or behind the one that takes so long.
+    /// Or behind the one that is looked at then.
     pub time: Duration,
 }
 
@@ -75,6 +75,8 @@ impl Campaign {
         for history in (0..).map_while(|number| self.history(number)) {
             for search in &mut searches {
                 search.report = Report::default();
+                search.states_max = self.states - total.states;
+                search.until = begun.checked_add(self.time);
                 search.history(&history)?;
                 total.add(&search.report);
                 if total.states >= self.states || begun.elapsed() >= self.time {

@@ -13,6 +13,7 @@
 //! | `n` | a transaction that is dropped |
 //! | `c` | checkpoint |
 //! | `b` | checkpoint, and three `Eventual` commits during its flush of the pages |
+//! | `h` | as `b`, beside the publication of what is held, where there are two views |
 //! | `w` | a transaction open around a checkpoint and a `sync`; `Sync` |
 //! | `v` | a commit that does not fit the log, watched by a reader during its flushes |
 //! | `g` | a group commit: two that leave the barrier to what follows them |
@@ -24,9 +25,9 @@ use crate::sim::Dice;
 use std::fmt;
 
 /// Letters of all steps.
-pub const LETTERS: &[u8] = b"seSELlDdFMmapncbwvgyrxk";
+pub const LETTERS: &[u8] = b"seSELlDdFMmapncbhwvgyrxk";
 /// How often random histories take each of them.
-const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbwvggyyrrxkk";
+const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbhwvggyyrrxkk";
 
 /// One step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,6 +13,7 @@
 //! | failed flush | the n-th call, once or from then on | any part was written; the cache calls the rest clean, and no later flush writes it |
 //! | failed publish | as a failed flush | half of it is published; of what is held, half of the stretches within blocks of `PAGE_SIZE_MAX` |
 //! | failed claim, growth, cut | as a failed flush | nothing has changed |
+//! | publication aside | whenever it is asked for | half of it long before the rest; commits between the two |
 //! | stores during a flush | a writer beside a checkpoint | are in it, or not |
 //! | rot | one a medium, at rest | a flipped bit, a zeroed unit, two swapped pages: found, or of no consequence. A stale page: not found in format v1 unless something else tells; no panic |
 //!

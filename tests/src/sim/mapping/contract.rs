@@ -87,15 +87,52 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
         self.publish_or_fail(ranges, HELD)
     }
 
+    /// In two parts, between which others commit: unless they are pressed for it, as the first question tells.
+    unsafe fn publish_held_aside(
+        &self,
+        ranges: &[Bytes],
+        pressed: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        if self.0.twin.is_some() && !pressed() {
+            let held = self.in_states(ranges, HELD);
+            {
+                let mut inner = self.inner();
+                self.publish_units(&mut inner, ranges, HELD, self.half_of_held(&held));
+            }
+            self.meanwhile(false);
+        }
+        self.publish_or_fail(ranges, HELD)
+    }
+
     unsafe fn release_held(&self, unseen: &mut dyn FnMut(u64) -> bool) {
         let Some(twin) = &self.0.twin else { return };
+        let mut kept = 0;
         for at in 0..self.bytes_now() / self.0.unit {
-            if self.state(at) & RETIRED != 0 && unseen((at * self.0.unit) as u64) {
+            if self.state(at) & RETIRED == 0 {
+                continue;
+            }
+            if unseen((at * self.0.unit) as u64) {
                 self.set_state(at, self.state(at) & !RETIRED);
                 // To show that nobody refers to it.
                 twin.fill(self.bytes_of(at), JUNK);
+            } else {
+                kept += 1;
             }
         }
+        self.0.kept.store(kept, Ordering::Relaxed);
+    }
+
+    fn laden(&self) -> bool {
+        self.0.twin.is_some() && self.count(HELD) >= self.load_max()
+    }
+
+    fn overladen(&self) -> bool {
+        if self.0.twin.is_none() {
+            return false;
+        }
+        let (held, retired) = (self.count(HELD), self.count(RETIRED));
+        let leaving = retired.saturating_sub(self.0.kept.load(Ordering::Relaxed));
+        held >= 2 * self.load_max() || held + leaving >= 3 * self.load_max()
     }
 
     unsafe fn flush(&self, ranges: &[Bytes]) -> Result<()> {

@@ -88,7 +88,8 @@ struct Inner<N> {
     put_off: Option<Vec<Range<usize>>>,
 }
 
-/// Called at the start of each flush; told whether it is one of a log block or a meta.
+/// Called at the start of each flush, and half-way through a publication aside; told whether it is a flush of a
+/// log block or a meta.
 type Hook = Box<dyn FnMut(bool) + Send>;
 
 struct Sim<N> {
@@ -98,6 +99,8 @@ struct Sim<N> {
     len: AtomicU64,
     states: Box<[AtomicU8]>,
     in_twin: AtomicUsize,
+    /// Units that were published and that readers referred to when it was last asked.
+    kept: AtomicUsize,
     budget: usize,
     inner: Mutex<Inner<N>>,
     hook: Mutex<Option<Hook>>,
@@ -134,6 +137,7 @@ impl<N> SimMapping<N> {
             len: AtomicU64::new(0),
             states: (0..capacity / unit).map(|_| AtomicU8::new(0)).collect(),
             in_twin: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
             budget,
             inner: Mutex::new(inner),
             hook: Mutex::new(None),
@@ -190,8 +194,8 @@ impl<N> SimMapping<N> {
         self.inner().lie = lie;
     }
 
-    /// Called at the start of each flush, but of those that are made meanwhile; told whether it is one
-    /// of a log block or a meta.
+    /// Called at the start of each flush, and half-way through a publication aside, but of those that are made
+    /// meanwhile; told whether it is a flush of a log block or a meta.
     pub fn on_flush(&self, hook: Option<Hook>) {
         *self.0.hook.lock().expect("no panic while it is held") = hook;
     }
@@ -205,6 +209,7 @@ impl<N> SimMapping<N> {
     pub fn forget_views(&self) {
         self.0.states.iter().for_each(|state| state.store(0, Ordering::Relaxed));
         self.0.in_twin.store(0, Ordering::Relaxed);
+        self.0.kept.store(0, Ordering::Relaxed);
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<N>> {
@@ -286,6 +291,23 @@ impl<N> SimMapping<N> {
         self.0.in_twin.fetch_sub(busy(was), Ordering::Relaxed);
     }
 
+    /// Units of `ranges` that are in one of `states`.
+    fn in_states(&self, ranges: &[Bytes], states: u8) -> Vec<usize> {
+        let units = ranges.iter().flat_map(|range| self.units(range));
+        units.filter(|at| self.state(*at) & states != 0).collect()
+    }
+
+    /// How many units are in the state.
+    fn count(&self, state: u8) -> usize {
+        let units = 0..self.bytes_now() / self.0.unit;
+        units.filter(|at| self.state(*at) & state != 0).count()
+    }
+
+    /// So many held units ask for a checkpoint.
+    fn load_max(&self) -> usize {
+        (self.0.budget / 2).clamp(1, usize::MAX / 3)
+    }
+
     /// Publishes the first `most` units of `ranges` that are in one of `states`.
     fn publish_units(&self, inner: &mut Inner<N>, ranges: &[Bytes], states: u8, most: usize) {
         let Some(twin) = &self.0.twin else { return };
@@ -310,8 +332,7 @@ impl<N> SimMapping<N> {
             self.publish_units(&mut inner, ranges, states, usize::MAX);
             return Ok(());
         }
-        let units = ranges.iter().flat_map(|range| self.units(range));
-        let units: Vec<usize> = units.filter(|at| self.state(*at) & states != 0).collect();
+        let units = self.in_states(ranges, states);
         let part = if states == HELD { self.half_of_held(&units) } else { units.len() / 2 };
         self.publish_units(&mut inner, ranges, states, part);
         Err(Error::Full)
@@ -328,17 +349,22 @@ impl<N> SimMapping<N> {
         starts.get(starts.len() / 2).copied().unwrap_or_default()
     }
 
+    /// Others do what they do while a flush, or a publication, takes its time.
+    fn meanwhile(&self, block: bool) {
+        let hook = self.0.hook.lock().expect("no panic while it is held").take();
+        if let Some(mut hook) = hook {
+            hook(block);
+            self.0.hook.lock().expect("no panic while it is held").get_or_insert(hook);
+        }
+    }
+
     fn barrier(&self, ranges: &[Bytes], block: bool) -> Result<()> {
         let began = {
             let mut inner = self.inner();
             self.point(&mut inner);
             inner.clock
         };
-        let hook = self.0.hook.lock().expect("no panic while it is held").take();
-        if let Some(mut hook) = hook {
-            hook(block);
-            self.0.hook.lock().expect("no panic while it is held").get_or_insert(hook);
-        }
+        self.meanwhile(block);
         let mut inner = self.inner();
         self.point(&mut inner);
         let units: Vec<_> = ranges.iter().map(|range| self.units(range)).collect();
