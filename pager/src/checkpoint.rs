@@ -331,6 +331,7 @@ impl Latest {
             waiting: self.waiting(),
             old_readers: self.old_readers,
             grown: false,
+            in_progress: self.in_progress.is_some(),
         }
     }
 

@@ -118,9 +118,9 @@ impl<'s> WriteTxn<'s> {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
         let overdue = || {
-            let (waiting, pages_before) = {
+            let (waiting, pages_before, in_progress) = {
                 let latest = self.parts.core.latest.lock();
-                (latest.waiting(), latest.state.space.page_count)
+                (latest.waiting(), latest.state.space.page_count, latest.in_progress.is_some())
             };
             let freed = run.freed_durable.saturating_add(run.freed_between);
             let room = Room {
@@ -130,6 +130,7 @@ impl<'s> WriteTxn<'s> {
                 waiting: waiting.saturating_add(freed),
                 old_readers: run.old_readers(),
                 grown: state.space.page_count > pages_before,
+                in_progress,
             };
             room.overdue(pages)
         };

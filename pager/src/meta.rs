@@ -276,3 +276,94 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<()>)> {
     let state = State { txn: TxnId(u64_at(record, 80)), features, root, log, space };
     Ok((identity, state, whole))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else a file would say something else than `docs/format.md` does, or than was stored: found when it is opened
+    /// by another build, years later.
+    #[test]
+    fn a_meta_has_each_field_where_the_format_says() {
+        let identity = Identity {
+            page_shift: 9,
+            uuid: *b"sixteen bytes id",
+            epoch: 0x0102_0304_0506_0708,
+            clean: true,
+            read_only_features: 0x1112_1314_1516_1718,
+            compatible_features: 0x2122_2324_2526_2728,
+        };
+        let log = LogPlace {
+            start: PageId(0x3132_3334),
+            pages: 0x3536_3738,
+            salt: 0x4142_4344_4546_4748,
+            position: 0x5152_5354_5556_5758,
+            last_checksum: 0x6162_6364_6566_6768,
+            made_by: TxnId(0x7172_7374_7576_7778),
+        };
+        let root: Root = core::array::from_fn(|at| 0x80 + at as u8);
+        let state = State {
+            txn: TxnId(0x0A0B_0C0D_0E0F_0102),
+            features: crate::features::FIXED_WIDTH,
+            root,
+            log,
+            space: Space::new(77),
+        };
+        // What was there before is another meta's.
+        let mut record = [0xEE; 512];
+        encode(&mut record, 1, &identity, &state);
+
+        let mut wanted = std::vec![0; 8];
+        wanted.extend(b"mapleaf\0");
+        wanted.extend(1u32.to_le_bytes());
+        wanted.extend(0x0A0B_0C0Du32.to_le_bytes());
+        for mask in [state.features, identity.read_only_features, identity.compatible_features] {
+            wanted.extend(mask.to_le_bytes());
+        }
+        wanted.extend([1, 4, 9, 1, 0, 0, 1, 0]);
+        wanted.extend(b"sixteen bytes id");
+        wanted.extend(identity.epoch.to_le_bytes());
+        wanted.extend(state.txn.0.to_le_bytes());
+        wanted.extend([0x34, 0x33, 0x32, 0x31, 0x38, 0x37, 0x36, 0x35]);
+        for word in [log.salt, log.position, log.last_checksum, log.made_by.0] {
+            wanted.extend(word.to_le_bytes());
+        }
+        wanted.extend(root);
+        wanted.resize(AT_SPACE, 0);
+        assert_eq!(record[8..AT_SPACE], wanted[8..]);
+        assert_eq!(record[..8], record_checksum(1, &record).to_le_bytes());
+        assert_eq!((valid_shift(&record, 1), valid_shift(&record, 0)), (Some(9), None));
+
+        let (found, again, whole) = decode(&record).unwrap();
+        assert_eq!((found, whole), (identity, Ok(())));
+        assert_eq!((again.txn, again.features, again.root), (state.txn, state.features, root));
+        assert_eq!((again.log, again.space.page_count), (log, 77));
+    }
+
+    /// Else "not a mapleaf file" would be said of one that a later version wrote, and whose other meta is damaged.
+    #[test]
+    fn a_later_version_is_named_whichever_meta_says_so() {
+        let identity = Identity {
+            page_shift: 9,
+            uuid: [7; 16],
+            epoch: 1,
+            clean: true,
+            read_only_features: 0,
+            compatible_features: 0,
+        };
+        let (root, log, space) = ([0; ROOT_BYTES], LogPlace::default(), Space::new(8));
+        let state = State { txn: TxnId(1), features: 0, root, log, space };
+        for slot in [0, 1] {
+            let mut file = [0; 1024];
+            let meta = &mut file[512 * usize::from(slot)..][..512];
+            encode(meta, slot, &identity, &state);
+            meta[16] = 2;
+            let found = find(1024, |offset, len| {
+                let rest = &file[(offset as usize).min(1024)..];
+                &rest[..len.min(rest.len())]
+            });
+            let wanted = Error::Unsupported(Unsupported::Version { found: 2 });
+            assert_eq!(found, Err(wanted), "slot {slot}");
+        }
+    }
+}

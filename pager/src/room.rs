@@ -19,6 +19,10 @@ const SLACK_BYTES_PAGE_SHIFT_MIN: u32 = 12;
 /// A transaction that writes so many pages is worth a checkpoint of its own: it gets no slack.
 const LARGE_PAGES: u32 = 4096;
 
+/// A transaction that writes no more pages does not wait for a checkpoint that is being made, before the file is
+/// twice as long as what is in use.
+const SMALL_PAGES: u32 = 64;
+
 /// The pages of a state, by what can become of them. An estimate: which of the freed pages older
 /// readers hold back is not counted anywhere.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Room {
     pub(crate) old_readers: bool,
     /// The transaction has made the file grow.
     pub(crate) grown: bool,
+    /// A checkpoint is being made that will give room.
+    pub(crate) in_progress: bool,
 }
 
 impl Room {
@@ -84,7 +90,12 @@ impl Room {
             (available, (pages / 2).min(slack / 2))
         };
         let length = self.page_count.saturating_add(pages.saturating_sub(available));
-        let allowed = if pages >= LARGE_PAGES { 0 } else { slack };
+        let allowed = match pages {
+            LARGE_PAGES.. => 0,
+            // Rather a longer file than one that waits for the disk.
+            ..=SMALL_PAGES if self.in_progress => self.in_use().max(slack),
+            _ => slack,
+        };
         let past_slack = length > self.in_use().saturating_add(allowed);
         available < pages && past_slack && self.waiting > worth
     }
@@ -98,7 +109,15 @@ mod tests {
     fn room(free_pages: u32, pinned_pages: u32, waiting: u32) -> Room {
         let page_count = 10_000 + free_pages + pinned_pages;
         let space = SpaceStats { free_pages, pinned_pages, space_pages: 10 };
-        Room { page_shift: 12, page_count, space, waiting, old_readers: false, grown: false }
+        Room {
+            page_shift: 12,
+            page_count,
+            space,
+            waiting,
+            old_readers: false,
+            grown: false,
+            in_progress: false,
+        }
     }
 
     fn beside_readers(room: Room) -> Room {

@@ -171,7 +171,8 @@ const RUNS: [(&str, &str, &[&str]); 20] = [
     (SPACE_TESTS, "mapleaf_pager", &SLOW),
     ("concurrent", "concurrent", &[]),
 ];
-const HEAVY: [(&str, &str, &[&str]); 5] = [
+const HEAVY: [(&str, &str, &[&str]); 6] = [
+    ("db closing", "db closing", &[]),
     ("tests crash", "tests crash", &[]),
     ("crash, long", "crash", &[]),
     ("model, long", "model", &[]),
@@ -206,12 +207,13 @@ pub(crate) fn tests(tree: &Path, target: &Path, heavy: bool, programs: u32) -> R
     if heavy {
         build("mapleaf-btree", "btree ", &["--test", "model", "--test", "repair"])?;
         build("mapleaf-tests", "tests ", &["--test", "crash"])?;
+        build("mapleaf", "db ", &["--test", "closing"])?;
     }
     let runs = if heavy { &HEAVY[..] } else { &RUNS[..] };
     let test = |&(name, binary, arguments): &(&'static str, &str, &'static [&'static str])| {
         let program = found.get(binary).ok_or_else(|| format!("no test {binary}"))?.clone();
         let folder = match binary.split_once(' ') {
-            Some(("tests", _)) => "tests",
+            Some((folder @ ("tests" | "db"), _)) => folder,
             Some(_) => "btree",
             None => "pager",
         };
