@@ -198,6 +198,7 @@ impl<'s> Parts<'s> {
             }
             *turn = latest.state;
             latest.in_progress = Some(turn.txn);
+            latest.aside = matches!(haste, Haste::Aside);
             latest.freed_at_start = latest.freed_durable;
             latest.freed_between = 0;
             let other = u8::from(!planted::is(Bug::WrongSlot));
@@ -209,6 +210,7 @@ impl<'s> Parts<'s> {
             // Nothing was lost: what was not published is held still. This state needs no pin any more.
             let mut latest = self.core.latest.lock();
             latest.in_progress = None;
+            latest.aside = false;
             latest.freed_between = 0;
         }
         published?;
@@ -331,7 +333,7 @@ impl Latest {
             waiting: self.waiting(),
             old_readers: self.old_readers,
             grown: false,
-            in_progress: self.in_progress.is_some(),
+            aside: self.aside,
         }
     }
 

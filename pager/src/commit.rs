@@ -16,10 +16,13 @@ use crate::store::{Core, Parts, Writer, record_of};
 use crate::tail::Ring;
 use crate::txn::{Durability, WriteTxn};
 use crate::{Error, PageId, Result, TxnId};
+use core::sync::atomic::Ordering;
 
 /// The ring is made about as large as this part of the store (a power of two of bytes at most), within
 /// the options' bounds.
 const RING_PART: u64 = 32;
+/// About as large a part at the most where transactions have waited for room in the ring.
+const RING_PART_BUSY: u64 = 8;
 
 /// Bytes of a new ring that are published at once.
 const RING_PIECE_BYTES: usize = 16 << 10;
@@ -52,7 +55,11 @@ impl<'s> WriteTxn<'s> {
         self.settle()?;
         let ring = self.parts.ring(&self.writer.state);
         match ring {
-            Some(ring) if !self.announces() && self.takes_log(&ring, durability)? => {
+            Some(ring)
+                if !self.announces()
+                    && !self.ring_outgrown()
+                    && self.takes_log(&ring, durability)? =>
+            {
                 self.commit_logged(&ring, durability)
             }
             _ => self.commit_as_checkpoint(),
@@ -118,9 +125,9 @@ impl<'s> WriteTxn<'s> {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
         let overdue = || {
-            let (waiting, pages_before, in_progress) = {
+            let (waiting, pages_before, aside) = {
                 let latest = self.parts.core.latest.lock();
-                (latest.waiting(), latest.state.space.page_count, latest.in_progress.is_some())
+                (latest.waiting(), latest.state.space.page_count, latest.aside)
             };
             let freed = run.freed_durable.saturating_add(run.freed_between);
             let room = Room {
@@ -130,7 +137,7 @@ impl<'s> WriteTxn<'s> {
                 waiting: waiting.saturating_add(freed),
                 old_readers: run.old_readers(),
                 grown: state.space.page_count > pages_before,
-                in_progress,
+                aside,
             };
             room.overdue(pages)
         };
@@ -274,9 +281,25 @@ impl<'s> WriteTxn<'s> {
         self.writer.run.changed = true;
     }
 
-    /// Moves the log to a larger ring where the store has outgrown it.
+    /// Whether transactions wait for room in a ring that may be larger.
+    fn ring_outgrown(&self) -> bool {
+        cfg!(feature = "locality")
+            && self.parts.core.ring_short.load(Ordering::Relaxed)
+            && self.ring_for_the_busy() / 2 >= self.writer.state.log.pages
+    }
+
+    /// Pages of the ring that one as large as this is to be replaced by when transactions wait for room in it.
+    fn ring_for_the_busy(&self) -> u32 {
+        let twice = self.writer.state.log.pages.saturating_mul(2);
+        twice.min(self.ring_of_part(RING_PART_BUSY))
+    }
+
+    /// Moves the log to a larger ring where the store has outgrown it, or those who write.
     fn resize_log(&mut self) -> Result<()> {
-        let pages = self.ring_wanted();
+        let mut pages = self.ring_wanted();
+        if cfg!(feature = "locality") && self.parts.core.ring_short.swap(false, Ordering::Relaxed) {
+            pages = pages.max(self.ring_for_the_busy());
+        }
         let log = self.writer.state.log;
         if log.pages == 0 || pages / 2 < log.pages { Ok(()) } else { self.move_log(pages) }
     }
@@ -295,10 +318,15 @@ impl<'s> WriteTxn<'s> {
 
     /// Pages of the ring that a store as large as this one's pages in use is to have.
     fn ring_wanted(&self) -> u32 {
+        self.ring_of_part(RING_PART)
+    }
+
+    /// Pages of a ring as large as that part of what is in use.
+    fn ring_of_part(&self, part: u64) -> u32 {
         let page_size = self.parts.view.page_size() as u64;
         let space = &self.writer.state.space;
         let bytes = u64::from(space.packed_end().min(space.page_count)) * page_size;
-        let wanted = (bytes / RING_PART).checked_ilog2().map_or(0, |log| 1 << log);
+        let wanted = (bytes / part).checked_ilog2().map_or(0, |log| 1 << log);
         let wanted = wanted.min(self.parts.core.options.log_bytes_max);
         u32::try_from(wanted / page_size).unwrap_or(0)
     }

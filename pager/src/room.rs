@@ -19,7 +19,7 @@ const SLACK_BYTES_PAGE_SHIFT_MIN: u32 = 12;
 /// A transaction that writes so many pages is worth a checkpoint of its own: it gets no slack.
 const LARGE_PAGES: u32 = 4096;
 
-/// A transaction that writes no more pages does not wait for a checkpoint that is being made, before the file is
+/// A transaction that writes no more pages leaves checkpoints to whoever makes them beside it, before the file is
 /// twice as long as what is in use.
 const SMALL_PAGES: u32 = 64;
 
@@ -36,8 +36,8 @@ pub(crate) struct Room {
     pub(crate) old_readers: bool,
     /// The transaction has made the file grow.
     pub(crate) grown: bool,
-    /// A checkpoint is being made that will give room.
-    pub(crate) in_progress: bool,
+    /// Somebody makes checkpoints beside those who commit.
+    pub(crate) aside: bool,
 }
 
 impl Room {
@@ -93,7 +93,7 @@ impl Room {
         let allowed = match pages {
             LARGE_PAGES.. => 0,
             // Rather a longer file than one that waits for the disk.
-            ..=SMALL_PAGES if self.in_progress => self.in_use().max(slack),
+            ..=SMALL_PAGES if self.aside => self.in_use().max(slack),
             _ => slack,
         };
         let past_slack = length > self.in_use().saturating_add(allowed);
@@ -116,7 +116,7 @@ mod tests {
             waiting,
             old_readers: false,
             grown: false,
-            in_progress: false,
+            aside: false,
         }
     }
 
@@ -178,6 +178,23 @@ mod tests {
         assert_eq!(large.slack(), 25_000);
         assert!(!large.overdue(4095));
         assert!(large.overdue(4096));
+    }
+
+    /// Else small commits would wait for the disk, or the file grow without bound where it is slow.
+    #[test]
+    fn a_small_commit_leaves_checkpoints_to_others_till_the_file_is_twice_as_long() {
+        let beside = |waiting| Room { aside: true, ..room(0, waiting, waiting) };
+        assert!(room(0, 2501, 2501).overdue(64));
+        assert!(!beside(2501).overdue(64));
+        assert!(beside(2501).overdue(65), "not a small one");
+        assert!(!beside(9936).overdue(64));
+        assert!(beside(9937).overdue(64), "more than twice what is in use");
+        assert!(beside_readers(beside(2501)).overdue(64));
+        // A store whose slack is more than what is in use.
+        let small = Room { page_count: 1000 + 1984, ..beside(1984) };
+        assert_eq!((small.in_use(), small.slack()), (1000, 2048));
+        assert!(!small.overdue(64));
+        assert!(Room { page_count: 1000 + 1985, ..beside(1985) }.overdue(64));
     }
 
     /// Else the file would grow with every small commit: pages that the space has freed seem to be there.

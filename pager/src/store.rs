@@ -33,6 +33,8 @@ pub(crate) struct Latest {
     pub(crate) durable: Checkpointed,
     /// The checkpoint being written out.
     pub(crate) in_progress: Option<TxnId>,
+    /// The last checkpoint was made beside those who commit, by somebody who will make the next one too.
+    pub(crate) aside: bool,
     /// The newest transaction known to survive power loss.
     pub(crate) synced: TxnId,
     /// Log blocks from here on (in bytes from the ring's start) await a flush.
@@ -76,6 +78,8 @@ pub(crate) struct Core {
     poisoned: AtomicU32,
     /// A transaction found no room. What waits for a checkpoint may be room for the next.
     pub(crate) starved: AtomicBool,
+    /// A transaction waited for room in the log's ring.
+    pub(crate) ring_short: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -97,6 +101,7 @@ impl Core {
                 state: *state,
                 durable,
                 in_progress: None,
+                aside: false,
                 synced: state.txn,
                 unflushed: None,
                 epoch_begun: false,
@@ -112,6 +117,7 @@ impl Core {
             turn: Mutex::new(*state),
             poisoned: AtomicU32::new(0),
             starved: AtomicBool::new(false),
+            ring_short: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }

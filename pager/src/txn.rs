@@ -436,6 +436,7 @@ impl<'s> WriteTxn<'s> {
         if cfg!(not(feature = "locality")) || in_progress.is_none() || !tail.may_fit(ring, len) {
             return false;
         }
+        parts.core.ring_short.store(true, Ordering::Relaxed);
         drop(parts.take_turn());
         let head = parts.core.latest.lock().durable.position;
         tail.set_head(head)

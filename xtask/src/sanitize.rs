@@ -11,6 +11,9 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The medium of the pager's tests reads what a writer builds in place meanwhile, as a disk does.
 const SUPPRESSED: &str = "race:double::Double>::harden\n";
 
+/// A test that leaves the process too little address space for a sanitizer.
+const LITTLE_SPACE: &str = "little_address_space_makes_a_smaller_reservation";
+
 /// Rounds of the test that takes longest, a fifth of what it has by itself.
 const HELD_ROUNDS: &str = "2400";
 /// Tests that have threads, or look at memory that others may have: (package, tests).
@@ -59,7 +62,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         for (package, tests) in QUICK.iter().chain(more).copied().chain(databases) {
             let mut test = sanitized(sanitizer, suppressions);
             test.args(["test", "--quiet"]).args(instrumented(sanitizer));
-            test.args(["--package", package]).args(tests);
+            test.args(["--package", package]).args(tests).args(["--", "--skip", LITTLE_SPACE]);
             if !test.status()?.success() {
                 println!("{sanitizer}: {package} FAILED");
                 return Ok(false);
