@@ -198,7 +198,7 @@ impl<'s> Parts<'s> {
             }
             *turn = latest.state;
             latest.in_progress = Some(turn.txn);
-            latest.aside = matches!(haste, Haste::Aside);
+            latest.aside = cfg!(feature = "locality") && matches!(haste, Haste::Aside);
             latest.freed_at_start = latest.freed_durable;
             latest.freed_between = 0;
             let other = u8::from(!planted::is(Bug::WrongSlot));
@@ -333,7 +333,7 @@ impl Latest {
             waiting: self.waiting(),
             old_readers: self.old_readers,
             grown: false,
-            aside: self.aside,
+            aside: cfg!(feature = "locality") && self.aside,
         }
     }
 

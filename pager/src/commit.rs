@@ -35,7 +35,7 @@ impl<'s> WriteTxn<'s> {
     /// Commits. `Ok` carries the number of the new state, or of the one before where nothing changed.
     ///
     /// Cost: `Sync` is one barrier where the redo is smaller than the pages and fits the log, else two;
-    /// `Eventual` none (unless the log has no room).
+    /// `Eventual` none (unless the log has no room, or had none and becomes larger).
     ///
     /// # Errors
     /// [`TxnFailed`](Error::TxnFailed), [`Full`](Error::Full), [`Io`](Error::Io): rolled back, as is
@@ -125,19 +125,15 @@ impl<'s> WriteTxn<'s> {
         let Writer { run, state, .. } = &*self.writer;
         let pages = u32::try_from(run.dirty_pages).unwrap_or(u32::MAX);
         let overdue = || {
-            let (waiting, pages_before, aside) = {
-                let latest = self.parts.core.latest.lock();
-                (latest.waiting(), latest.state.space.page_count, latest.aside)
-            };
+            let before = self.parts.core.latest.lock().room();
             let freed = run.freed_durable.saturating_add(run.freed_between);
             let room = Room {
-                page_shift: self.parts.core.shift,
                 page_count: state.space.page_count,
                 space: state.space.stats(),
-                waiting: waiting.saturating_add(freed),
+                waiting: before.waiting.saturating_add(freed),
                 old_readers: run.old_readers(),
-                grown: state.space.page_count > pages_before,
-                aside,
+                grown: state.space.page_count > before.page_count,
+                ..before
             };
             room.overdue(pages)
         };

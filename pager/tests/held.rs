@@ -9,8 +9,8 @@ use mapleaf_pager::{
     Bytes, Durability, Mapping, Options, PageId, Pages, Part, Result, Store, WriteTxn, words_for,
 };
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 const PAGE: usize = 512;
 const RING: u64 = 16 * 1024;
@@ -191,7 +191,9 @@ fn a_commit_lets_go_of_what_only_its_transaction_kept() {
 /// Else a reader could see zeros when a transaction larger than memory is written beside a checkpoint.
 #[test]
 fn what_a_reader_sees_survives_a_spill_beside_a_checkpoint() {
-    let store: &'static TestStore = Box::leak(Box::new(created()));
+    // For as long as what its mapping calls.
+    static STORE: OnceLock<TestStore> = OnceLock::new();
+    let store = STORE.get_or_init(created);
     let page = commit(store, 7);
     let snapshot = store.begin_read(0).unwrap();
     let slice = (&snapshot).page(page).unwrap();

@@ -1,4 +1,4 @@
-//! Bugs for the sanitizers to find: `cargo xtask sanitize` runs them before it believes a clean run.
+//! Bugs for the sanitizers to find: `cargo xtask sanitize` builds and runs them before it believes a clean run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
