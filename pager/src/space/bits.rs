@@ -153,6 +153,25 @@ mod tests {
     use quickcheck::quickcheck;
     use std::vec::Vec;
 
+    /// Else a run for a large value is not found, and the file grows instead. Drawn bits hold a full word nearly
+    /// always, beside which shorter runs do not count.
+    #[test]
+    fn the_longest_run_is_found_wherever_it_lies_behind_a_shorter_one() {
+        let run = |length: u32, at: u32| ((1u64 << length) - 1) << at;
+        for (first, second) in (0..62).flat_map(|first| (0..62).map(move |second| (first, second)))
+        {
+            for at in 1..63 - second {
+                let bits = [run(first, 1), run(second, at)].map(u64::to_le_bytes);
+                assert_eq!(
+                    longest(bits.as_flattened()),
+                    first.max(second),
+                    "{first} {second} {at}"
+                );
+            }
+        }
+        assert_eq!((leading(&[0xFF; 16]), longest(&[0xFF; 16])), (128, 128));
+    }
+
     /// Runs found one bit at a time.
     fn naive_runs(bits: &[u8]) -> Vec<(u32, u32)> {
         let mut found: Vec<(u32, u32)> = Vec::new();
