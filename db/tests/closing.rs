@@ -105,3 +105,31 @@ fn what_a_transaction_had_taken_that_was_rolled_back_is_cut_off() {
     assert!(db.check().unwrap().is_sound());
     assert_eq!(db.read().unwrap().tree("kept").unwrap().get(b"key").unwrap(), Some(&b"value"[..]));
 }
+
+/// Else a file would stay as long as it was where all that is left lies at its end, and is pages of trees alone.
+#[test]
+fn a_tree_that_lies_behind_what_was_freed_moves_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("behind.leaf");
+    let db = open(&path);
+    fill(&db, "emptied");
+    let full = std::fs::metadata(&path).unwrap().len();
+    let mut txn = db.write().unwrap();
+    let mut kept = txn.tree("kept").unwrap();
+    for number in 0..6_000 {
+        kept.insert(&key(number), &[7; 290]).unwrap();
+    }
+    txn.commit().unwrap();
+    db.close().unwrap();
+
+    let db = open(&path);
+    let mut txn = db.write().unwrap();
+    assert!(txn.drop_tree("emptied").unwrap());
+    txn.commit().unwrap();
+    db.close().unwrap();
+    let len = std::fs::metadata(&path).unwrap().len();
+    assert!(len < 6 << 20, "{len} bytes of {full}");
+    let db = open(&path);
+    assert!(db.check().unwrap().is_sound());
+    assert_eq!(db.read().unwrap().tree("kept").unwrap().len(), 6_000);
+}
