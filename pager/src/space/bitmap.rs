@@ -180,6 +180,9 @@ impl Space {
         change: &mut dyn FnMut(&mut [u8]) -> Result<(), Damage>,
     ) -> Result<()> {
         let shape = Shape::new(host.page_size());
+        if self.last_used / shape.bits == leaf {
+            self.last_used = 0;
+        }
         self.raise_to(host, shape, leaf)?;
         let mut path = [(PageId::NONE, 0u32); HEIGHT_MAX];
         let mut id = self.own_bitmap(host, self.bitmap, self.height)?;

@@ -108,6 +108,9 @@ pub(crate) struct Space {
     dry_runs: u32,
     /// Searches of the running transaction that may still pass before it gathers.
     ungathered: u8,
+    /// A page that was in use when [`trim`](Space::trim) looked from the end, and is still: no later page is worth
+    /// another look till this one is free. 0 = not known.
+    last_used: u32,
     stats: SpaceStats,
     /// Pages from this birth on were born in the running transaction.
     started: TxnId,
@@ -135,6 +138,7 @@ impl Space {
             dry: 0,
             dry_runs: 0,
             ungathered: 0,
+            last_used: 0,
             stats: SpaceStats { free_pages: 0, pinned_pages: 0, space_pages: 0 },
             started: TxnId(0),
             base: TxnId(0),

@@ -24,6 +24,9 @@ impl Space {
     /// Keeps a page ready, if there is room.
     pub(super) fn push_ready(&mut self, limits: &Limits, page: u32) -> bool {
         let pushed = self.ready.len() < limits.ready && self.ready.push(page);
+        if page == self.last_used {
+            self.last_used = 0;
+        }
         if pushed && !self.closing {
             self.claimable = self.ready.len();
         }

@@ -72,7 +72,12 @@ impl Space {
         if self.closing || self.stats.free_pages < cut_min {
             return Ok(());
         }
-        if self.page_count - self.used_end(host)? < cut_min {
+        if self.last_used > 0 && self.page_count.saturating_sub(self.last_used) <= cut_min {
+            return Ok(());
+        }
+        let end = self.used_end(host)?;
+        if self.page_count - end < cut_min {
+            self.last_used = end - 1;
             return Ok(());
         }
         let limits = Limits::new(host.page_size());
@@ -171,6 +176,7 @@ impl Space {
         }
         self.count_free_less(dropped)?;
         self.page_count = end;
+        self.last_used = 0;
         Ok(true)
     }
 

@@ -7,6 +7,7 @@ mod mock;
 mod model;
 mod plausible;
 mod tall;
+mod trimmed;
 
 use super::{Space, SpaceUse};
 use crate::pins::Pins;
@@ -62,6 +63,8 @@ struct Store {
     own: Vec<(u32, u32)>,
     savepoints: Vec<Savepoint>,
     pinned_from: Option<TxnId>,
+    /// Never opened anew. Else it is after every other commit, and what the record does not have is forgotten.
+    stays_open: bool,
 }
 
 impl Store {
@@ -86,6 +89,7 @@ impl Store {
             own: Vec::new(),
             savepoints: Vec::new(),
             pinned_from: None,
+            stays_open: false,
         }
     }
 
@@ -249,11 +253,12 @@ impl Store {
         again.encode(page_size, &mut record_again);
         assert_eq!(record, record_again);
         let bodies = self.account(&again);
+        let space = if self.stays_open || birth.0 % 2 == 0 { self.space } else { again };
         let live = core::mem::take(&mut self.live);
         let mut reached = pages(&live);
         reached.extend(bodies.keys());
         let reached = Rc::new(reached);
-        self.latest = Committed { txn: birth, space: again, live, bodies, reached };
+        self.latest = Committed { txn: birth, space, live, bodies, reached };
         Ok(())
     }
 
