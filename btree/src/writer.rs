@@ -2,7 +2,7 @@
 
 use crate::edit::{Editor, Source};
 use crate::error::{Error, Result};
-use crate::node::max_key_len;
+use crate::node::{Value, max_key_len};
 use crate::open_trees::OpenTrees;
 use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
@@ -81,9 +81,25 @@ impl<'s> Writer<'s> {
     // A call: its copies are off the stack before anything is changed.
     #[inline(never)]
     pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
-        let catalog = TreeRecord::decode_names((&txn).root())?;
+        let names = Writer::names_of(&txn)?;
+        Ok(Writer::with(txn, names))
+    }
+
+    /// The record of the tree of names in the state that `txn` builds on: what [`with`](Writer::with) needs.
+    ///
+    /// # Errors
+    /// As [`TreeRecord::decode`].
+    pub fn names_of(txn: &WriteTxn<'s>) -> Result<TreeRecord> {
+        TreeRecord::decode_names(txn.root())
+    }
+
+    /// As [`new`](Writer::new), in two steps, the second of which cannot fail: so a writer, whose table is some KiB,
+    /// is built where it stays, instead of being moved out of a result.
+    #[inline(always)]
+    #[must_use]
+    pub fn with(txn: WriteTxn<'s>, names: TreeRecord) -> Writer<'s> {
         let number = WRITERS.fetch_add(1, Ordering::Relaxed);
-        Ok(Writer { txn, catalog, open: OpenTrees::new(number), silent: false })
+        Writer { txn, catalog: names, open: OpenTrees::new(number), silent: false }
     }
 
     /// As [`new`](Writer::new), for what the log says: it is not logged again.
@@ -108,7 +124,15 @@ impl<'s> Writer<'s> {
     /// Those of the store, and damage: the transaction is rolled back.
     pub fn into_txn(mut self) -> Result<WriteTxn<'s>> {
         self.write_back()?;
-        Ok(self.txn)
+        Ok(self.into_written())
+    }
+
+    /// The transaction below, after [`write_back`](Writer::write_back): what was done since is in none of its pages.
+    // Inlined, so that its table is not moved.
+    #[inline(always)]
+    #[must_use]
+    pub fn into_written(self) -> WriteTxn<'s> {
+        self.txn
     }
 
     /// The catalog, to be changed. Names are logged one by one, not as its entries.
@@ -130,13 +154,15 @@ impl<'s> Writer<'s> {
 
     /// Stores a record in the catalog, unless it is there already.
     pub(crate) fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
-        if self.stored(name)? == Some(*record) {
-            return Ok(());
-        }
         let bytes = record.encode();
         let mut names = self.names();
         let mut place = Place::new();
         place.seek(&*names.txn, names.record, name)?;
+        if let (Some(leaf), Some(step)) = (place.leaf(&*names.txn)?, place.entry())
+            && matches!(leaf.value(step.index())?, Value::Inline(there) if there == bytes)
+        {
+            return Ok(());
+        }
         names.put(&mut place, name, Source::Bytes(&bytes)).map(drop)
     }
 
@@ -436,9 +462,11 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed,
     /// or (an error of a flush) it is not known.
+    // Inlined, so that its table is not moved.
+    #[cfg_attr(feature = "large", inline(always))]
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.write_back()?;
-        Ok(self.txn.commit(durability)?)
+        Ok(self.into_written().commit(durability)?)
     }
 
     /// Opens a tree without a handle, where the slot `at` does not have it already; its slot.

@@ -74,8 +74,8 @@ pub struct WriteTxn<'db> {
 impl<'db> WriteTxn<'db> {
     pub(crate) fn begin(inner: &'db Inner, turn: Turn<'db>) -> Result<WriteTxn<'db>> {
         let txn = inner.when_free(&turn, || inner.store.begin_write())?;
-        let writer = Writer::new(txn).map_err(|error| inner.name.error(error))?;
-        Ok(WriteTxn { writer, turn, inner })
+        let names = Writer::names_of(&txn).map_err(|error| inner.name.error(error))?;
+        Ok(WriteTxn { writer: Writer::with(txn, names), turn, inner })
     }
 
     /// The transaction of the layer below.
@@ -283,10 +283,16 @@ impl<'db> WriteTxn<'db> {
     /// [`Full`](crate::StoreError::Full), [`TxnFailed`](crate::StoreError::TxnFailed),
     /// [`Error::Io`](crate::Error::Io): rolled back. After an error from a flush every further
     /// transaction is [`Poisoned`](crate::StoreError::Poisoned) until the database is opened anew.
-    pub fn commit_with(self, durability: Durability) -> Result<TxnId> {
-        let WriteTxn { writer, turn, inner } = self;
-        let txn = observe::step(Step::Commit(durability), || writer.commit(durability))
-            .map_err(|error| inner.name.error(error))?;
+    pub fn commit_with(mut self, durability: Durability) -> Result<TxnId> {
+        let inner = self.inner;
+        // Not moved as a whole: its table of open trees is some KiB.
+        let written = self.writer.write_back();
+        let (txn, turn) = (self.writer.into_written(), self.turn);
+        let committed = observe::step(Step::Commit(durability), || -> TreeResult<TxnId> {
+            written?;
+            Ok(txn.commit(durability)?)
+        });
+        let txn = committed.map_err(|error| inner.name.error(error))?;
         drop(turn);
         inner.committed();
         Ok(txn)
