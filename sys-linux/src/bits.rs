@@ -88,22 +88,33 @@ impl Bits {
     /// Removes a range; how many of it were in the set. The caller holds the set's lock. Cost: in
     /// proportion to the words in use in the range.
     pub(crate) fn remove(&self, range: Range<usize>) -> usize {
-        let mut removed = 0;
-        let mut from = range.start;
+        let (word, from) = (range.start / BITS, range.start % BITS);
+        // Most ranges are a page, or two: within a word there is nothing to look for.
+        if range.start < range.end && (range.end - 1) / BITS == word {
+            return self.remove_of(word, mask_of(from, range.end - word * BITS));
+        }
+        let (mut removed, mut from) = (0, range.start);
         while let Some(unit) = self.next(from, range.end) {
             let word = unit / BITS;
             let upto = ((word + 1) * BITS).min(range.end);
-            let mask = mask_of(unit % BITS, upto - word * BITS);
-            let Some(bits) = self.level(0).get(word) else { break };
-            let old = bits.load(Ordering::Relaxed);
-            bits.store(old & !mask, Ordering::Release);
-            removed += (old & mask).count_ones() as usize;
-            if old & !mask == 0 {
-                self.note_empty(word);
-            }
+            removed += self.remove_of(word, mask_of(unit % BITS, upto - word * BITS));
             from = upto;
         }
         removed
+    }
+
+    /// Removes what `mask` has of a word; how many were in the set.
+    fn remove_of(&self, word: usize, mask: u64) -> usize {
+        let Some(bits) = self.level(0).get(word) else { return 0 };
+        let old = bits.load(Ordering::Relaxed);
+        if old & mask == 0 {
+            return 0;
+        }
+        bits.store(old & !mask, Ordering::Release);
+        if old & !mask == 0 {
+            self.note_empty(word);
+        }
+        (old & mask).count_ones() as usize
     }
 
     fn note_empty(&self, word: usize) {
