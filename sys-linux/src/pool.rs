@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)] // Memory is given back that nobody uses.
 
-use crate::twin::{Counts, STRETCH_UNITS_MAX, Twin, UNIT, WALK_UNITS, whole_units_of};
+use crate::twin::{Counts, STRETCH_UNITS_MAX, Twin, UNIT, WALK_UNITS, pause, whole_units_of};
 use core::ops::Range;
 use mapleaf_pager::Bytes;
 
@@ -58,7 +58,7 @@ impl Twin {
         while let Some(units) = self.begin_backing(&mut at) {
             if units.is_empty() {
                 // The writer may be waiting for the lock.
-                rustix::thread::sched_yield();
+                pause();
                 continue;
             }
             self.span.back(units.start * UNIT..units.end * UNIT);

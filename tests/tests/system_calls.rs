@@ -91,3 +91,19 @@ fn a_sync_commit_makes_one_barrier_after_another_program_read_the_cold_file() {
     one_barrier("sync-shadow", true);
     one_barrier("sync-place", true);
 }
+
+/// Else the writer would have the processor for some milliseconds at each of thousands of pauses, where both share one,
+/// and make all checkpoints itself in the end.
+#[test]
+fn the_thread_that_makes_checkpoints_does_not_give_the_processor_away() {
+    if !available("checkpoints beside commits") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let calls = watched("aside", &directory.path().join("t.leaf"), 100_000);
+    let thread = |call: &str| call.split(' ').next().unwrap().to_owned();
+    // Nobody else makes a barrier.
+    let aside = thread(calls.iter().find(|call| is_barrier(call)).expect("no checkpoint"));
+    let of_it = calls.iter().filter(|call| thread(call) == aside);
+    assert_eq!(of_it.filter(|call| call.contains("sched_yield(")).count(), 0);
+}

@@ -38,6 +38,15 @@ pub(crate) const WALK_UNITS: usize = 32;
 /// commits wait for it, and from three times on with what is retired or idle and should not stay.
 const LADEN_UNITS_MAX: usize = (48 << 20) / UNIT;
 
+/// Turns of a pause in which somebody who waits for a lock can take it: about a microsecond.
+const PAUSE_TURNS: usize = 32;
+
+/// Lets somebody have a lock that was let go of for that. Not by giving the processor away: where others want it, the
+/// writer among them, it comes back after milliseconds, and a walk over a twin has thousands of pauses.
+pub(crate) fn pause() {
+    (0..PAUSE_TURNS).for_each(|_| core::hint::spin_loop());
+}
+
 /// Units backed by one call where claims follow each other, as in a growing file: a third of what
 /// as many page faults cost.
 const AHEAD_UNITS: usize = (128 << 10) / UNIT;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Reads units that nobody stores to.
 
-use super::{Twin, UNIT, WALK_UNITS, units_of};
+use super::{Twin, UNIT, WALK_UNITS, pause, units_of};
 use crate::file::write_all;
 use crate::kernel::start_write_back;
 use core::ops::Range;
@@ -43,9 +43,6 @@ const PARTS: usize = 64;
 const PART_UNITS_MIN: usize = 8;
 const ASIDE_UNITS_MAX: usize = (8 << 20) / UNIT;
 const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
-
-/// Turns of a pause in which somebody who waits for a lock can take it: about a microsecond.
-const PAUSE_TURNS: usize = 32;
 
 impl Twin {
     /// Writes the claimed units of a range to the file, none behind `len`, and ends their claims.
@@ -222,9 +219,8 @@ impl Twin {
                 at = unit + 1;
             }
             drop(counts);
-            // The writer may be waiting for the lock. (Not by giving the processor away: where others want it that
-            // takes milliseconds, and the writer may wait for the turn to make a checkpoint, too.)
-            (0..PAUSE_TURNS).for_each(|_| core::hint::spin_loop());
+            // The writer may be waiting for the lock, or for the turn to make a checkpoint.
+            pause();
         }
     }
 }

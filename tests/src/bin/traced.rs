@@ -9,6 +9,7 @@
 //! | `eventual-place`, `eventual-shadow` | COUNT `Eventual` transactions of one put |
 //! | `sync-place`, `sync-shadow` | COUNT `Sync` transactions of one put |
 //! | `checkpoint-place`, `checkpoint-shadow` | COUNT checkpoints, each after an `Eventual` put |
+//! | `aside` | `Eventual` transactions of one put into COUNT entries, till the thread beside has made a checkpoint |
 //! | `open-place`, `open-shadow` | COUNT openings of the file, which was closed before |
 //! | `scanned-auto`, .. | after a scan of all COUNT entries: two `Sync` transactions of one put, a checkpoint |
 //! | `make` | nothing: makes FILE with COUNT entries, and closes it |
@@ -159,6 +160,33 @@ fn checkpoints(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result
     Ok(())
 }
 
+fn aside(path: &str, count: u64, watch: &Watch) -> Result<()> {
+    // A small ring: it is what makes a checkpoint due, and the writer knows when.
+    let builder = Database::builder().log_bytes(256 << 10, 256 << 10);
+    // SAFETY: the caller made the file's directory for this test.
+    let db = unsafe { builder.open(path) }?;
+    load(&db, count)?;
+    db.checkpoint()?;
+    let before = db.stats().store.checkpoint;
+    watch.part(|| {
+        for number in 0..count {
+            // Half of the log's ring: from then on a checkpoint is due, and it is the thread's turn.
+            let stats = db.stats().store;
+            if stats.log_used_bytes * 2 > u64::from(stats.log_pages) * u64::from(stats.page_size) {
+                break;
+            }
+            put(&db, mix(number) % count, Durability::Eventual)?;
+        }
+        for _ in 0..10_000 {
+            if db.stats().store.checkpoint != before {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Err("no checkpoint was made".into())
+    })
+}
+
 fn openings(path: &str, count: u64, mode: WriteMode, watch: &Watch) -> Result<()> {
     for number in 0..count {
         let db = watch.part(|| open(path, mode))?;
@@ -193,6 +221,7 @@ fn main() -> Result<()> {
         ("eventual", mode) => eventual(path, count, write_mode(mode)?, &watch),
         ("sync", mode) => sync(path, count, write_mode(mode)?, &watch),
         ("checkpoint", mode) => checkpoints(path, count, write_mode(mode)?, &watch),
+        ("aside", _) => aside(path, count, &watch),
         ("open", mode) => openings(path, count, write_mode(mode)?, &watch),
         ("scanned", mode) => scanned(path, count, write_mode(mode)?, &watch),
         ("look", _) => {
