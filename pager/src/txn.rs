@@ -453,6 +453,12 @@ impl<'s> WriteTxn<'s> {
         }
     }
 
+    /// Whether the transaction can only be rolled back: a change of the trees, or of the lists of free
+    /// pages, broke off in the middle.
+    pub(crate) fn failed(&self) -> bool {
+        self.writer.run.failed || self.writer.state.space.is_broken()
+    }
+
     /// Marks the transaction as broken half-way: it can only be rolled back (to a savepoint taken
     /// before, or whole). For a tree change that failed after it had begun.
     pub fn fail(&mut self) {
