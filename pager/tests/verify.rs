@@ -112,6 +112,29 @@ fn never() {
     }
 }
 
+/// Else `check` of what a transaction sees, or a copy of it, would call damaged pages whole.
+#[test]
+fn what_a_transaction_is_asked_to_verify_it_does() {
+    for (two_views, end) in views() {
+        let (store, two) = open(two_views, &options());
+        let mut txn = store.begin_write().unwrap();
+        let own = txn.claim().unwrap();
+        txn.edit([], [own]).unwrap().1[0].fill(2);
+        assert_eq!([two.page, two.run, own].map(|id| (&txn).verify(id)), [Ok(()); 3]);
+        flip(&store, two, end);
+        for id in [two.page, two.run] {
+            let damage = Damage::Checksum;
+            assert_eq!((&txn).verify(id), Err(Error::Corrupt { page: id, damage }));
+        }
+        assert_eq!((&txn).verify(own), Ok(()), "not sealed yet");
+        let behind = PageId(CAPACITY as u32 / PAGE as u32);
+        for id in [PageId(1), behind] {
+            let damage = Damage::OutOfRange;
+            assert_eq!((&txn).verify(id), Err(Error::Corrupt { page: id, damage }));
+        }
+    }
+}
+
 #[test]
 fn always() {
     for (two_views, end) in views() {

@@ -39,6 +39,31 @@ fn encoded(space: &Space) -> Vec<u8> {
 
 const REFUSED: Option<Error> = Some(Error::corrupt(PageId::NONE, Damage::Layout));
 
+/// Else files that are there would be read as something else; or what a savepoint has saved would be lost, and after
+/// going back to it nothing that is freed be reused.
+#[test]
+fn each_field_of_a_record_stands_where_the_format_has_it() {
+    let mut space = sound();
+    space.closing = true;
+    space.claimable = 1;
+    let record = encoded(&space);
+    let word = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().unwrap());
+    let long = |at: usize| u64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+    let chain = |at: usize| (word(at), word(at + 4), record[at + 8], record[at + 9]);
+    assert_eq!((word(0), word(4), record[8]), (PAGES, 5, 1));
+    assert_eq!(record[9..16], [2, 3, 1, 1, 1, 1, 0]);
+    assert_eq!([16, 20, 24].map(word), [500, 400, 100]);
+    assert_eq!([28, 36].map(long), [9, 8]);
+    let chains = [44, 54, 64].map(chain);
+    assert_eq!(chains, [(0, 0, 0, 0), (30, 20, 2, 0), (31, 20, 2, 0)]);
+    assert_eq!([74, 78, 82, 86, 90].map(word), [10, 11, 2, 13, PAGES - 1]);
+    assert_eq!((word(94), word(98), long(102), long(110)), (20, 3, 4, 4));
+    assert_eq!((long(118), chain(126)), (3, (32, 20, 2, 0)));
+    assert!(record[136..].iter().all(|byte| *byte == 0));
+    let again = Space::decode(PAGE, &record).unwrap();
+    assert!(again == space && (again.started, again.base) == (TxnId(9), TxnId(8)));
+}
+
 /// Else a damaged record would be built upon: pages that are in use given out, or the walk through the lists led
 /// astray.
 #[test]
