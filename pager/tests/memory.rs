@@ -9,12 +9,13 @@ use double::{Double, words};
 use mapleaf_pager::{Bytes, Durability, Error, Mapping, PageId, Pages, Result, Store};
 use std::ptr::NonNull;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A mapping larger than memory of which nothing is in memory, on a medium that may lose what was read.
 struct Cold {
     inner: Double,
-    lost: AtomicBool,
+    /// Where a byte was lost.
+    lost: AtomicU64,
     /// What was read together, and what was waited for.
     fetched: Mutex<Vec<Bytes>>,
     read_in: Mutex<Vec<Bytes>>,
@@ -95,8 +96,9 @@ unsafe impl Mapping for Cold {
     fn guarded(&self) -> bool {
         true
     }
-    fn probe(&self, _: Bytes) -> Result<()> {
-        if self.lost.load(Ordering::Relaxed) { Err(Error::Io { code: 5 }) } else { Ok(()) }
+    fn probe(&self, range: Bytes) -> Result<()> {
+        let lost = range.contains(&self.lost.load(Ordering::Relaxed));
+        if lost { Err(Error::Io { code: 5 }) } else { Ok(()) }
     }
 }
 
@@ -104,7 +106,7 @@ unsafe impl Mapping for Cold {
 fn created(two_views: bool) -> (Store<Cold, Box<[AtomicU32]>>, PageId, PageId) {
     let mapping = Cold {
         inner: Double::new(&[], CAPACITY, PAGE, two_views),
-        lost: AtomicBool::new(false),
+        lost: AtomicU64::new(u64::MAX),
         fetched: Mutex::new(Vec::new()),
         read_in: Mutex::new(Vec::new()),
     };
@@ -165,8 +167,14 @@ fn what_the_medium_has_lost_is_not_lent() {
         let txn = store.begin_write().unwrap();
         assert!((&txn).page(page).is_ok());
         assert!((&txn).run(run, LEN).unwrap().iter().all(|byte| *byte == 7));
-        store.mapping().lost.store(true, Ordering::Relaxed);
+        let lost = |offset: u64| store.mapping().lost.store(offset, Ordering::Relaxed);
+        lost(range(page).end - 1);
         assert_eq!((&txn).page(page).err(), Some(Error::Io { code: 5 }));
-        assert_eq!((&txn).run(run, LEN).err(), Some(Error::Io { code: 5 }));
+        assert!((&txn).run(run, LEN).is_ok());
+        for at in 0..3 {
+            lost(range(PageId(run.0 + at)).start);
+            assert_eq!((&txn).run(run, LEN).err(), Some(Error::Io { code: 5 }));
+            assert!((&txn).page(page).is_ok());
+        }
     }
 }
