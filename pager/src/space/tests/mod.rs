@@ -10,6 +10,7 @@ mod mock;
 mod model;
 mod plausible;
 mod refused;
+mod surveyed;
 mod tall;
 
 use super::{Space, SpaceUse};
