@@ -1,5 +1,6 @@
 //! A store in miniature around the space: pages, births, committed states that are held.
 
+mod across;
 mod bounded;
 mod churn;
 mod ensured;
