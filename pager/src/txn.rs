@@ -143,7 +143,8 @@ impl<'s> WriteTxn<'s> {
     ///
     /// # Errors
     /// [`Full`](Error::Full), [`Io`](Error::Io), [`Corrupt`](Error::Corrupt) (space pages): nothing
-    /// changed that a later claim would miss.
+    /// changed that a later claim would miss. Where a list of free pages broke off in the middle for want
+    /// of a page, the commit is refused: [`TxnFailed`](Error::TxnFailed).
     pub fn claim(&mut self) -> Result<PageId> {
         self.spill_under_pressure()?;
         let (mut host, space) = self.split();

@@ -155,7 +155,7 @@ impl Space {
     }
 
     /// The first inline entry from `from` on that no pin holds any more, and where it is.
-    fn next_reusable(&self, pins: &Pins, from: usize) -> Option<(usize, Entry)> {
+    pub(super) fn next_reusable(&self, pins: &Pins, from: usize) -> Option<(usize, Entry)> {
         // Most wait for the same pins as the one before. (These see nothing.)
         let mut range = (TxnId(u64::MAX), TxnId(0));
         let entries = self.pinned.as_slice().iter().enumerate().skip(from);

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::page::{OWNED_BYTES, kind};
+use crate::pins::Pins;
 use crate::space::entry::{Chain, Entry, LINK, list_capacity};
 use crate::space::record::Limits;
 use crate::{Damage, Error, PageId, Result, TxnId};
@@ -120,5 +121,37 @@ fn a_page_that_is_no_list_of_such_entries_is_refused() {
     ] {
         let refused = Err(Error::corrupt(chain.head, Damage::Layout));
         assert_eq!(walked(&mut begun(), chain), refused, "{chain:?}");
+    }
+}
+
+/// Else pages that nobody sees any more would wait for as long as others beside them are seen, and the file grow.
+#[test]
+fn what_nobody_sees_is_found_whatever_stands_before_it() {
+    let times = [(1, 2), (1, 4), (2, 3), (3, 3), (3, 5), (4, 6), (5, 6), (6, 6), (1, 20), (20, 20)];
+    let entries = times.map(|(birth, freed_at)| Entry {
+        birth: TxnId(birth),
+        freed_at: TxnId(freed_at),
+        ..entry(20, 1)
+    });
+    let mut store = begun();
+    for seen in 0..1u64 << 6 {
+        let mut pins = Pins::new();
+        (0..6).filter(|at| seen >> at & 1 == 1).for_each(|at| pins.add(TxnId(at + 1)));
+        if seen % 3 == 0 {
+            pins.blanket(TxnId(5));
+        }
+        for (first, second) in entries.iter().flat_map(|a| entries.iter().map(move |b| (a, b))) {
+            store.space.pinned.truncate(0);
+            for entry in [first, second, first] {
+                let _ = store.space.pinned.push(*entry);
+            }
+            for from in 0..4 {
+                let waiting = store.space.pinned.as_slice().iter().enumerate().skip(from);
+                let wanted = waiting
+                    .map(|(at, entry)| (at, *entry))
+                    .find(|(_, entry)| store.space.reusable(&pins, entry));
+                assert_eq!(store.space.next_reusable(&pins, from), wanted, "{pins:?}");
+            }
+        }
     }
 }

@@ -238,7 +238,7 @@ impl Store {
             self.checkpoint();
             let before = self.latest.space.page_count;
             self.begin().unwrap();
-            let mut gained = self.space.drain(&mut self.mock, usize::MAX).unwrap();
+            let mut gained = self.space.drain(&mut self.mock, 1 << 16).unwrap();
             end = end.min(self.space.packed_end());
             if !gained && end < before {
                 gained = self.space.pack(&mut self.mock, end).unwrap();
