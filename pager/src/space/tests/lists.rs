@@ -3,9 +3,11 @@
 use super::Store;
 use crate::page::{OWNED_BYTES, kind};
 use crate::pins::Pins;
+use crate::space::SpaceUse;
 use crate::space::entry::{Chain, Entry, LINK, list_capacity};
 use crate::space::record::Limits;
 use crate::{Damage, Error, PageId, Result, TxnId};
+use std::collections::BTreeSet;
 
 const PAGE: usize = 512;
 
@@ -121,6 +123,40 @@ fn a_page_that_is_no_list_of_such_entries_is_refused() {
     ] {
         let refused = Err(Error::corrupt(chain.head, Damage::Layout));
         assert_eq!(walked(&mut begun(), chain), refused, "{chain:?}");
+    }
+}
+
+/// Else what waits in a list that is linked to would be lost, or be free twice.
+#[test]
+fn lists_that_end_while_others_are_walked_are_walked_once() {
+    for lens in [[1, 1, 1, 1, 1], [30, 3, 1, 25, 2], [2, 40, 19, 20, 21], [5, 20, 20, 20, 1]] {
+        let mut store = begun();
+        let mut at = store.space.grow(&mut store.mock, 2000).unwrap().0;
+        let mut wanted = BTreeSet::new();
+        for len in lens {
+            let mut list = Chain::EMPTY;
+            for _ in 0..len {
+                list = store.space.push_entry(&mut store.mock, list, &entry(at, 1)).unwrap();
+                assert!(wanted.insert(at));
+                at += 2;
+            }
+            store.space.end_chain(&mut store.mock, list).unwrap();
+        }
+        store.space.stats.pinned_pages = wanted.len() as u32;
+        while !store.space.all_walked() {
+            let limits = Limits::new(PAGE);
+            store.space.walk(&mut store.mock, &limits, 7, usize::MAX).unwrap();
+        }
+        let mut found = BTreeSet::new();
+        let visited = store.space.visit(&store.mock, &mut |first, pages, used| {
+            // Some hold the bitmap by now.
+            if used != SpaceUse::Pinned {
+                let all = (first.0..first.0 + pages).all(|page| found.insert(page));
+                assert!(all, "{first} is free twice");
+            }
+        });
+        assert_eq!(visited, Ok(()));
+        assert!(wanted.is_subset(&found), "{lens:?}: {} of {}", found.len(), wanted.len());
     }
 }
 
