@@ -139,3 +139,26 @@ fn a_run_that_is_as_long_as_what_is_wanted_is_found() {
         store.commit().unwrap();
     }
 }
+
+/// Else each value that is replaced by one as long would take new pages until lists are walked.
+#[test]
+fn a_run_that_was_freed_a_moment_ago_makes_room_for_one_as_long() {
+    let mut store = Store::new(PAGE);
+    store.begin().unwrap();
+    let singles: Vec<u32> = (0..20).map(|_| store.claim(1).unwrap()).collect();
+    let _ = store.claim(1).unwrap();
+    let first = store.claim(60).unwrap();
+    let _ = store.claim(1).unwrap();
+    store.commit().unwrap();
+    store.checkpoint();
+    store.begin().unwrap();
+    let birth = store.live[&first].1;
+    // The space takes what it needs for itself of these.
+    singles.iter().for_each(|page| store.free_page(*page, 1, birth).unwrap());
+    store.free_page(first, 60, birth).unwrap();
+    store.commit().unwrap();
+    store.checkpoint();
+    store.begin().unwrap();
+    assert_eq!(store.claim(60), Ok(first));
+    store.commit().unwrap();
+}
