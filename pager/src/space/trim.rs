@@ -154,7 +154,7 @@ impl Space {
     }
 
     /// Drops the pages from `end` on, all of them free and of one leaf; whether that worked.
-    fn cut(&mut self, host: &mut dyn SpaceHost, leaf: u32, end: u32) -> Result<bool> {
+    pub(super) fn cut(&mut self, host: &mut dyn SpaceHost, leaf: u32, end: u32) -> Result<bool> {
         let before = self.page_count;
         let mut dropped = self.drop_reserve(end) + self.drop_ready(end);
         let from = end % Shape::new(host.page_size()).bits;
