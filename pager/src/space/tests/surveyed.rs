@@ -51,11 +51,11 @@ fn everything() -> Store {
 }
 
 /// What a survey tells, each page once, and whether it says that this is all.
-fn survey(store: &Store, space: &Space, unreadable: Option<u32>) -> (BTreeSet<u32>, bool) {
+fn survey(store: &Store, space: &Space, unreadable: &[u32]) -> (BTreeSet<u32>, bool) {
     let mut told = BTreeSet::new();
     let mut page = vec![0; PAGE];
     let mut read = |id: PageId, page: &mut [u8]| {
-        let body = store.mock.bodies.get(&id.0).filter(|_| unreadable != Some(id.0));
+        let body = store.mock.bodies.get(&id.0).filter(|_| !unreadable.contains(&id.0));
         // What could not be read is in the buffer all the same.
         page[OWNED_BYTES..].copy_from_slice(body.map_or(&[0xA5; PAGE - OWNED_BYTES], |body| body));
         body.is_some()
@@ -75,32 +75,35 @@ fn survey(store: &Store, space: &Space, unreadable: Option<u32>) -> (BTreeSet<u3
 #[test]
 fn a_survey_of_damaged_lists_says_that_it_is_not_whole() {
     let store = everything();
-    let (all, whole) = survey(&store, &store.space, None);
+    let (all, whole) = survey(&store, &store.space, &[]);
     assert!(whole);
     let own: Vec<u32> =
         store.mock.bodies.keys().copied().filter(|page| all.contains(page)).collect();
     assert_eq!(own.len(), 11);
+    for pair in own.iter().flat_map(|a| own.iter().map(move |b| [*a, *b])) {
+        assert!(!survey(&store, &store.space, &pair).1, "{pair:?} were not read");
+    }
     for page in own {
-        let (told, whole) = survey(&store, &store.space, Some(page));
+        let (told, whole) = survey(&store, &store.space, &[page]);
         assert!(!whole, "{page} was not read");
         assert!(told.is_subset(&all) && told.len() < all.len() && told.contains(&page));
         // Of another kind.
         let mut store = everything();
         store.mock.bodies.get_mut(&page).unwrap()[0] ^= 1;
-        let (told, whole) = survey(&store, &store.space, None);
+        let (told, whole) = survey(&store, &store.space, &[]);
         assert!(!whole && told.is_subset(&all) && told.len() < all.len(), "kind of {page}");
     }
     // No more pages are read than there are.
     let mut space = store.space;
     space.stats.space_pages -= 1;
-    assert!(!survey(&store, &space, None).1);
+    assert!(!survey(&store, &space, &[]).1);
 }
 
 /// Else pages would be told of that the file does not have, or a page that lists name twice be followed for ever.
 #[test]
 fn a_survey_tells_of_no_page_that_the_file_does_not_have() {
     let store = everything();
-    let (all, _) = survey(&store, &store.space, None);
+    let (all, _) = survey(&store, &store.space, &[]);
     let heads = |space: &Space| {
         let buckets = space.buckets.as_slice();
         [space.fresh, space.walking, space.ended, buckets[0].chain, buckets[1].chain]
@@ -118,11 +121,19 @@ fn a_survey_tells_of_no_page_that_the_file_does_not_have() {
             let mut store = everything();
             let body = store.mock.bodies.get_mut(&chain.head.0).unwrap();
             spoilt.write(body, 32 - OWNED_BYTES);
-            let (told, whole) = survey(&store, &store.space, None);
+            let (told, whole) = survey(&store, &store.space, &[]);
             assert!(!whole, "list {which}, {spoilt:?}");
             assert!(told.is_subset(&all), "list {which}, {spoilt:?}");
         }
     }
+    // A list that is whole, linked to where no link may be.
+    let mut linking = everything();
+    let (first, end) = (linking.space.grow(&mut linking.mock, 2).unwrap().0, Chain::EMPTY);
+    let list = linking.space.push_entry(&mut linking.mock, end, &entry(first)).unwrap();
+    let fresh = linking.space.fresh;
+    linking.space.fresh =
+        linking.space.push_entry(&mut linking.mock, fresh, &list.as_link()).unwrap();
+    assert!(!survey(&linking, &linking.space, &[]).1);
     // A bit behind the file's end, or of a meta.
     let root = store.mock.bodies[&store.space.bitmap.0].clone();
     for (leaf, bit) in [(0, 1), (2, BITS - 1)] {
@@ -131,7 +142,7 @@ fn a_survey_tells_of_no_page_that_the_file_does_not_have() {
         let body = store.mock.bodies.get_mut(&child.0).unwrap();
         let bits = body.get_mut(32 - OWNED_BYTES..).unwrap();
         crate::space::bits::change(bits, bit, 1, true).unwrap();
-        let (told, whole) = survey(&store, &store.space, None);
+        let (told, whole) = survey(&store, &store.space, &[]);
         assert!(!whole && told.is_subset(&all), "bit {bit} of leaf {leaf}");
     }
 }
