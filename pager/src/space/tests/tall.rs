@@ -194,4 +194,5 @@ fn a_cut_that_takes_more_than_it_gives_leaves_the_end_free() {
     assert!(space.page_count > end + 50);
     assert_eq!(space.stats.free_pages, 50);
     assert_eq!(space.first_run(&store.mock, 50), Ok(Some(end)));
+    assert_eq!(space.first_run(&store.mock, 51), Ok(None));
 }
