@@ -45,11 +45,10 @@ impl<'s> WriteTxn<'s> {
     #[inline(never)]
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.parts.core.healthy()?;
-        let run = &self.writer.run;
-        if run.failed {
-            return Err(Error::TxnFailed { txn: run.birth });
+        if self.failed() {
+            return Err(Error::TxnFailed { txn: self.writer.run.birth });
         }
-        if !run.changed {
+        if !self.writer.run.changed {
             return self.commit_nothing(durability);
         }
         self.settle()?;

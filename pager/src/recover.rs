@@ -234,7 +234,7 @@ impl<'s> Parts<'s> {
         txn.writer.run.tail.overflow = true;
         let log = RedoLog { chain, records: &[], blocks: 0 };
         let txn = replay.replay(txn, log)?;
-        if txn.writer.run.failed {
+        if txn.failed() {
             return Err(Error::corrupt(PageId::NONE, Damage::Redo));
         }
         self.end_replay(txn, log_salt)?;

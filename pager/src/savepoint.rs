@@ -120,7 +120,7 @@ impl WriteTxn<'_> {
     #[inline(never)]
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         let birth = self.writer.run.birth;
-        if self.writer.run.failed {
+        if self.failed() {
             return Err(Error::TxnFailed { txn: birth });
         }
         let next = self.writer.next;

@@ -143,7 +143,8 @@ impl<'s> WriteTxn<'s> {
     ///
     /// # Errors
     /// [`Full`](Error::Full), [`Io`](Error::Io), [`Corrupt`](Error::Corrupt) (space pages): nothing
-    /// changed that a later claim would miss.
+    /// changed that a later claim would miss. Where a list of free pages broke off in the middle for want
+    /// of a page, the commit is refused: [`TxnFailed`](Error::TxnFailed).
     pub fn claim(&mut self) -> Result<PageId> {
         self.spill_under_pressure()?;
         let (mut host, space) = self.split();
@@ -451,6 +452,12 @@ impl<'s> WriteTxn<'s> {
             }
             Part::Run(id, len) => self.run(id, len),
         }
+    }
+
+    /// Whether the transaction can only be rolled back: a change of the trees, or of the lists of free
+    /// pages, broke off in the middle.
+    pub(crate) fn failed(&self) -> bool {
+        self.writer.run.failed || self.writer.state.space.is_broken()
     }
 
     /// Marks the transaction as broken half-way: it can only be rolled back (to a savepoint taken

@@ -129,6 +129,42 @@ fn a_full_medium_refuses_and_keeps_what_was() {
     assert_eq!(value(&open(&store.mapping().durable(), &options()).unwrap()), 2);
 }
 
+/// Else a state would be committed in which a page is lost, or free and in use: the change of the lists of free
+/// pages that found no page for itself had begun.
+#[test]
+fn a_transaction_whose_lists_broke_off_in_a_full_file_can_only_be_rolled_back() {
+    let mut broke_off = 0;
+    for spare in 0..12 {
+        let store = created();
+        let mut txn = store.begin_write().unwrap();
+        let mut pages = Vec::new();
+        while let Ok(page) = txn.claim() {
+            pages.push(page);
+        }
+        pages.drain(..spare).for_each(|page| txn.free(page).unwrap());
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        // Sees all of them, so that they go to lists.
+        let _reader = store.begin_read(0).unwrap();
+        let mut txn = store.begin_write().unwrap();
+        let savepoint = txn.savepoint();
+        let freed = pages.iter().step_by(2).try_for_each(|page| txn.free(*page));
+        assert_eq!(freed, Err(Error::Full), "{spare}");
+        let refused = Error::TxnFailed { txn: txn.id() };
+        assert_eq!(txn.savepoint().err(), Some(refused));
+        if let Ok(savepoint) = savepoint {
+            broke_off += 1;
+            txn.rollback_to(savepoint).unwrap();
+            txn.set_root(&[2; 64]);
+            txn.commit(Durability::Sync).unwrap();
+        } else {
+            assert_eq!(txn.commit(Durability::Sync), Err(refused));
+        }
+        store.inspect().unwrap().visit(&mut |_, _, _| {}).unwrap();
+    }
+    assert!(broke_off > 5, "{broke_off}");
+}
+
 #[test]
 fn turns_and_slots_are_refused_by_name() {
     let store = created();

@@ -112,6 +112,33 @@ fn never() {
     }
 }
 
+/// Else `check` of what a transaction sees, or a copy of it, would call damaged pages whole.
+#[test]
+fn what_a_transaction_is_asked_to_verify_it_does() {
+    for (two_views, end) in views() {
+        let (store, two) = open(two_views, &options());
+        let behind = PageId(store.begin_read(0).unwrap().page_count());
+        let mut txn = store.begin_write().unwrap();
+        for id in [PageId(1), behind] {
+            let outside = Error::Corrupt { page: id, damage: Damage::OutOfRange };
+            assert_eq!((&txn).verify(id), Err(outside));
+            assert_eq!((&txn).page(id).err(), Some(outside));
+        }
+        let own = txn.claim().unwrap();
+        txn.edit([], [own]).unwrap().1[0].fill(2);
+        assert_eq!([two.page, two.run, own].map(|id| (&txn).verify(id)), [Ok(()); 3]);
+        flip(&store, two, end);
+        for id in [two.page, two.run] {
+            let damage = Damage::Checksum;
+            assert_eq!((&txn).verify(id), Err(Error::Corrupt { page: id, damage }));
+        }
+        assert_eq!((&txn).verify(own), Ok(()), "not sealed yet");
+        // Nor does a copy of it get a checksum that says that it is whole.
+        let damage = Damage::Checksum;
+        assert_eq!(txn.own(two.page), Err(Error::Corrupt { page: two.page, damage }));
+    }
+}
+
 #[test]
 fn always() {
     for (two_views, end) in views() {

@@ -36,7 +36,9 @@ impl Space {
         self.ready.get(at).map(PageId)
     }
 
-    /// Makes sure that the next `pages` claims of single pages do not fail for want of space.
+    /// Makes sure that the next `pages` claims of single pages do not fail for want of space; but where
+    /// the file cannot grow and what is free lies one or two pages to a leaf of the bitmap, a copy of
+    /// which costs as many.
     ///
     /// # Errors
     /// `Full`, `Io`: nothing changed.

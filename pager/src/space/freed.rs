@@ -131,7 +131,7 @@ impl Space {
     }
 
     /// Makes a chain one to be walked. Where two are waiting already, it is linked to the second.
-    fn end_chain(&mut self, host: &mut dyn SpaceHost, chain: Chain) -> Result<()> {
+    pub(super) fn end_chain(&mut self, host: &mut dyn SpaceHost, chain: Chain) -> Result<()> {
         if chain.is_empty() {
             return Ok(());
         }

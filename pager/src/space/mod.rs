@@ -101,6 +101,9 @@ pub(crate) struct Space {
     /// The running transaction has freed many pages of its own: only what is known to be older is
     /// reused until it ends.
     closing: bool,
+    /// A change of the structures broke off in the middle, for want of a page: this state is not to be
+    /// committed.
+    broken: bool,
     /// The first so many pages of `ready` may be reused now.
     claimable: usize,
     /// Claims of pages, and of runs, that grow the file at once, since a search found nothing.
@@ -134,6 +137,7 @@ impl Space {
             bitmap: PageId::NONE,
             height: 0,
             closing: false,
+            broken: false,
             claimable: 0,
             dry: 0,
             dry_runs: 0,
@@ -155,6 +159,11 @@ impl Space {
     /// Pages by use. O(1).
     pub(crate) fn stats(&self) -> SpaceStats {
         self.stats
+    }
+
+    /// Whether a change of the structures broke off in the middle.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Refuses pages that this state does not have, or that are metas.

@@ -33,8 +33,15 @@ impl Space {
         pushed
     }
 
-    /// Claims and starts a page of a structure. Nothing of what it calls changes a structure.
+    /// Claims and starts a page of a structure. Nothing of what it calls changes a structure. Where it
+    /// fails, whoever asks is in the middle of a change.
     pub(super) fn start_own(&mut self, host: &mut dyn SpaceHost, kind: u8) -> Result<PageId> {
+        let started = self.try_start_own(host, kind);
+        self.broken |= started.is_err();
+        started
+    }
+
+    fn try_start_own(&mut self, host: &mut dyn SpaceHost, kind: u8) -> Result<PageId> {
         let id = match self.reserve.pop().or_else(|| self.pop_ready()) {
             Some(page) => {
                 self.count_free_less(1)?;

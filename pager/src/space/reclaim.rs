@@ -5,6 +5,7 @@ use super::claim::SHORT_RUN;
 use super::entry::Entry;
 use super::freed::{BATCH, Batch};
 use super::record::Limits;
+use super::trim::LISTS_AT_HAND;
 use super::{READY_MAX, RESERVE_MAX, Space, SpaceHost};
 use crate::pins::Pins;
 use crate::{Damage, Error, PageId, Result, TxnId};
@@ -100,8 +101,8 @@ impl Space {
             self.walk(host, &limits, WALK_CLAIM, half)?;
         }
         for _ in 0..DRAWS {
-            if self.claimable == 0 && self.bitmap.is_some() {
-                self.draw(host, &limits)?;
+            if self.claimable > 0 || self.bitmap.is_none() || !self.draw(host, &limits)? {
+                break;
             }
         }
         if self.claimable == 0 {
@@ -154,7 +155,7 @@ impl Space {
     }
 
     /// The first inline entry from `from` on that no pin holds any more, and where it is.
-    fn next_reusable(&self, pins: &Pins, from: usize) -> Option<(usize, Entry)> {
+    pub(super) fn next_reusable(&self, pins: &Pins, from: usize) -> Option<(usize, Entry)> {
         // Most wait for the same pins as the one before. (These see nothing.)
         let mut range = (TxnId(u64::MAX), TxnId(0));
         let entries = self.pinned.as_slice().iter().enumerate().skip(from);
@@ -268,14 +269,23 @@ impl Space {
     }
 
     /// Takes pages out of the bitmap: half of what can be ready. Some go to the reserve first, so
-    /// that the copies this makes need no growth.
+    /// that the copies this makes need no growth. False, and nothing changed, where there is no room for
+    /// these: whoever is refused a page then may go on without it.
     // Of its own: most searches do not come to it, and it has an array on the stack.
     #[inline(never)]
-    fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<()> {
+    fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<bool> {
         let mut pages = [0; READY_MAX / 2 + RESERVE_MAX];
         let spare = (limits.reserve - self.reserve.len().min(limits.reserve)).min(HEIGHT_MAX);
         let wanted = limits.ready / 2 + spare;
         let found = self.first_free(host, pages.get_mut(..wanted).unwrap_or(&mut []))?;
+        let at_hand = self.reserve.len() + self.claimable + spare.min(found);
+        let missing = (usize::from(self.height) + LISTS_AT_HAND).saturating_sub(at_hand) as u32;
+        if missing > 0 {
+            match host.grow(self.page_count.checked_add(missing).ok_or(Error::Full)?) {
+                Err(Error::Full) => return Ok(false),
+                grown => grown?,
+            }
+        }
         let drawn = pages.get(..found).unwrap_or(&[]);
         let (own, ready) = drawn.split_at(spare.min(found));
         for page in own {
@@ -286,6 +296,6 @@ impl Space {
         for page in ready.iter().rev() {
             let _ = self.push_ready(limits, *page);
         }
-        Ok(())
+        Ok(true)
     }
 }

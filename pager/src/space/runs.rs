@@ -71,7 +71,7 @@ impl Space {
     }
 
     /// The first run of `pages` free pages that spans leaves.
-    fn run_across(&self, host: &dyn SpaceHost, pages: u32) -> Result<Option<u32>> {
+    pub(super) fn run_across(&self, host: &dyn SpaceHost, pages: u32) -> Result<Option<u32>> {
         if self.height < 2 {
             return Ok(None);
         }

@@ -19,7 +19,7 @@ const WAITING_MIN: u32 = 256;
 /// Bitmap leaves that are looked at.
 const LEAVES_MAX: usize = 16;
 /// List pages that freeing the copied bitmap pages may take.
-const LISTS_AT_HAND: usize = 2;
+pub(super) const LISTS_AT_HAND: usize = 2;
 /// The page count is lowered by at least this many pages, and this part of it.
 const CUT_MIN: u32 = 8;
 const CUT_PART: u32 = 16;
@@ -159,7 +159,7 @@ impl Space {
     }
 
     /// Drops the pages from `end` on, all of them free and of one leaf; whether that worked.
-    fn cut(&mut self, host: &mut dyn SpaceHost, leaf: u32, end: u32) -> Result<bool> {
+    pub(super) fn cut(&mut self, host: &mut dyn SpaceHost, leaf: u32, end: u32) -> Result<bool> {
         let before = self.page_count;
         let mut dropped = self.drop_reserve(end) + self.drop_ready(end);
         let from = end % Shape::new(host.page_size()).bits;

@@ -149,7 +149,8 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 21] = [
+const RUNS: [(&str, &str, &[&str]); 22] = [
+    ("memory", "memory", &[]),
     ("held", "held", &[]),
     ("beside", "beside", &[]),
     ("closing", "closing", &[]),

@@ -1,11 +1,17 @@
 //! A store in miniature around the space: pages, births, committed states that are held.
 
+mod across;
 mod bounded;
 mod churn;
+mod ensured;
+mod full;
 mod hostile;
+mod lists;
 mod mock;
 mod model;
 mod plausible;
+mod refused;
+mod surveyed;
 mod tall;
 mod trimmed;
 
@@ -226,6 +232,27 @@ impl Store {
         let drained = self.space.drain(&mut self.mock, usize::MAX)?;
         let end = self.space.packed_end();
         Ok(self.space.pack(&mut self.mock, end)? || drained)
+    }
+
+    /// Gives back the file's end, as closing does: for as long as a transaction says that it gained something. How
+    /// many did.
+    fn close_packed(&mut self) -> usize {
+        let (mut rounds, mut end) = (0, u32::MAX);
+        loop {
+            self.checkpoint();
+            let before = self.latest.space.page_count;
+            self.begin().unwrap();
+            let mut gained = self.space.drain(&mut self.mock, 1 << 16).unwrap();
+            end = end.min(self.space.packed_end());
+            if !gained && end < before {
+                gained = self.space.pack(&mut self.mock, end).unwrap();
+            }
+            self.commit().unwrap();
+            if !gained && self.latest.space.page_count >= before {
+                return rounds;
+            }
+            rounds += 1;
+        }
     }
 
     fn commit(&mut self) -> Result<()> {

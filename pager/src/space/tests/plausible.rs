@@ -1,7 +1,9 @@
-//! Records that contradict themselves are refused, each by what is wrong with it alone.
+//! Records that contradict themselves are refused, each by what is wrong with it alone; what is written can be read.
 
+use super::Store;
 use crate::space::bitmap::HEIGHT_MAX;
 use crate::space::entry::{Bucket, Chain, Entry};
+use crate::space::record::Limits;
 use crate::space::{Space, SpaceStats};
 use crate::{Damage, Error, PageId, TxnId};
 use std::vec;
@@ -38,6 +40,31 @@ fn encoded(space: &Space) -> Vec<u8> {
 }
 
 const REFUSED: Option<Error> = Some(Error::corrupt(PageId::NONE, Damage::Layout));
+
+/// Else files that are there would be read as something else; or what a savepoint has saved would be lost, and after
+/// going back to it nothing that is freed be reused.
+#[test]
+fn each_field_of_a_record_stands_where_the_format_has_it() {
+    let mut space = sound();
+    space.closing = true;
+    space.claimable = 1;
+    let record = encoded(&space);
+    let word = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().unwrap());
+    let long = |at: usize| u64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+    let chain = |at: usize| (word(at), word(at + 4), record[at + 8], record[at + 9]);
+    assert_eq!((word(0), word(4), record[8]), (PAGES, 5, 1));
+    assert_eq!(record[9..16], [2, 3, 1, 1, 1, 1, 0]);
+    assert_eq!([16, 20, 24].map(word), [500, 400, 100]);
+    assert_eq!([28, 36].map(long), [9, 8]);
+    let chains = [44, 54, 64].map(chain);
+    assert_eq!(chains, [(0, 0, 0, 0), (30, 20, 2, 0), (31, 20, 2, 0)]);
+    assert_eq!([74, 78, 82, 86, 90].map(word), [10, 11, 2, 13, PAGES - 1]);
+    assert_eq!((word(94), word(98), long(102), long(110)), (20, 3, 4, 4));
+    assert_eq!((long(118), chain(126)), (3, (32, 20, 2, 0)));
+    assert!(record[136..].iter().all(|byte| *byte == 0));
+    let again = Space::decode(PAGE, &record).unwrap();
+    assert!(again == space && (again.started, again.base) == (TxnId(9), TxnId(8)));
+}
 
 /// Else a damaged record would be built upon: pages that are in use given out, or the walk through the lists led
 /// astray.
@@ -96,4 +123,50 @@ fn a_record_that_cannot_be_is_refused() {
     let short = 74 + (4 + 8) * 4 + 4 * 24 + 2 * 18;
     assert!(Space::decode(PAGE, &record[..short]).is_ok());
     assert_eq!(Space::decode(PAGE, &record[..short - 1]).err(), REFUSED, "cut");
+}
+
+/// Else a commit would write a record that no opening reads.
+#[test]
+fn no_list_outgrows_its_record() {
+    for page_size in [512, 1024, 2048, 4096] {
+        let limits = Limits::new(page_size);
+        let mut store = Store::new(page_size);
+        store.begin().unwrap();
+        let _ = store.space.grow(&mut store.mock, 2000).unwrap();
+        let (mock, space) = (&mut store.mock, &mut store.space);
+        let entry = |at: usize| Entry {
+            page: PageId(10 + 2 * at as u32),
+            pages: 1,
+            birth: TxnId(3),
+            freed_at: TxnId(3),
+        };
+        space.stats.free_pages = 1000;
+        let pushed = (0..2 * limits.ready as u32).filter(|at| space.push_ready(&limits, 600 + at));
+        assert_eq!((pushed.count(), space.ready.len()), (limits.ready, limits.ready));
+        for at in 0..2 * limits.buckets {
+            space.file(mock, &limits, Some(TxnId(at as u64)), &entry(at)).unwrap();
+        }
+        assert_eq!(space.buckets.len(), limits.buckets);
+        // The base's pin is somebody else's too: its list waits in a bucket, if one is left.
+        for room in [false, true] {
+            if room {
+                let _ = space.buckets.pop();
+            }
+            space.file(mock, &limits, None, &entry(100)).unwrap();
+            mock.pins.add(TxnId(1));
+            space.end_fresh(mock, TxnId(1)).unwrap();
+            assert_eq!(space.buckets.len(), limits.buckets);
+            assert_eq!((space.fresh.is_empty(), space.walking.is_empty()), (true, false), "{room}");
+        }
+        assert!(space.ended.is_empty());
+        assert_eq!(space.buckets.as_slice().last().map(|bucket| bucket.tag), Some(TxnId(1)));
+        for at in 0..2 * limits.pinned {
+            space.pin(mock, entry(200 + at)).unwrap();
+            assert!(space.pinned.len() <= limits.pinned);
+        }
+        space.stats = SpaceStats { free_pages: 0, pinned_pages: 0, space_pages: 0 };
+        let mut record = vec![0; page_size.min(4096) - 256];
+        space.encode(page_size, &mut record);
+        assert!(Space::decode(page_size, &record).is_ok(), "{page_size}");
+    }
 }

@@ -146,3 +146,53 @@ fn a_page_of_the_bitmap_is_one_by_its_kind_and_by_its_level() {
         id = below.page;
     }
 }
+
+/// Else closing would take back what it has moved, and the file stay as long as it was.
+#[test]
+fn packing_says_that_a_leaf_has_moved_though_the_root_was_where_it_is_to_be() {
+    let mut store = Store::new(PAGE);
+    store.begin().unwrap();
+    let end = store.space.grow(&mut store.mock, 3 * BITS).unwrap().0 + 3 * BITS;
+    let space = &mut store.space;
+    space.mark_run(&mut store.mock, 100, 200, true).unwrap();
+    // The root's copy takes this one; the new leaf lies at the end.
+    space.stats.free_pages = 1000;
+    for at in [2 * BITS, BITS] {
+        store.mock.birth = store.mock.birth.next();
+        store.mock.chain.clear();
+        assert!(space.reserve.push(50 + at / BITS));
+        space.mark_run(&mut store.mock, at, 2, true).unwrap();
+    }
+    assert!(space.height == 2 && space.bitmap < PageId(end));
+    store.mock.birth = store.mock.birth.next();
+    store.mock.chain.clear();
+    space.begin(&mut store.mock).unwrap();
+    let leaf = |space: &crate::space::Space, mock: &super::Mock, slot| {
+        Child::read(space.bitmap_page(mock, space.bitmap, 2).unwrap(), slot).page
+    };
+    assert!((0..3).any(|slot| leaf(space, &store.mock, slot) >= PageId(end)));
+    assert_eq!(space.pack(&mut store.mock, end), Ok(true));
+    assert!((0..3).all(|slot| leaf(space, &store.mock, slot) < PageId(end)));
+}
+
+/// Else pages at the file's end would be lost where the cut took new pages for its copies, behind them.
+#[test]
+fn a_cut_that_takes_more_than_it_gives_leaves_the_end_free() {
+    let mut store = Store::new(PAGE);
+    store.begin().unwrap();
+    let end = store.space.grow(&mut store.mock, 500).unwrap().0 + 450;
+    let space = &mut store.space;
+    space.stats.free_pages = 51;
+    assert!(space.reserve.push(20));
+    space.mark_run(&mut store.mock, end, 50, true).unwrap();
+    assert_eq!((space.bitmap, space.page_count), (PageId(20), end + 50));
+    store.mock.birth = store.mock.birth.next();
+    store.mock.chain.clear();
+    space.begin(&mut store.mock).unwrap();
+    // Nothing is at hand for the copy of the leaf.
+    assert_eq!(space.cut(&mut store.mock, 0, end), Ok(false));
+    assert!(space.page_count > end + 50);
+    assert_eq!(space.stats.free_pages, 50);
+    assert_eq!(space.first_run(&store.mock, 50), Ok(Some(end)));
+    assert_eq!(space.first_run(&store.mock, 51), Ok(None));
+}
