@@ -2,7 +2,7 @@
 
 use crate::edit::{Editor, Source};
 use crate::error::{Error, Result};
-use crate::node::{Value, max_key_len};
+use crate::node::max_key_len;
 use crate::open_trees::OpenTrees;
 use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
@@ -152,17 +152,16 @@ impl<'s> Writer<'s> {
         value.map(TreeRecord::decode).transpose()
     }
 
-    /// Stores a record in the catalog, unless it is there already.
+    /// Stores a record in the catalog. Where no page has changed it may be there already, and is not stored again:
+    /// a transaction that changes nothing leaves nothing behind.
     pub(crate) fn store(&mut self, name: &[u8], record: &TreeRecord) -> Result<()> {
+        if !self.txn.changed() && self.stored(name)? == Some(*record) {
+            return Ok(());
+        }
         let bytes = record.encode();
         let mut names = self.names();
         let mut place = Place::new();
         place.seek(&*names.txn, names.record, name)?;
-        if let (Some(leaf), Some(step)) = (place.leaf(&*names.txn)?, place.entry())
-            && matches!(leaf.value(step.index())?, Value::Inline(there) if there == bytes)
-        {
-            return Ok(());
-        }
         names.put(&mut place, name, Source::Bytes(&bytes)).map(drop)
     }
 
@@ -462,8 +461,6 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`TxnFailed`](mapleaf_pager::Error::TxnFailed); those of the store: nothing was committed,
     /// or (an error of a flush) it is not known.
-    // Inlined, so that its table is not moved.
-    #[cfg_attr(feature = "large", inline(always))]
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.write_back()?;
         Ok(self.into_written().commit(durability)?)

@@ -460,6 +460,12 @@ impl<'s> WriteTxn<'s> {
         self.writer.run.failed || self.writer.state.space.is_broken()
     }
 
+    /// Whether it has changed a page, or the root data, so far.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.writer.run.changed
+    }
+
     /// Marks the transaction as broken half-way: it can only be rolled back (to a savepoint taken
     /// before, or whole). For a tree change that failed after it had begun.
     pub fn fail(&mut self) {

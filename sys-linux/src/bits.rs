@@ -90,7 +90,8 @@ impl Bits {
     pub(crate) fn remove(&self, range: Range<usize>) -> usize {
         let (word, from) = (range.start / BITS, range.start % BITS);
         // Most ranges are a page, or two: within a word there is nothing to look for.
-        if range.start < range.end && (range.end - 1) / BITS == word {
+        if cfg!(feature = "residency") && range.start < range.end && (range.end - 1) / BITS == word
+        {
             return self.remove_of(word, mask_of(from, range.end - word * BITS));
         }
         let (mut removed, mut from) = (0, range.start);

@@ -64,11 +64,16 @@ fn open() -> Result<Tiny, Step> {
     unsafe { Store::open(mapping, words, &options, &mut replay::Own) }.map_err(|_| 13)
 }
 
+/// Stores an entry of the one tree. `None`: there is no room for it, or it is too long.
+fn insert(writer: &mut Writer<'_>, key: &[u8], value: &[u8]) -> Option<()> {
+    let tree = writer.open_or_create(TREE, TreeOptions::default()).ok()?;
+    writer.tree(tree).ok()?.insert(key, value).ok().map(drop)
+}
+
 fn put(store: &Tiny, key: &[u8], value: &[u8]) -> Result<(), Step> {
     let txn = store.begin_write().map_err(|_| 20)?;
     let mut writer = Writer::new(txn).map_err(|_| 21)?;
-    let tree = writer.open_or_create(TREE, TreeOptions::default()).map_err(|_| 22)?;
-    writer.tree(tree).and_then(|mut tree| tree.insert(key, value)).map_err(|_| 23)?;
+    insert(&mut writer, key, value).ok_or(22)?;
     writer.commit(Durability::Sync).map_err(|_| 25)?;
     // There is no thread that does it beside.
     if store.checkpoint_due() {

@@ -2,8 +2,7 @@
 //! not trust; this knows those that this service writes (docs/format.md, "Redo records"), and takes
 //! little code.
 
-use crate::TREE;
-use mapleaf_btree::{TreeOptions, Writer};
+use mapleaf_btree::Writer;
 use mapleaf_pager::{Damage, Error, Inspection, PageId, Redo, RedoLog, Replay, Result, WriteTxn};
 
 /// Replays records of one tree.
@@ -41,8 +40,7 @@ fn apply(writer: &mut Writer<'_>, record: &[u8]) -> Option<()> {
         (&op::PUT, [_slot, low, high, rest @ ..]) => {
             let len = usize::from(u16::from_le_bytes([*low, *high]));
             let (key, value) = rest.split_at_checked(len)?;
-            let tree = writer.open_or_create(TREE, TreeOptions::default()).ok()?;
-            writer.tree(tree).ok()?.insert(key, value).ok()?;
+            crate::insert(writer, key, value)?;
         }
         _ => return None,
     }

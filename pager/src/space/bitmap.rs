@@ -180,7 +180,7 @@ impl Space {
         change: &mut dyn FnMut(&mut [u8]) -> Result<(), Damage>,
     ) -> Result<()> {
         let shape = Shape::new(host.page_size());
-        if self.last_used / shape.bits == leaf {
+        if cfg!(feature = "locality") && self.last_used / shape.bits == leaf {
             self.last_used = 0;
         }
         self.raise_to(host, shape, leaf)?;

@@ -24,7 +24,7 @@ impl Space {
     /// Keeps a page ready, if there is room.
     pub(super) fn push_ready(&mut self, limits: &Limits, page: u32) -> bool {
         let pushed = self.ready.len() < limits.ready && self.ready.push(page);
-        if page == self.last_used {
+        if cfg!(feature = "locality") && page == self.last_used {
             self.last_used = 0;
         }
         if pushed && !self.closing {
@@ -36,12 +36,7 @@ impl Space {
     /// Claims and starts a page of a structure. Nothing of what it calls changes a structure. Where it
     /// fails, whoever asks is in the middle of a change.
     pub(super) fn start_own(&mut self, host: &mut dyn SpaceHost, kind: u8) -> Result<PageId> {
-        let started = self.try_start_own(host, kind);
-        self.broken |= started.is_err();
-        started
-    }
-
-    fn try_start_own(&mut self, host: &mut dyn SpaceHost, kind: u8) -> Result<PageId> {
+        let broken = core::mem::replace(&mut self.broken, true);
         let id = match self.reserve.pop().or_else(|| self.pop_ready()) {
             Some(page) => {
                 self.count_free_less(1)?;
@@ -54,6 +49,7 @@ impl Space {
             *at = kind;
         }
         self.stats.space_pages = self.stats.space_pages.saturating_add(1);
+        self.broken = broken;
         Ok(id)
     }
 

@@ -101,8 +101,8 @@ impl Space {
             self.walk(host, &limits, WALK_CLAIM, half)?;
         }
         for _ in 0..DRAWS {
-            if self.claimable > 0 || self.bitmap.is_none() || !self.draw(host, &limits)? {
-                break;
+            if self.claimable == 0 && self.bitmap.is_some() {
+                self.draw(host, &limits)?;
             }
         }
         if self.claimable == 0 {
@@ -269,22 +269,21 @@ impl Space {
     }
 
     /// Takes pages out of the bitmap: half of what can be ready. Some go to the reserve first, so
-    /// that the copies this makes need no growth. False, and nothing changed, where there is no room for
-    /// these: whoever is refused a page then may go on without it.
+    /// that the copies this makes need no growth. Takes none where there is no room for these: whoever is
+    /// refused a page then may go on without it.
     // Of its own: most searches do not come to it, and it has an array on the stack.
     #[inline(never)]
-    fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<bool> {
+    fn draw(&mut self, host: &mut dyn SpaceHost, limits: &Limits) -> Result<()> {
         let mut pages = [0; READY_MAX / 2 + RESERVE_MAX];
         let spare = (limits.reserve - self.reserve.len().min(limits.reserve)).min(HEIGHT_MAX);
         let wanted = limits.ready / 2 + spare;
         let found = self.first_free(host, pages.get_mut(..wanted).unwrap_or(&mut []))?;
-        let at_hand = self.reserve.len() + self.claimable + spare.min(found);
-        let missing = (usize::from(self.height) + LISTS_AT_HAND).saturating_sub(at_hand) as u32;
-        if missing > 0 {
-            match host.grow(self.page_count.checked_add(missing).ok_or(Error::Full)?) {
-                Err(Error::Full) => return Ok(false),
-                grown => grown?,
-            }
+        // Copies of the pages on the way, and lists for what they replace.
+        let copies = usize::from(self.height) + LISTS_AT_HAND;
+        if self.reserve.len() + self.claimable + spare.min(found) < copies
+            && host.grow(self.page_count.saturating_add(copies as u32)).is_err()
+        {
+            return Ok(());
         }
         let drawn = pages.get(..found).unwrap_or(&[]);
         let (own, ready) = drawn.split_at(spare.min(found));
@@ -296,6 +295,6 @@ impl Space {
         for page in ready.iter().rev() {
             let _ = self.push_ready(limits, *page);
         }
-        Ok(true)
+        Ok(())
     }
 }

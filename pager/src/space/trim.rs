@@ -72,12 +72,17 @@ impl Space {
         if self.closing || self.stats.free_pages < cut_min {
             return Ok(());
         }
-        if self.last_used > 0 && self.page_count.saturating_sub(self.last_used) <= cut_min {
+        if cfg!(feature = "locality")
+            && self.last_used > 0
+            && self.page_count.saturating_sub(self.last_used) <= cut_min
+        {
             return Ok(());
         }
         let end = self.used_end(host)?;
         if self.page_count - end < cut_min {
-            self.last_used = end - 1;
+            if cfg!(feature = "locality") {
+                self.last_used = end - 1;
+            }
             return Ok(());
         }
         let limits = Limits::new(host.page_size());

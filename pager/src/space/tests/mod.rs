@@ -280,7 +280,7 @@ impl Store {
         again.encode(page_size, &mut record_again);
         assert_eq!(record, record_again);
         let bodies = self.account(&again);
-        let space = if self.stays_open || birth.0 % 2 == 0 { self.space } else { again };
+        let space = if self.stays_open || birth.0.is_multiple_of(2) { self.space } else { again };
         let live = core::mem::take(&mut self.live);
         let mut reached = pages(&live);
         reached.extend(bodies.keys());
