@@ -24,6 +24,13 @@ pub fn codegen_fixed_bound(keys: &[u8], needle: u64) -> usize {
     search::lower_bound_of::<8>(keys, needle)
 }
 
+/// The block of keys to be searched: no branch on a key.
+#[inline(never)]
+#[must_use]
+pub fn codegen_block_of(keys: &[u8], needle: u64) -> usize {
+    search::block_of::<8>(keys, needle).0
+}
+
 /// The same, of keys that go on behind their first eight bytes.
 #[inline(never)]
 #[must_use]

@@ -1,12 +1,28 @@
 //! A place in a tree: the pages from the root down to a leaf, and where on each.
 
+use crate::FixedWidth;
 use crate::error::{Error, Result};
+use crate::node::search::{BLOCK_BYTES, BLOCKS_MAX};
 use crate::node::{InnerView, LeafView};
 use crate::record::HEIGHT_MAX;
 use mapleaf_pager::{Damage, PageId, Pages, kind};
 
 /// Cache lines of a child asked for before it is looked at: header, prefix and the first heads.
 pub(crate) const PREFETCH_LINES: usize = 4;
+
+/// Asks for the lines of a page that are looked at first. `fixed` is the width of a leaf's keys, if it is a leaf of such:
+/// there it is each block's first key.
+#[inline]
+pub(crate) fn prefetch_page<'a, P: Pages<'a>>(pages: P, id: PageId, fixed: Option<FixedWidth>) {
+    match fixed {
+        // Keys take half of the page at least: what comes behind them is not asked for in vain.
+        Some(width) if width.key_bytes >= width.value_bytes => {
+            let keys = (pages.page_size() / 2).min(BLOCKS_MAX * BLOCK_BYTES);
+            (0..keys).step_by(BLOCK_BYTES).for_each(|at| pages.prefetch(id, at, 1));
+        }
+        _ => pages.prefetch(id, 0, PREFETCH_LINES),
+    }
+}
 
 /// Pages read together where the store is larger than memory: enough to keep a disk's queue busy, few
 /// enough that little is read in vain when a scan ends.

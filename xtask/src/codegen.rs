@@ -35,11 +35,12 @@ const fn wanted(name: &'static str, uses: &'static [(&'static str, usize)]) -> W
     Wanted { name, uses, branches_on_finds: false, canary: false }
 }
 
-const FUNCTIONS: [Wanted; 11] = [
+const FUNCTIONS: [Wanted; 12] = [
     wanted("codegen_lower_bound", &[CMOV]),
     wanted("codegen_upper_bound", &[CMOV]),
     wanted("codegen_fixed_bound", &[CMOV]),
     wanted("codegen_fixed_bound_long", &[CMOV]),
+    wanted("codegen_block_of", &[("adc", 1)]),
     wanted("codegen_equal_bits", &[VECTORS]),
     Wanted { branches_on_finds: true, ..wanted("codegen_find_equal", &[VECTORS]) },
     wanted("codegen_equal_bytes", &[SUM]),

@@ -23,7 +23,7 @@ use super::search;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::width::{FixedWidth, VALUES_ALIGN};
-use mapleaf_pager::{Damage, OWNED_BYTES, PageId, kind};
+use mapleaf_pager::{Damage, OWNED_BYTES, PageId, kind, prefetch_bytes};
 
 /// Fields of the header where other leaves have the first child: offsets in the body.
 const KEY_BYTES: usize = field::FIRST_CHILD;
@@ -196,10 +196,18 @@ impl<'a> FixedView<'a> {
         self.find(key).and_then(|i| self.value_bytes(i)).map(Value::Inline)
     }
 
-    /// Where in the page the value of this key begins.
+    /// Where in the page the value of this key begins, if that is known without waiting for more of the page; what is
+    /// to be looked at for it is asked for.
     #[inline]
     pub(super) fn place_of(&self, key: &[u8]) -> Option<usize> {
-        self.find(key).map(|i| OWNED_BYTES + self.header.value_at(i))
+        let needle = search::long_head(key);
+        match self.header.width.key_bytes {
+            4 => _ = self.block::<4>(needle),
+            8 => _ = self.block::<8>(needle),
+            16 => _ = self.block::<16>(needle),
+            _ => return self.find(key).map(|i| OWNED_BYTES + self.header.value_at(i)),
+        };
+        None
     }
 
     /// Index of the first entry at or above `key` (of any length), and whether it is `key` itself.
@@ -207,9 +215,9 @@ impl<'a> FixedView<'a> {
     pub(super) fn lower_bound(&self, key: &[u8]) -> (usize, bool) {
         let needle = search::long_head(key);
         let first = match self.header.width.key_bytes {
-            4 => search::lower_bound_of::<4>(self.keys, needle),
-            8 => search::lower_bound_of::<8>(self.keys, needle),
-            16 => search::lower_bound_of::<16>(self.keys, needle),
+            4 => self.first_of::<4>(needle),
+            8 => self.first_of::<8>(needle),
+            16 => self.first_of::<16>(needle),
             _ => search::partition_by(self.header.count, |i| self.head_of(i), |head| head < needle),
         };
         match self.key_bytes(first) {
@@ -230,6 +238,24 @@ impl<'a> FixedView<'a> {
             Some(_) => self.bound_among_ties(first, key, needle),
             None => (first, false),
         }
+    }
+
+    /// Index of the first entry whose key, of `N` bytes, starts with no less than `needle`.
+    #[inline]
+    fn first_of<const N: usize>(&self, needle: u64) -> usize {
+        let (start, block) = self.block::<N>(needle);
+        start + search::lower_bound_of::<N>(block, needle)
+    }
+
+    /// The block of keys to be searched, and the index of its first; its lines, and those of its values, are asked
+    /// for.
+    #[inline]
+    fn block<const N: usize>(&self, needle: u64) -> (usize, &'a [u8]) {
+        let (start, block) = search::block_of::<N>(self.keys, needle);
+        prefetch_bytes(search::first_of_bytes(block));
+        let values = self.body.get(self.header.value_at(start)..).unwrap_or(&[]);
+        prefetch_bytes(search::first_of_bytes(values));
+        (start, block)
     }
 
     /// Whether all keys of the page are below `key`.

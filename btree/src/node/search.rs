@@ -104,6 +104,31 @@ pub(crate) fn lower_bound_of<const N: usize>(keys: &[u8], needle: u64) -> usize 
     partition_by(keys.len(), head, |head| head < needle)
 }
 
+/// Bytes of keys in a block: four cache lines.
+pub(crate) const BLOCK_BYTES: usize = 256;
+/// Blocks that are told apart by their first keys. More of them would take longer than halving.
+pub(crate) const BLOCKS_MAX: usize = 16;
+
+/// The block of keys of `N` bytes in which the lower bound is, or at whose end, and the index of its first key: by the
+/// first keys of all blocks, whose loads do not wait for each other. Halving would wait for memory at each step. All
+/// keys, where there are more than [`BLOCKS_MAX`] blocks.
+#[inline]
+pub(crate) fn block_of<const N: usize>(keys: &[u8], needle: u64) -> (usize, &[u8]) {
+    if keys.len() > BLOCKS_MAX * BLOCK_BYTES {
+        return (0, keys);
+    }
+    let firsts = keys.chunks(BLOCK_BYTES).skip(1).filter_map(|block| block.first_chunk::<N>());
+    let before: usize = firsts.map(|first| usize::from(long_head(first) < needle)).sum();
+    let block = keys.get(before * BLOCK_BYTES..).unwrap_or(&[]);
+    (before * (BLOCK_BYTES / N), first_of_bytes(block))
+}
+
+/// A block's length of these bytes, or all of them.
+#[inline]
+pub(crate) fn first_of_bytes(bytes: &[u8]) -> &[u8] {
+    bytes.get(..BLOCK_BYTES).unwrap_or(bytes)
+}
+
 /// Bit `j` is set where head `j` of the block is `needle`.
 #[inline]
 pub(crate) fn equal_bits(block: &[Head; BLOCK], needle: u32) -> u32 {

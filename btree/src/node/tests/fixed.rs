@@ -73,7 +73,9 @@ fn lookups_are_naive(leaf: LeafView<'_>, probe: &[u8]) {
         assert_eq!(leaf.lower_bound(&key), Ok((index, found.is_some())), "{key:?}");
         assert_eq!(leaf.find(&key), Ok(found.map(|_| index)));
         assert_eq!(leaf.get(&key), Ok(found.map(|(_, value)| Value::Inline(value))));
-        assert_eq!(leaf.place_of(&key).is_some(), found.is_some());
+        // Of keys in blocks the lines are asked for instead, which shows nowhere.
+        let in_blocks = [4, 8, 16].contains(&leaf.width().unwrap().key_bytes);
+        assert_eq!(leaf.place_of(&key).is_some(), found.is_some() && !in_blocks);
     }
 }
 

@@ -1,7 +1,10 @@
 //! The searches over heads against linear ones.
 
 use super::super::layout::{common_len, without};
-use super::super::search::{BLOCK, cmp_stored, equal_bits, find_equal, lower_bound, upper_bound};
+use super::super::search::{
+    BLOCK, BLOCK_BYTES, BLOCKS_MAX, block_of, cmp_stored, equal_bits, find_equal, long_head,
+    lower_bound, lower_bound_of, upper_bound,
+};
 use super::*;
 use quickcheck::quickcheck;
 
@@ -47,6 +50,46 @@ quickcheck! {
         none.is_none()
             && seen == expected
             && find_equal(&words, count, needle, Some) == expected.first().copied()
+    }
+}
+
+/// The lower bound by blocks and within one is that of all keys, whatever there are: in no block, in part of one, at its
+/// edges, in more than are told apart.
+fn blocks_lead_to_the_bound<const N: usize>(count: usize, spread: u64) {
+    let keys: Vec<[u8; N]> = (0..count as u64)
+        .map(|i| {
+            let mut key = [0; N];
+            let number = (i * spread).to_be_bytes();
+            let len = N.min(8);
+            key[..len].copy_from_slice(&number[8 - len..]);
+            key
+        })
+        .collect();
+    let heads: Vec<u64> = keys.iter().map(|key| long_head(key)).collect();
+    let around =
+        heads.iter().flat_map(|head| [head.saturating_sub(1), *head, head.saturating_add(1)]);
+    for needle in around.chain([0, u64::MAX]) {
+        let (start, block) = block_of::<N>(keys.as_flattened(), needle);
+        let all = count * N > BLOCKS_MAX * BLOCK_BYTES;
+        assert!(all || block.len() <= BLOCK_BYTES, "{count}: a block of {}", block.len());
+        let bound = start + lower_bound_of::<N>(block, needle);
+        assert_eq!(bound, heads.iter().filter(|head| **head < needle).count(), "{count}: {needle}");
+    }
+}
+
+#[test]
+fn a_block_of_keys_leads_to_the_lower_bound_of_all() {
+    for per_block in [BLOCK_BYTES / 4, BLOCK_BYTES / 8, BLOCK_BYTES / 16] {
+        let edges = [1, 2, 7, BLOCKS_MAX, BLOCKS_MAX + 1].map(|blocks| blocks * per_block);
+        let counts = edges.into_iter().flat_map(|edge| [edge - 1, edge, edge + 1]);
+        for count in counts.chain([0, 1, 2]) {
+            // Keys that are equal in their heads, too.
+            for spread in [0, 1, 1000] {
+                blocks_lead_to_the_bound::<4>(count, spread);
+                blocks_lead_to_the_bound::<8>(count, spread);
+                blocks_lead_to_the_bound::<16>(count, spread);
+            }
+        }
     }
 }
 
