@@ -1,6 +1,6 @@
 //! Searching the heads of a page: the hot loops of every lookup.
 //!
-//! Heads are sorted numbers, four bytes each. Two searches:
+//! Heads are sorted numbers, four bytes each. Three searches:
 //! - *bound*: branch-free binary search. Whether a head is below the needle is a coin toss, so a
 //!   branch on it is mispredicted every other step; `select_unpredictable` makes it a conditional
 //!   move (a plain `if` compiled to branches and cost 30 %).
@@ -11,7 +11,10 @@
 //! for each block of 16 heads: bits = OR over j of (head[j] == needle ? 1 << j : 0)
 //! ```
 //!
-//! `cargo xtask codegen` looks at what both compile to.
+//! - *block*: where keys lie one behind the other (leaf X), the first of each 256 bytes says which of these to search by
+//!   *bound*: up to eight loads that do not wait for each other, instead of five that do.
+//!
+//! `cargo xtask codegen` looks at what they compile to.
 
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
