@@ -1,7 +1,7 @@
 //! Looking up many keys at a time: what one of them waits for, the others wait for with it.
 
 use crate::error::{Error, Result};
-use crate::path::{PREFETCH_LINES, inner, leaf, prefetch_page};
+use crate::path::{PREFETCH_LINES, inner, leaf, prefetch_blocks};
 use crate::tree::{Tree, bytes_of};
 use mapleaf_pager::{PageId, Pages};
 
@@ -112,7 +112,9 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
                 let page = inner(self.pages, *id)?;
                 *id = page.child(page.search(key)?)?;
                 let is_leaf = level + 1 == self.record.height;
-                prefetch_page(self.pages, *id, self.record.fixed.filter(|_| is_leaf));
+                if !(is_leaf && prefetch_blocks(self.pages, *id, &self.record)) {
+                    self.pages.prefetch(*id, 0, PREFETCH_LINES);
+                }
             }
             if read {
                 let ids = ids.get(..keys.clone().count()).unwrap_or(&[]);

@@ -1,6 +1,6 @@
 //! A place in a tree: the pages from the root down to a leaf, and where on each.
 
-use crate::FixedWidth;
+use crate::TreeRecord;
 use crate::error::{Error, Result};
 use crate::node::search::{BLOCK_BYTES, BLOCKS_MAX};
 use crate::node::{InnerView, LeafView};
@@ -10,18 +10,17 @@ use mapleaf_pager::{Damage, PageId, Pages, kind};
 /// Cache lines of a child asked for before it is looked at: header, prefix and the first heads.
 pub(crate) const PREFETCH_LINES: usize = 4;
 
-/// Asks for the lines of a page that are looked at first. `fixed` is the width of a leaf's keys, if it is a leaf of such:
-/// there it is each block's first key.
+/// Asks for the first key of each block of a leaf of fixed width: the lines that a search looks at first. Whether the
+/// tree's leaves have many keys in blocks.
 #[inline]
-pub(crate) fn prefetch_page<'a, P: Pages<'a>>(pages: P, id: PageId, fixed: Option<FixedWidth>) {
-    match fixed {
-        // Keys take half of the page at least: what comes behind them is not asked for in vain.
-        Some(width) if width.key_bytes >= width.value_bytes => {
-            let keys = (pages.page_size() / 2).min(BLOCKS_MAX * BLOCK_BYTES);
-            (0..keys).step_by(BLOCK_BYTES).for_each(|at| pages.prefetch(id, at, 1));
-        }
-        _ => pages.prefetch(id, 0, PREFETCH_LINES),
+pub(crate) fn prefetch_blocks<'a, P: Pages<'a>>(pages: P, id: PageId, tree: &TreeRecord) -> bool {
+    // Keys take half of the page at least: what comes behind them is not asked for in vain.
+    let in_blocks = tree.fixed.is_some_and(|width| width.key_bytes >= width.value_bytes);
+    if in_blocks {
+        let keys = (pages.page_size() / 2).min(BLOCKS_MAX * BLOCK_BYTES);
+        pages.prefetch_every(id, BLOCK_BYTES, keys);
     }
+    in_blocks
 }
 
 /// Pages read together where the store is larger than memory: enough to keep a disk's queue busy, few

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::key::Key;
 use crate::node::{LeafView, Value};
-use crate::path::{inner, leaf, prefetch_page};
+use crate::path::{PREFETCH_LINES, inner, leaf, prefetch_blocks};
 use crate::place::Place;
 use crate::{Cursor, KeyRange, Range, TreeRecord};
 use core::marker::PhantomData;
@@ -86,13 +86,13 @@ impl<'a, P: Pages<'a>> Tree<'a, P> {
         }
         let mut id = self.record.root;
         // The record's height bounds the way down, whatever the pages say.
-        for level in 1..self.record.height {
+        for _ in 1..self.record.height {
             let page = inner(self.pages, id)?;
             id = page.child(page.search(key)?)?;
             // Before the child's checks, so that its lines come while they wait for the first.
-            let is_leaf = level + 1 == self.record.height;
-            prefetch_page(self.pages, id, self.record.fixed.filter(|_| is_leaf));
+            self.pages.prefetch(id, 0, PREFETCH_LINES);
         }
+        prefetch_blocks(self.pages, id, &self.record);
         leaf(self.pages, id).map(Some)
     }
 

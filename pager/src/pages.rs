@@ -52,6 +52,10 @@ pub trait Pages<'a>: Copy + Sealed {
     /// check is needed before: what is out of range is ignored. Never faults, never fails.
     fn prefetch(self, id: PageId, from: usize, lines: usize);
 
+    /// As [`prefetch`](Pages::prefetch), for the lines of every `step` bytes of a page, from its first on to before
+    /// `end`.
+    fn prefetch_every(self, id: PageId, step: usize, end: usize);
+
     /// Whether `pages` pages from `id` on can be read without waiting for the medium, as far as the
     /// mapping says; see [`Mapping::resident`](crate::Mapping::resident). What is out of range is: reading
     /// it is an error at once.

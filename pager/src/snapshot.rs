@@ -145,6 +145,11 @@ impl<'a> Pages<'a> for &'a Snapshot<'_> {
         self.view.prefetch(id, from, lines, self.record.page_count);
     }
 
+    #[inline]
+    fn prefetch_every(self, id: PageId, step: usize, end: usize) {
+        self.view.prefetch_every(id, step, end, self.record.page_count);
+    }
+
     fn resident(self, id: PageId, pages: u32) -> bool {
         self.view.resident(id, pages, self.record.page_count)
     }

@@ -64,6 +64,11 @@ impl<'a> Pages<'a> for &'a WriteTxn<'_> {
         self.parts.view.prefetch(id, from, lines, self.writer.state.space.page_count);
     }
 
+    #[inline]
+    fn prefetch_every(self, id: PageId, step: usize, end: usize) {
+        self.parts.view.prefetch_every(id, step, end, self.writer.state.space.page_count);
+    }
+
     fn resident(self, id: PageId, pages: u32) -> bool {
         self.parts.view.resident(id, pages, self.writer.state.space.page_count)
     }

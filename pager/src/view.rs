@@ -295,6 +295,20 @@ impl<'s> View<'s> {
         self.prefetch_at(base, id, from, lines);
     }
 
+    /// Asks for the cache line of every `step` bytes of a page, from the first on to before `end`, as far as they
+    /// are in range.
+    #[inline]
+    pub(crate) fn prefetch_every(&self, id: PageId, step: usize, end: usize, page_count: u32) {
+        if cfg!(not(feature = "locality")) || id.0 >= page_count {
+            return;
+        }
+        let offset = self.offset(id) as usize;
+        let base = self.shown_base(offset as u64).as_ptr().wrapping_add(offset);
+        for at in (0..end.min(self.page_size())).step_by(step.max(LINE)) {
+            prefetch_line(base.wrapping_add(at));
+        }
+    }
+
     /// As [`prefetch`](View::prefetch), in the write view: of a page that is, or will be, claimed.
     #[inline]
     pub(crate) fn prefetch_built(&self, id: PageId, lines: usize) {

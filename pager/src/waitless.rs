@@ -71,6 +71,10 @@ impl<'a, P: Pages<'a>> Pages<'a> for Waitless<P> {
         self.0.prefetch(id, from, lines);
     }
 
+    fn prefetch_every(self, id: PageId, step: usize, end: usize) {
+        self.0.prefetch_every(id, step, end);
+    }
+
     fn resident(self, id: PageId, pages: u32) -> bool {
         self.0.resident(id, pages)
     }
