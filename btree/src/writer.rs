@@ -124,14 +124,19 @@ impl<'s> Writer<'s> {
     /// Those of the store, and damage: the transaction is rolled back.
     pub fn into_txn(mut self) -> Result<WriteTxn<'s>> {
         self.write_back()?;
-        Ok(self.into_written())
+        Ok(self.txn)
     }
 
-    /// The transaction below, after [`write_back`](Writer::write_back): what was done since is in none of its pages.
+    /// The transaction below, after [`write_back`](Writer::write_back). Where something was done since, or that failed,
+    /// it can only be rolled back: its trees are not what its pages say.
     // Inlined, so that its table is not moved.
     #[inline(always)]
     #[must_use]
-    pub fn into_written(self) -> WriteTxn<'s> {
+    pub fn into_written(mut self) -> WriteTxn<'s> {
+        let dirty = (0..self.open.len()).any(|slot| self.open.dirty_record(slot).is_some());
+        if dirty || (&self.txn).root() != &self.catalog.encode() {
+            self.txn.fail();
+        }
         self.txn
     }
 
@@ -463,7 +468,7 @@ impl<'s> Writer<'s> {
     /// or (an error of a flush) it is not known.
     pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
         self.write_back()?;
-        Ok(self.into_written().commit(durability)?)
+        Ok(self.txn.commit(durability)?)
     }
 
     /// Opens a tree without a handle, where the slot `at` does not have it already; its slot.

@@ -292,3 +292,19 @@ fn a_check_looks_at_no_more_pages_than_there_are_however_many_names_share_them()
         assert_eq!(report.trees, 300, "all names are gone to");
     }
 }
+
+/// Else a caller that forgets to write back would commit pages that no tree reaches.
+#[test]
+fn what_was_not_written_back_is_not_committed() {
+    let mut ram = vec![0; 1 << 18];
+    let store = create(&mut ram, PAGE, 0);
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default()).unwrap();
+    writer.tree(tree).unwrap().insert(b"k", b"v").unwrap();
+    assert!(writer.into_written().commit(Durability::Sync).is_err());
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default()).unwrap();
+    writer.tree(tree).unwrap().insert(b"k", b"v").unwrap();
+    writer.write_back().unwrap();
+    writer.into_written().commit(Durability::Sync).unwrap();
+}
