@@ -79,6 +79,7 @@ pub use explain::{explain_node, explain_record, explain_redo};
 pub use key::Key;
 pub use loader::Loader;
 pub use loose::{LooseInner, LooseLeaf, LooseStep, LooseValue, loose_step};
+pub use open_trees::OpenTrees;
 pub use pack::PackTrees;
 pub use range::Range;
 pub use record::{HEIGHT_MAX, RECORD_BYTES, TreeRecord};

@@ -1,8 +1,7 @@
 //! The table of the trees that are open in a write transaction.
 //!
 //! While a tree is open its record lives here, and goes back to the catalog before a commit, a
-//! savepoint or a listing. Names lie in one arena beside the slots, so that the table stays small:
-//! it moves with the writer.
+//! savepoint or a listing. Names lie in one arena beside the slots, so that the table stays small.
 
 use crate::edit::{Editor, Hint};
 use crate::error::{Error, Result};
@@ -34,8 +33,9 @@ struct Slot {
     record: TreeRecord,
 }
 
-/// The open trees of one write transaction.
-pub(crate) struct OpenTrees {
+/// The open trees of one write transaction, or room for them: some KiB. A [`Writer`](crate::Writer) has one of its
+/// own unless it is [given one](crate::Writer::with_table), which others can have after it.
+pub struct OpenTrees {
     slots: heapless::Vec<Slot, TREES_MAX>,
     names: heapless::Vec<u8, NAMES_BYTES>,
     /// Tells the handles of one writer from those of another.
@@ -49,15 +49,25 @@ pub(crate) struct OpenTrees {
 }
 
 impl OpenTrees {
-    pub(crate) const fn new(writer: u32) -> OpenTrees {
+    /// No tree. Does not allocate.
+    #[must_use]
+    pub const fn new() -> OpenTrees {
         OpenTrees {
             slots: heapless::Vec::new(),
             names: heapless::Vec::new(),
-            writer,
+            writer: 0,
             clock: 0,
             named_last: 0,
             hint: Hint::new(),
         }
+    }
+
+    /// Forgets all, for a writer of that number.
+    pub(crate) fn clear(&mut self, writer: u32) {
+        self.slots.clear();
+        self.names.clear();
+        (self.writer, self.clock, self.named_last) = (writer, 0, 0);
+        self.hint.forget();
     }
 
     /// A number larger than all before.
@@ -319,6 +329,18 @@ impl OpenTrees {
         silent: bool,
     ) -> Result<TreeMut<'t, 's>> {
         self.edit(slot, txn, silent).map(TreeMut::new)
+    }
+}
+
+impl Default for OpenTrees {
+    fn default() -> OpenTrees {
+        OpenTrees::new()
+    }
+}
+
+impl core::fmt::Debug for OpenTrees {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("OpenTrees").field("slots", &self.len()).finish_non_exhaustive()
     }
 }
 

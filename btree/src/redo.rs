@@ -18,7 +18,10 @@
 
 use crate::error::{Error, Result};
 use crate::writer::TREES_MAX;
-use crate::{CheckReport, CheckVisitor, Finding, FixedWidth, ReachSet, TreeOptions, Writer, check};
+use crate::{
+    CheckReport, CheckVisitor, Finding, FixedWidth, OpenTrees, ReachSet, TreeOptions, Writer, check,
+};
+use core::borrow::BorrowMut;
 use core::ops::Bound;
 use mapleaf_pager::{
     Damage, Inspection, PageId, PageUse, Part, Redo, RedoLog, Replay, Unsupported, WriteTxn,
@@ -191,7 +194,11 @@ impl<'r> LogSlots<'r> {
     }
 
     /// Where the writer has the tree that a slot means open.
-    fn open(&mut self, slot: u8, writer: &mut Writer<'_>) -> Result<usize> {
+    fn open(
+        &mut self,
+        slot: u8,
+        writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
+    ) -> Result<usize> {
         let meant = self.meant.get_mut(usize::from(slot)).and_then(Option::as_mut);
         let meant = meant.ok_or(NOT_APPLICABLE)?;
         meant.at = writer.open_unlent(meant.name, meant.at)?;
@@ -208,7 +215,7 @@ impl<'r> LogSlots<'r> {
 /// [`Damage::Redo`](mapleaf_pager::Damage::Redo) where the record does not fit the state before it;
 /// the transaction's own errors as they are.
 pub fn apply<'r>(
-    writer: &mut Writer<'_>,
+    writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
     slots: &mut LogSlots<'r>,
     record: &'r [u8],
 ) -> Result<()> {
@@ -227,7 +234,7 @@ pub fn apply<'r>(
 /// # Errors
 /// The transaction's own, but for those that say that a record does not apply.
 pub fn apply_to_remains<'r>(
-    writer: &mut Writer<'_>,
+    writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
     slots: &mut LogSlots<'r>,
     record: &'r [u8],
 ) -> Result<bool> {
@@ -246,7 +253,7 @@ pub fn apply_to_remains<'r>(
 }
 
 fn try_apply<'r>(
-    writer: &mut Writer<'_>,
+    writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
     slots: &mut LogSlots<'r>,
     record: &'r [u8],
 ) -> Result<()> {
@@ -297,7 +304,12 @@ fn try_apply<'r>(
     }
 }
 
-fn apply_to_tree(writer: &mut Writer<'_>, operation: u8, at: usize, rest: &[u8]) -> Result<()> {
+fn apply_to_tree(
+    writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
+    operation: u8,
+    at: usize,
+    rest: &[u8],
+) -> Result<()> {
     match operation {
         op::PUT => {
             let (key_len, rest) = take_u16(rest)?;
@@ -354,7 +366,7 @@ impl Replayer {
     #[inline(never)]
     fn apply_all(
         &mut self,
-        writer: &mut Writer<'_>,
+        writer: &mut Writer<'_, impl BorrowMut<OpenTrees>>,
         log: RedoLog<'_>,
     ) -> mapleaf_pager::Result<()> {
         let mut slots = LogSlots::new();

@@ -7,6 +7,7 @@ use crate::open_trees::OpenTrees;
 use crate::place::Place;
 use crate::redo::{log_create, log_drop, log_rename};
 use crate::{Catalog, FixedWidth, Tree, TreeMut, TreeNames, TreeOptions, TreeRecord};
+use core::borrow::BorrowMut;
 use core::sync::atomic::{AtomicU32, Ordering};
 use mapleaf_pager::{Durability, Pages, TxnId, WriteTxn, features};
 
@@ -64,11 +65,14 @@ pub struct Savepoint {
 /// other. Beside what a method names, the errors are those of the store
 /// ([`Full`](mapleaf_pager::Error::Full), [`Io`](mapleaf_pager::Error::Io)) and damage; an error in
 /// the middle of a change marks the transaction, which can then only be rolled back.
-pub struct Writer<'s> {
+///
+/// `T` is where the table of open trees lies, which takes some KiB: in the writer itself, or, as `&mut OpenTrees`,
+/// where it stays from one writer to the next.
+pub struct Writer<'s, T = OpenTrees> {
     pub(crate) txn: WriteTxn<'s>,
     /// The catalog's record; the state's root data once the open trees are written back.
     pub(crate) catalog: TreeRecord,
-    open: OpenTrees,
+    open: T,
     /// Nothing is logged: what is done comes from the log.
     silent: bool,
 }
@@ -81,25 +85,7 @@ impl<'s> Writer<'s> {
     // A call: its copies are off the stack before anything is changed.
     #[inline(never)]
     pub fn new(txn: WriteTxn<'s>) -> Result<Writer<'s>> {
-        let names = Writer::names_of(&txn)?;
-        Ok(Writer::with(txn, names))
-    }
-
-    /// The record of the tree of names in the state that `txn` builds on: what [`with`](Writer::with) needs.
-    ///
-    /// # Errors
-    /// As [`TreeRecord::decode`].
-    pub fn names_of(txn: &WriteTxn<'s>) -> Result<TreeRecord> {
-        TreeRecord::decode_names(txn.root())
-    }
-
-    /// As [`new`](Writer::new), in two steps, the second of which cannot fail: so a writer, whose table is some KiB,
-    /// is built where it stays, instead of being moved out of a result.
-    #[inline(always)]
-    #[must_use]
-    pub fn with(txn: WriteTxn<'s>, names: TreeRecord) -> Writer<'s> {
-        let number = WRITERS.fetch_add(1, Ordering::Relaxed);
-        Writer { txn, catalog: names, open: OpenTrees::new(number), silent: false }
+        Writer::with_table(txn, OpenTrees::new())
     }
 
     /// As [`new`](Writer::new), for what the log says: it is not logged again.
@@ -112,12 +98,6 @@ impl<'s> Writer<'s> {
         writer
     }
 
-    /// The transaction below: its number, its pages.
-    #[must_use]
-    pub fn txn(&self) -> &WriteTxn<'s> {
-        &self.txn
-    }
-
     /// The transaction below, with all that was done in its catalog; uncommitted.
     ///
     /// # Errors
@@ -126,14 +106,49 @@ impl<'s> Writer<'s> {
         self.write_back()?;
         Ok(self.txn)
     }
+}
+
+impl<'s, T: BorrowMut<OpenTrees>> Writer<'s, T> {
+    /// As [`new`](Writer::new), with this table, whatever is in it.
+    ///
+    /// ```
+    /// use mapleaf_btree::{OpenTrees, TreeOptions, Writer};
+    /// # use core::sync::atomic::AtomicU32;
+    /// # use mapleaf_pager::{Durability, Options, SliceMapping, Store};
+    /// # let mut ram = vec![0u8; 1 << 20];
+    /// # let words = [const { AtomicU32::new(0) }; mapleaf_pager::words_for(4)];
+    /// # let options = Options::default().log_bytes(0, 0);
+    /// # let store = Store::create(SliceMapping::empty(&mut ram), words, &options)?;
+    /// let mut table = OpenTrees::new();
+    /// for round in 0..2u8 {
+    ///     let mut writer = Writer::with_table(store.begin_write()?, &mut table)?;
+    ///     let tree = writer.open_or_create("rounds", TreeOptions::default())?;
+    ///     writer.tree(tree)?.insert(b"last", &[round])?;
+    ///     writer.commit(Durability::Sync)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TreeRecord::decode`].
+    pub fn with_table(txn: WriteTxn<'s>, mut table: T) -> Result<Writer<'s, T>> {
+        let catalog = TreeRecord::decode_names((&txn).root())?;
+        table.borrow_mut().clear(WRITERS.fetch_add(1, Ordering::Relaxed));
+        Ok(Writer { txn, catalog, open: table, silent: false })
+    }
+
+    /// The transaction below: its number, its pages.
+    #[must_use]
+    pub fn txn(&self) -> &WriteTxn<'s> {
+        &self.txn
+    }
 
     /// The transaction below, after [`write_back`](Writer::write_back). Where something was done since, or that failed,
     /// it can only be rolled back: its trees are not what its pages say.
-    // Inlined, so that its table is not moved.
-    #[inline(always)]
     #[must_use]
     pub fn into_written(mut self) -> WriteTxn<'s> {
-        let dirty = (0..self.open.len()).any(|slot| self.open.dirty_record(slot).is_some());
+        let dirty = (0..self.open.borrow().len())
+            .any(|slot| self.open.borrow().dirty_record(slot).is_some());
         if dirty || (&self.txn).root() != &self.catalog.encode() {
             self.txn.fail();
         }
@@ -179,7 +194,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Marks the transaction as failed if a change broke off in the middle.
-    fn whole<T>(&mut self, changed: Result<T>) -> Result<T> {
+    fn whole<R>(&mut self, changed: Result<R>) -> Result<R> {
         if changed.is_err() {
             self.txn.fail();
         }
@@ -193,7 +208,7 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// Those of the store, and damage.
     pub fn write_back(&mut self) -> Result<()> {
-        for slot in 0..self.open.len() {
+        for slot in 0..self.open.borrow().len() {
             self.put_back(slot)?;
         }
         self.txn.set_root(&self.catalog.encode());
@@ -202,13 +217,13 @@ impl<'s> Writer<'s> {
 
     /// Writes the record of the tree in a slot back to the catalog, if it has changed.
     fn put_back(&mut self, slot: usize) -> Result<()> {
-        let Some(record) = self.open.dirty_record(slot) else { return Ok(()) };
+        let Some(record) = self.open.borrow().dirty_record(slot) else { return Ok(()) };
         let mut name = [0; NAME_BYTES_MAX];
-        let stored = self.open.name(slot).unwrap_or_default();
+        let stored = self.open.borrow().name(slot).unwrap_or_default();
         let Some(name) = name.get_mut(..stored.len()) else { return Ok(()) };
         name.copy_from_slice(stored);
         self.store(name, &record)?;
-        self.open.set_clean(slot);
+        self.open.borrow_mut().set_clean(slot);
         Ok(())
     }
 
@@ -216,10 +231,10 @@ impl<'s> Writer<'s> {
     /// of by the name it has.
     #[inline(never)]
     fn make_room(&mut self, name: &[u8], instead_of: Option<&[u8]>) -> Result<()> {
-        while let Err(full) = self.open.room_for(name, instead_of) {
-            let slot = self.open.oldest_unlent().ok_or(full)?;
+        while let Err(full) = self.open.borrow().room_for(name, instead_of) {
+            let slot = self.open.borrow().oldest_unlent().ok_or(full)?;
             self.put_back(slot)?;
-            self.open.close(slot);
+            self.open.borrow_mut().close(slot);
         }
         Ok(())
     }
@@ -247,8 +262,8 @@ impl<'s> Writer<'s> {
         if !self.silent {
             log_create(&mut self.txn, key, options);
         }
-        let opened = self.open.open(key, record).and_then(|tree| {
-            self.open.set_named(tree.slot())?;
+        let opened = self.open.borrow_mut().open(key, record).and_then(|tree| {
+            self.open.borrow_mut().set_named(tree.slot())?;
             Ok(tree)
         });
         self.whole(opened)
@@ -273,13 +288,13 @@ impl<'s> Writer<'s> {
     /// (once, without the feature `large`). [`tree_named`](Writer::tree_named) has no such limit.
     pub fn open(&mut self, name: &str) -> Result<TreeHandle> {
         let key = name.as_bytes();
-        if let Some(slot) = self.open.find(key) {
-            self.open.set_lent(slot, true);
-            return self.open.handle(slot).ok_or(Error::NoSuchTree);
+        if let Some(slot) = self.open.borrow().find(key) {
+            self.open.borrow_mut().set_lent(slot, true);
+            return self.open.borrow().handle(slot).ok_or(Error::NoSuchTree);
         }
         let record = self.stored(key)?.ok_or(Error::NoSuchTree)?;
         self.make_room(key, None)?;
-        self.open.open(key, record)
+        self.open.borrow_mut().open(key, record)
     }
 
     /// Opens the tree `name`, and creates it with these options where there is none.
@@ -333,15 +348,15 @@ impl<'s> Writer<'s> {
         if self.stored(new)?.is_some() {
             return Err(Error::TreeExists);
         }
-        if self.open.find(old).is_some() {
+        if self.open.borrow().find(old).is_some() {
             self.make_room(new, Some(old))?;
         }
-        let slot = self.open.find(old);
-        let record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
+        let slot = self.open.borrow().find(old);
+        let record = slot.and_then(|slot| self.open.borrow().record(slot)).unwrap_or(stored);
         self.store(new, &record)?;
         let moved = self.unname(old).and_then(|()| match slot {
-            Some(slot) => self.open.rename(slot, new),
-            None => self.open.name_closed().map(drop),
+            Some(slot) => self.open.borrow_mut().rename(slot, new),
+            None => self.open.borrow_mut().name_closed().map(drop),
         });
         self.whole(moved)?;
         if !self.silent {
@@ -359,11 +374,11 @@ impl<'s> Writer<'s> {
     pub fn drop_tree(&mut self, name: &str) -> Result<bool> {
         let key = name.as_bytes();
         let Some(stored) = self.stored(key)? else { return Ok(false) };
-        let slot = self.open.find(key);
-        let mut record = slot.and_then(|slot| self.open.record(slot)).unwrap_or(stored);
+        let slot = self.open.borrow().find(key);
+        let mut record = slot.and_then(|slot| self.open.borrow().record(slot)).unwrap_or(stored);
         self.unname(key)?;
         if let Some(slot) = slot {
-            self.open.close(slot);
+            self.open.borrow_mut().close(slot);
         }
         Editor { txn: &mut self.txn, record: &mut record, log: None, hint: None }.clear()?;
         if !self.silent {
@@ -377,12 +392,12 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree).
     pub fn set_tag(&mut self, tree: TreeHandle, tag: u64) -> Result<()> {
-        self.set_tag_at(self.open.slot(tree)?, tag)
+        self.set_tag_at(self.open.borrow().slot(tree)?, tag)
     }
 
     /// [`set_tag`](Writer::set_tag) for the tree in a slot.
     pub(crate) fn set_tag_at(&mut self, slot: usize, tag: u64) -> Result<()> {
-        let editor = self.open.edit(slot, &mut self.txn, self.silent)?;
+        let editor = self.open.borrow_mut().edit(slot, &mut self.txn, self.silent)?;
         editor.record.tag = tag;
         if let Some(mut log) = editor.log {
             log.tag(editor.txn, tag);
@@ -395,7 +410,7 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree).
     pub fn record(&self, tree: TreeHandle) -> Result<TreeRecord> {
-        self.open.record(self.open.slot(tree)?).ok_or(Error::NoSuchTree)
+        self.open.borrow().record(self.open.borrow().slot(tree)?).ok_or(Error::NoSuchTree)
     }
 
     /// The tree, to change.
@@ -403,8 +418,8 @@ impl<'s> Writer<'s> {
     /// # Errors
     /// [`NoSuchTree`](Error::NoSuchTree).
     pub fn tree(&mut self, tree: TreeHandle) -> Result<TreeMut<'_, 's>> {
-        let slot = self.open.slot(tree)?;
-        self.open.tree_mut(slot, &mut self.txn, self.silent)
+        let slot = self.open.borrow().slot(tree)?;
+        self.open.borrow_mut().tree_mut(slot, &mut self.txn, self.silent)
     }
 
     /// The tree, to read.
@@ -421,7 +436,7 @@ impl<'s> Writer<'s> {
     /// Those of the store, and damage.
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         self.write_back()?;
-        let (clock, named_last) = (self.open.tick()?, self.open.named_last());
+        let (clock, named_last) = (self.open.borrow_mut().tick()?, self.open.borrow().named_last());
         Ok(Savepoint { pages: self.txn.savepoint()?, clock, named_last })
     }
 
@@ -431,8 +446,8 @@ impl<'s> Writer<'s> {
     /// [`Stale`](mapleaf_pager::Error::Stale): it ended before; damage.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         self.txn.rollback_to(savepoint.pages)?;
-        self.open.forget_told();
-        self.open.set_named_last(savepoint.named_last);
+        self.open.borrow_mut().forget_told();
+        self.open.borrow_mut().set_named_last(savepoint.named_last);
         let read = self.read_back(savepoint.clock);
         self.whole(read)
     }
@@ -441,13 +456,14 @@ impl<'s> Writer<'s> {
     /// there.
     fn read_back(&mut self, clock: u32) -> Result<()> {
         self.catalog = TreeRecord::decode_names((&self.txn).root())?;
-        for slot in 0..self.open.len() {
-            let Some(name) = self.open.name(slot) else { continue };
+        for slot in 0..self.open.borrow().len() {
+            let Some(name) = self.open.borrow().name(slot) else { continue };
             // Named since: the tree of that name in the catalog, if any, may be another.
-            let stored = if self.open.named(slot) > clock { None } else { self.stored(name)? };
+            let stored =
+                if self.open.borrow().named(slot) > clock { None } else { self.stored(name)? };
             match stored {
-                Some(record) => self.open.set_record(slot, record),
-                None => self.open.close(slot),
+                Some(record) => self.open.borrow_mut().set_record(slot, record),
+                None => self.open.borrow_mut().close(slot),
             }
         }
         Ok(())
@@ -477,14 +493,14 @@ impl<'s> Writer<'s> {
     /// As [`open`](Writer::open).
     pub(crate) fn open_unlent(&mut self, name: &str, at: usize) -> Result<usize> {
         let key = name.as_bytes();
-        if self.open.name(at) == Some(key) {
+        if self.open.borrow().name(at) == Some(key) {
             return Ok(at);
         }
-        if let Some(slot) = self.open.find(key) {
+        if let Some(slot) = self.open.borrow().find(key) {
             return Ok(slot);
         }
         let slot = self.open(name)?.slot();
-        self.open.set_lent(slot, false);
+        self.open.borrow_mut().set_lent(slot, false);
         Ok(slot)
     }
 
@@ -494,12 +510,12 @@ impl<'s> Writer<'s> {
     /// As [`create`](Writer::create).
     pub(crate) fn create_unlent(&mut self, name: &str, options: TreeOptions) -> Result<usize> {
         let slot = self.create(name, options)?.slot();
-        self.open.set_lent(slot, false);
+        self.open.borrow_mut().set_lent(slot, false);
         Ok(slot)
     }
 
     /// The tree in a slot, to change.
     pub(crate) fn tree_at(&mut self, slot: usize) -> Result<TreeMut<'_, 's>> {
-        self.open.tree_mut(slot, &mut self.txn, self.silent)
+        self.open.borrow_mut().tree_mut(slot, &mut self.txn, self.silent)
     }
 }

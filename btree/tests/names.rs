@@ -2,7 +2,7 @@
 
 mod support;
 
-use mapleaf_btree::{Error, NAME_BYTES_MAX, TREES_MAX, TreeOptions, Writer};
+use mapleaf_btree::{Error, NAME_BYTES_MAX, OpenTrees, TREES_MAX, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use support::*;
 
@@ -204,6 +204,42 @@ fn a_handle_ends_with_its_transaction() {
     let mut third = writer(&store);
     third.open("a").unwrap();
     assert_eq!(third.tree(other).err(), Some(Error::NoSuchTree));
+}
+
+/// Else a tree that was rolled back would come back, or entries go to a page that is somebody else's by then.
+#[test]
+fn what_a_writer_leaves_in_its_table_is_not_the_next_ones() {
+    let mut ram = vec![0; 1 << 20];
+    let store = create(&mut ram, PAGE, 0);
+    let mut table = OpenTrees::new();
+    let key = |i: u32| i.to_be_bytes();
+
+    // Nor is the room that their names took.
+    let name = "n".repeat(60);
+    for _ in 0..100 {
+        let mut other = Writer::with_table(store.begin_write().unwrap(), &mut table).unwrap();
+        other.create(&name, TreeOptions::default()).unwrap();
+    }
+
+    let mut first = Writer::with_table(store.begin_write().unwrap(), &mut table).unwrap();
+    let gone = first.create("rolled back", TreeOptions::default()).unwrap();
+    // In order: the place of the last one is remembered.
+    for i in 0..100 {
+        first.tree(gone).unwrap().insert(&key(i), b"gone").unwrap();
+    }
+    drop(first);
+
+    let mut second = Writer::with_table(store.begin_write().unwrap(), &mut table).unwrap();
+    assert_eq!(second.tree(gone).err(), Some(Error::NoSuchTree));
+    assert_eq!(second.open("rolled back"), Err(Error::NoSuchTree));
+    let tree = second.create("tree", TreeOptions::default()).unwrap();
+    assert_eq!(second.tree(gone).err(), Some(Error::NoSuchTree));
+    second.tree(tree).unwrap().insert(&key(100), b"new").unwrap();
+    second.commit(Durability::Sync).unwrap();
+    prove(&store);
+    let entries = Entries::from([(key(100).to_vec(), b"new".to_vec())]);
+    let trees = Trees::from([("tree".to_string(), (0, entries))]);
+    compare_all(&store.begin_read(0).unwrap(), &trees);
 }
 
 /// Else a transaction over more trees than the table holds breaks off in the middle.

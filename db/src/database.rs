@@ -14,7 +14,7 @@ use crate::store::{OwnedSnapshot, Store};
 use crate::turns::{Turn, Turns};
 use crate::words::slot_hint;
 use crate::write::WriteTxn;
-use mapleaf_btree::PackTrees;
+use mapleaf_btree::{OpenTrees, PackTrees};
 use mapleaf_pager::{Error as StoreError, TxnId};
 use std::fmt;
 use std::path::Path;
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) name: Name,
     pub(crate) opening: Opening,
     pub(crate) turns: Turns,
+    /// For whoever has the turn.
+    pub(crate) table: spin::Mutex<OpenTrees>,
     pub(crate) group: Group,
     background: Option<Background>,
     /// The process that opened it.
@@ -102,6 +104,7 @@ impl Database {
                 name,
                 opening: Opening::new(),
                 turns: Turns::default(),
+                table: spin::Mutex::default(),
                 group: Group::default(),
                 background,
                 process: std::process::id(),

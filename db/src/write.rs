@@ -6,10 +6,12 @@ use crate::observe::{self, Step};
 use crate::read::ReadTxn;
 use crate::turns::Turn;
 use mapleaf_btree::{
-    Pending, Result as TreeResult, Savepoint, Tree, TreeHandle, TreeMut, TreeNames, TreeOptions,
-    TreeRecord, Writer,
+    OpenTrees, Pending, Result as TreeResult, Savepoint, Tree, TreeHandle, TreeMut, TreeNames,
+    TreeOptions, TreeRecord, Writer,
 };
 use mapleaf_pager::{Durability, TxnId};
+use spin::MutexGuard;
+use std::borrow::{Borrow, BorrowMut};
 use std::fmt;
 
 /// A tree of the write transaction, to read.
@@ -17,6 +19,24 @@ pub type WriteReadTree<'a, 'db> = Tree<'a, &'a mapleaf_pager::WriteTxn<'db>>;
 
 /// The names and records of the write transaction's trees.
 pub type WriteTrees<'a, 'db> = TreeNames<'a, &'a mapleaf_pager::WriteTxn<'db>>;
+
+/// The database's table of open trees, which is some KiB: it stays where it is, from one transaction to the next.
+pub struct Table<'db>(MutexGuard<'db, OpenTrees>);
+
+impl Borrow<OpenTrees> for Table<'_> {
+    fn borrow(&self) -> &OpenTrees {
+        &self.0
+    }
+}
+
+impl BorrowMut<OpenTrees> for Table<'_> {
+    fn borrow_mut(&mut self) -> &mut OpenTrees {
+        &mut self.0
+    }
+}
+
+/// A transaction of the layer below, with that table.
+pub(crate) type TableWriter<'db> = Writer<'db, Table<'db>>;
 
 mod sealed {
     pub trait Sealed {}
@@ -28,23 +48,23 @@ mod sealed {
 /// What names a tree of a [`WriteTxn`]: a name (the tree is made where there is none) or a handle.
 pub trait TreeRef: sealed::Sealed {
     #[doc(hidden)]
-    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>>;
+    fn of<'w, 'db>(self, writer: &'w mut TableWriter<'db>) -> TreeResult<TreeMut<'w, 'db>>;
 }
 
 impl TreeRef for &str {
-    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+    fn of<'w, 'db>(self, writer: &'w mut TableWriter<'db>) -> TreeResult<TreeMut<'w, 'db>> {
         writer.tree_named(self, TreeOptions::default())
     }
 }
 
 impl TreeRef for &String {
-    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+    fn of<'w, 'db>(self, writer: &'w mut TableWriter<'db>) -> TreeResult<TreeMut<'w, 'db>> {
         self.as_str().of(writer)
     }
 }
 
 impl TreeRef for TreeHandle {
-    fn of<'w, 'db>(self, writer: &'w mut Writer<'db>) -> TreeResult<TreeMut<'w, 'db>> {
+    fn of<'w, 'db>(self, writer: &'w mut TableWriter<'db>) -> TreeResult<TreeMut<'w, 'db>> {
         writer.tree(self)
     }
 }
@@ -66,7 +86,7 @@ impl TreeRef for TreeHandle {
 /// ```
 pub struct WriteTxn<'db> {
     /// Ends before the turn does.
-    writer: Writer<'db>,
+    writer: TableWriter<'db>,
     turn: Turn<'db>,
     inner: &'db Inner,
 }
@@ -74,12 +94,13 @@ pub struct WriteTxn<'db> {
 impl<'db> WriteTxn<'db> {
     pub(crate) fn begin(inner: &'db Inner, turn: Turn<'db>) -> Result<WriteTxn<'db>> {
         let txn = inner.when_free(&turn, || inner.store.begin_write())?;
-        let names = Writer::names_of(&txn).map_err(|error| inner.name.error(error))?;
-        Ok(WriteTxn { writer: Writer::with(txn, names), turn, inner })
+        // Free: whoever had it has passed the turn on.
+        let writer = Writer::with_table(txn, Table(inner.table.lock()));
+        Ok(WriteTxn { writer: writer.map_err(|error| inner.name.error(error))?, turn, inner })
     }
 
     /// The transaction of the layer below.
-    pub(crate) fn writer_mut(&mut self) -> &mut Writer<'db> {
+    pub(crate) fn writer_mut(&mut self) -> &mut TableWriter<'db> {
         &mut self.writer
     }
 
@@ -285,7 +306,6 @@ impl<'db> WriteTxn<'db> {
     /// transaction is [`Poisoned`](crate::StoreError::Poisoned) until the database is opened anew.
     pub fn commit_with(mut self, durability: Durability) -> Result<TxnId> {
         let inner = self.inner;
-        // Not moved as a whole: its table of open trees is some KiB.
         let written = self.writer.write_back();
         let (txn, turn) = (self.writer.into_written(), self.turn);
         let committed = observe::step(Step::Commit(durability), || -> TreeResult<TxnId> {
