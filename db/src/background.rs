@@ -1,14 +1,20 @@
-//! The thread that makes checkpoints beside the writer.
+//! The thread that makes checkpoints beside the writer, and looks at how a file that was just opened is used.
 
 use crate::observe::{self, Step};
 use crate::store::Store;
 use mapleaf_pager::Error;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two checkpoints of which the first failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+
+/// Till then the mapping has seen how it is used, or reads as if it were used much.
+const ATTENDED: Duration = Duration::from_secs(60);
+
+/// Between two looks at how the mapping is used: an eighth of the time since the opening, within these bounds.
+const ATTEND_PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
 
 #[derive(Default)]
 struct Wishes {
@@ -42,8 +48,11 @@ impl Background {
     /// their checkpoints themselves.
     pub(crate) fn start(store: Arc<Store>) -> Background {
         let bell = Arc::new(Bell::default());
-        let heard = Arc::clone(&bell);
-        let thread = Builder::new().name("mapleaf".into()).spawn(move || run(&store, &heard));
+        let (heard, kept) = (Arc::clone(&bell), Arc::clone(&store));
+        let thread = Builder::new().name("mapleaf".into()).spawn(move || run(&kept, &heard));
+        if thread.is_err() {
+            let _ = store.attend(true);
+        }
         Background { bell, thread: thread.ok() }
     }
 
@@ -73,15 +82,42 @@ impl Drop for Background {
     }
 }
 
+/// When the mapping is to look at how it is used.
+struct Attention {
+    opened: Instant,
+    wanted: bool,
+}
+
+impl Attention {
+    /// Has it look; how long to wait before it is to look again.
+    fn pay(&mut self, store: &Store) -> Option<Duration> {
+        let since = self.opened.elapsed();
+        self.wanted = self.wanted && store.attend(since >= ATTENDED);
+        self.wanted.then(|| (since / 8).clamp(ATTEND_PAUSE.0, ATTEND_PAUSE.1))
+    }
+}
+
 fn run(store: &Store, bell: &Bell) {
+    let mut attention = Attention { opened: Instant::now(), wanted: true };
+    let mut pause = attention.pay(store);
     let mut wishes = bell.lock();
     while !wishes.stop {
         if !wishes.due {
-            wishes = bell.rung.wait(wishes).unwrap_or_else(PoisonError::into_inner);
+            wishes = match pause {
+                None => bell.rung.wait(wishes).unwrap_or_else(PoisonError::into_inner),
+                Some(pause) => {
+                    let rung = bell.rung.wait_timeout(wishes, pause);
+                    rung.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        let due = core::mem::take(&mut wishes.due);
+        drop(wishes);
+        pause = attention.pay(store);
+        if !due {
+            wishes = bell.lock();
             continue;
         }
-        wishes.due = false;
-        drop(wishes);
         // What was freed till now can be claimed once the checkpoint is made.
         store.tend();
         let result = if store.checkpoint_due() {

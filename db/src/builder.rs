@@ -328,6 +328,7 @@ impl Builder {
             create,
             read_only: options.read_only,
             page_size: options.page_size.unwrap_or(PAGE_SIZE_DEFAULT as u32) as usize,
+            attended: self.background,
             reserve_bytes: self.capacity(self.mapping.reserve_bytes),
             ..self.mapping
         };

@@ -144,6 +144,9 @@ unsafe impl<M: Mapping> Mapping for Observed<M> {
     fn tend(&self) {
         self.0.tend();
     }
+    fn attend(&self, last: bool) -> bool {
+        self.0.attend(last)
+    }
     fn relax(&self) {
         self.0.relax();
     }

@@ -359,6 +359,14 @@ pub unsafe trait Mapping: Send + Sync {
     /// announced.
     fn tend(&self) {}
 
+    /// Looks at how the mapping is used, and may have it read in another way from now on; in any case with
+    /// `last`. Whether it is to be called again: soon at first, then less and less often. By one thread at a
+    /// time. Cost: a few system calls at the most, none once the answer was no.
+    fn attend(&self, last: bool) -> bool {
+        let _ = last;
+        false
+    }
+
     /// Called in a loop by a thread that waits for another's checkpoint: lets others run.
     fn relax(&self) {
         core::hint::spin_loop();

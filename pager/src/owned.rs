@@ -165,6 +165,9 @@ unsafe impl Mapping for Box<dyn Mapping> {
     fn tend(&self) {
         (**self).tend();
     }
+    fn attend(&self, last: bool) -> bool {
+        (**self).attend(last)
+    }
     fn relax(&self) {
         (**self).relax();
     }

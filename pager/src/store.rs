@@ -381,6 +381,11 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         self.mapping.tend();
     }
 
+    /// Has the mapping look at how it is used; whether to call this again. See [`Mapping::attend`].
+    pub fn attend(&self, last: bool) -> bool {
+        self.mapping.attend(last)
+    }
+
     /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
     ///
     /// # Errors

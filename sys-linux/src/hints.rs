@@ -146,7 +146,7 @@ impl FileMapping {
 
     /// Drops the clean pages of a range from this process' map and from the page cache. Those that are
     /// dirty, or that another process has mapped, stay.
-    fn evict(&self, range: &Bytes) {
+    pub(crate) fn evict(&self, range: &Bytes) {
         if self.may_hold_orphans() {
             return;
         }

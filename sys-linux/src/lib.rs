@@ -11,7 +11,7 @@
 //! | `bits`, `twin` | none of their own: what shadow mode has claimed, and its memory |
 //! | `guard` | mmap(MAP_FIXED) over a page that is lost |
 //! | `hints` | madvise, process_madvise, posix_fadvise, mlock, pread |
-//! | `residency`, `seen` | cachestat, mincore; clock_gettime (in user space) |
+//! | `residency`, `seen`, `trial` | cachestat, mincore; clock_gettime (in user space) |
 //! | `write_back` | msync, sync_file_range |
 //! | `residency`, `cached`, `write_back` | cachestat, mincore; msync, sync_file_range |
 //! | `faults`, `smaps` | getrusage; `/proc/self/smaps`, `/proc/self/pagemap`, `/proc/kpageflags` |
@@ -45,6 +45,7 @@ mod residency;
 mod seen;
 mod smaps;
 mod span;
+mod trial;
 mod turn;
 mod twin;
 mod write_back;

@@ -12,6 +12,7 @@ use crate::mapping::{FileMapping, Parts};
 use crate::memory::memory_limit;
 use crate::options::{Access, OpenOptions, WriteMode};
 use crate::span::Span;
+use crate::trial::TRIAL_FILE_BYTES_MIN;
 use crate::twin::Twin;
 use core::ffi::CStr;
 use mapleaf_pager::{PAGE_SIZE_MAX, PAGE_SIZE_MIN};
@@ -155,6 +156,10 @@ fn build(
         Access::Resident | Access::Fetched => u64::MAX,
         Access::Sparse => 0,
     };
+    let trial = cfg!(feature = "residency")
+        && options.attended
+        && options.access == Access::Auto
+        && (TRIAL_FILE_BYTES_MIN..=sparse_from).contains(&len);
     let here = Birthplace::new().map_err(OpenError::sys("mmap"))?;
     let barriers = Barriers::new(file, writable);
     let guard = options.sigbus_guard.then(|| Guard::new(&view, shadow.is_none() && writable));
@@ -171,6 +176,7 @@ fn build(
         read_only: options.read_only,
         in_memory,
         sparse_from,
+        trial,
         fetched: options.access == Access::Fetched,
         page_size: options.page_size as u64,
     });

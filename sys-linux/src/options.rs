@@ -21,7 +21,8 @@ pub enum WriteMode {
 #[non_exhaustive]
 pub enum Access {
     /// `Resident` as long as the file is at most half of the memory this process may use, `Sparse`
-    /// from then on.
+    /// from then on. A file of 4 MiB or more of which little is in memory is read as by `Sparse` at first, where
+    /// the mapping is [`attended`](OpenOptions::attended): until about 512 KiB were read, or a minute is over.
     #[default]
     Auto,
     /// The file fits into memory: large pages where the system has them, usual read-ahead.
@@ -52,6 +53,8 @@ pub struct OpenOptions {
     pub mode: WriteMode,
     /// How the file will be read.
     pub access: Access,
+    /// Somebody calls [`attend`](mapleaf_pager::Mapping::attend) as long as it answers with true.
+    pub attended: bool,
     /// Address space to set aside, in bytes: the largest size the file can grow to while it is
     /// open. Halved as long as the system refuses; never less than the file needs.
     pub reserve_bytes: u64,
@@ -79,6 +82,7 @@ impl Default for OpenOptions {
             read_only: false,
             mode: WriteMode::Auto,
             access: Access::Auto,
+            attended: false,
             reserve_bytes: RESERVE_BYTES_DEFAULT,
             page_size: mapleaf_pager::PAGE_SIZE_DEFAULT,
             shadow_budget_bytes: 0,

@@ -280,18 +280,95 @@ fn a_probe_says_what_would_wait_and_forgets_what_is_dropped() {
             |mapping, range| mapping.advise(range, Advice::Evict),
             |mapping, range| mapping.hint(range, Hint::PageOut).expect("hint"),
         ];
+        let mut tries = 0;
         for drop in drops {
-            mapping.prefault(5 * page..7 * page).expect("prefault");
-            assert!(mapping.resident(5 * page..7 * page));
-            drop(&mapping, 6 * page..7 * page);
-            assert!(mapping.resident(5 * page..6 * page) && !mapping.resident(6 * page..7 * page));
+            // A page that another processor has not put on its list yet is not dropped: then with another page.
+            let dropped = (0..100).any(|_| {
+                tries += 1;
+                mapping.prefault(5 * page..7 * page).expect("prefault");
+                assert!(mapping.resident(5 * page..7 * page));
+                drop(&mapping, 6 * page..7 * page);
+                let there = !pages(&mapping, 6 * page..7 * page).is_empty();
+                assert_eq!(mapping.resident(6 * page..7 * page), there);
+                mapping.advise(6 * page..7 * page, Advice::Evict);
+                !there
+            });
+            assert!(dropped, "never");
+            assert!(mapping.resident(5 * page..6 * page), "its neighbour");
         }
         // Neither the probes nor the dropping have read anything.
         let probing = Faults::of_thread().since(read_by_prefault).major;
-        assert!(probing <= 2 && Faults::of_thread().since(hard).major <= 6, "{probing}");
+        assert!(
+            probing <= tries && Faults::of_thread().since(hard).major <= tries + 4,
+            "{probing}"
+        );
         assert_eq!(mapping.sparse(), mapping.access() == mapleaf_sys_linux::Access::Sparse);
         drop(mapping);
         let sparse = OpenOptions { access: mapleaf_sys_linux::Access::Sparse, ..options(mode) };
         assert!(open(&path, &sparse).sparse());
     }
+}
+
+/// Else a process that asks for a few keys of a file that is not in memory reads megabytes for each, or one that
+/// asks for many reads them one page at a time for ever.
+#[test]
+fn a_file_that_fits_memory_is_read_page_by_page_until_it_is_used() {
+    use mapleaf_sys_linux::Access;
+    const FILE: u64 = 32 << 20;
+    let page = host_page() as u64;
+    let open_as = |path: &Path, attended| {
+        let access = Access::Auto;
+        open(path, &OpenOptions { access, attended, ..options(WriteMode::Shadow) })
+    };
+    let (_directory, path, mapping) = scratch(WriteMode::Shadow, FILE);
+    store(&mapping, 0..FILE, 7);
+    publish(&mapping, &[0..FILE]).expect("publish");
+    flush(&mapping, &[0..FILE, 0..FILE]).expect("flush");
+    assert_eq!(mapping.access(), Access::Resident);
+    drop(mapping);
+
+    // All of it is in memory: the first look says so.
+    let warm = open_as(&path, true);
+    assert_eq!(warm.access(), Access::Sparse);
+    assert!(!warm.attend(false), "a file in use");
+    assert_eq!(warm.access(), Access::Resident);
+    assert!(!warm.attend(false));
+    warm.advise(0..FILE, Advice::Evict);
+    assert!(resident(&warm, 0..FILE) < FILE / 4, "evicted");
+    drop(warm);
+
+    let alone = open_as(&path, false);
+    assert_eq!(alone.access(), Access::Resident);
+    assert!(!alone.attend(false) && alone.access() == Access::Resident);
+    drop(alone);
+
+    // A page here and there.
+    let cold = open_as(&path, true);
+    assert!(cold.attend(false) && cold.sparse());
+    let before = resident(&cold, 0..FILE);
+    let touch = |at: u64| read(&cold, at..at + 1);
+    for at in (8 << 20..24 << 20).step_by(256 << 10) {
+        assert_eq!(touch(at), [7]);
+    }
+    assert_eq!(
+        resident(&cold, 0..FILE) - before,
+        64 * page,
+        "no page was read that nobody asked for"
+    );
+    assert!(cold.attend(false) && cold.access() == Access::Sparse);
+    // Then many.
+    for at in (8 << 20..24 << 20).step_by(64 << 10) {
+        assert_eq!(touch(at), [7]);
+    }
+    assert!(!cold.attend(false) && cold.access() == Access::Resident && !cold.sparse());
+    assert_eq!(resident(&cold, 8 << 20..24 << 20), 0, "dropped, to be read in large pieces");
+    assert_eq!(touch(20 << 20), [7]);
+    assert!(resident(&cold, 8 << 20..24 << 20) > page, "read ahead");
+    drop(cold);
+
+    // Time is up, whatever was read.
+    let last = open_as(&path, true);
+    last.advise(0..FILE, Advice::Evict);
+    assert!(last.attend(false) && !last.attend(true));
+    assert_eq!(last.access(), Access::Resident);
 }

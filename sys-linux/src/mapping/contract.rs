@@ -306,6 +306,13 @@ unsafe impl Mapping for FileMapping {
         self.guard.as_ref().map_or(Ok(()), Guard::health)
     }
 
+    /// `cachestat(2)`, Linux 6.5—how much of the file is cached by now; `madvise(2)` where that is enough to
+    /// end the trial of [`Access::Auto`](crate::Access::Auto).
+    #[cfg(feature = "residency")]
+    fn attend(&self, last: bool) -> bool {
+        self.look_at_use(last)
+    }
+
     #[cfg(feature = "residency")]
     fn tend(&self) {
         if let Some(twin) = &self.twin {

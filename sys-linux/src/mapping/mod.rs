@@ -14,6 +14,7 @@ use crate::lock::{Ticket, unlock};
 use crate::options::{Access, WriteMode};
 use crate::seen::Seen;
 use crate::span::Span;
+use crate::trial::Trial;
 use crate::turn::Turn;
 use crate::twin::{Twin, UNIT};
 use core::fmt;
@@ -46,6 +47,7 @@ pub struct FileMapping {
     in_memory: bool,
     sparse: AtomicBool,
     sparse_from: u64,
+    trial: Trial,
     fetched: bool,
     grain: u64,
     seen: Seen,
@@ -65,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) read_only: bool,
     pub(crate) in_memory: bool,
     pub(crate) sparse_from: u64,
+    pub(crate) trial: bool,
     pub(crate) fetched: bool,
     pub(crate) page_size: u64,
 }
@@ -88,6 +91,7 @@ impl FileMapping {
             in_memory: parts.in_memory,
             sparse: AtomicBool::new(false),
             sparse_from: parts.sparse_from,
+            trial: Trial::new(parts.trial),
             fetched: parts.fetched,
             grain: parts.page_size.max(UNIT as u64).max(host_page() as u64),
         };
@@ -141,9 +145,10 @@ impl FileMapping {
         self.twin.as_ref().map_or(0, Twin::resident_bytes)
     }
 
-    /// Large pages where they do no harm, or no read-ahead, by the file's size.
+    /// Large pages where they do no harm, or no read-ahead, by the file's size, or on trial.
     fn advise_whole(&self) {
-        let sparse = self.len() > self.sparse_from || self.sparse_from == 0;
+        let larger = self.len() > self.sparse_from || self.sparse_from == 0;
+        let sparse = larger || self.trial.is_on();
         let advice = if sparse {
             Madvice::Random
         } else if self.large_folios_welcome() && !self.fetched {
@@ -153,12 +158,23 @@ impl FileMapping {
         };
         self.sparse.store(sparse, Ordering::Relaxed);
         if let Some(twin) = &self.twin {
-            twin.set_sparse(sparse);
+            twin.set_sparse(larger);
         }
         // Opening looks at the metas, and need not read megabytes for them.
         let front = METAS_BYTES.min(self.view.len());
         self.view.advise(0..front, Madvice::Random);
         self.view.advise(front..self.view.len(), advice);
+    }
+
+    /// Reads the file as its size asks for from now on.
+    pub(crate) fn end_trial(&self) {
+        let _turn = self.growth.lock();
+        self.trial.end();
+        self.advise_whole();
+    }
+
+    pub(crate) fn trial(&self) -> &Trial {
+        &self.trial
     }
 
     pub(crate) fn view(&self) -> &Span {
