@@ -36,6 +36,7 @@ pub(crate) fn run(path: &Place<'_>, args: &Check) -> Outcome {
         for found in &report.found {
             output.line(&described(found))?;
         }
+        note_metas(&mut output, report.metas_whole)?;
         let what = [
             counted(report.trees, "tree", "trees"),
             counted(report.entries, "entry", "entries"),
@@ -54,6 +55,17 @@ pub(crate) fn run(path: &Place<'_>, args: &Check) -> Outcome {
     if report.is_sound() { Ok(()) } else { Err(Failure::No(String::new())) }
 }
 
+/// Says which metas are not whole.
+pub(crate) fn note_metas(output: &mut Output, whole: [bool; 2]) -> Outcome {
+    for (page, _) in whole.into_iter().enumerate().filter(|(_, whole)| !whole) {
+        output.line(&format!(
+            "note: the meta in page {page} is not whole: a checkpoint was cut short, or it is damaged; the other \
+             one is what the file opens by"
+        ))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn described(found: &Found) -> String {
     let tree = found.tree.as_ref().map_or(String::new(), |name| format!("tree {name:?}: "));
     let page = if found.page == PageId::NONE { "store".into() } else { found.page.to_string() };
@@ -68,6 +80,7 @@ pub(crate) fn as_json(report: &CheckReport) -> Value {
     json!({
         "sound": report.is_sound(),
         "damages": report.damages,
+        "metas_whole": report.metas_whole,
         "found": report.found.iter().map(found).collect::<Vec<_>>(),
         "trees": report.trees,
         "entries": report.entries,

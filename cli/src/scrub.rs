@@ -34,6 +34,7 @@ pub(crate) fn run(place: &Place<'_>, args: &Scrub) -> Outcome {
         for scar in &report.found {
             output.line(&described(scar))?;
         }
+        crate::check::note_metas(&mut output, report.metas_whole)?;
         let more = report.damages - report.found.len() as u64;
         if more > 0 {
             output.line(&format!("and {}", counted(more, "more", "more")))?;
@@ -88,6 +89,7 @@ fn as_json(report: &ScrubReport, took: Duration) -> Value {
     json!({
         "clean": report.is_clean(),
         "damages": report.damages,
+        "metas_whole": report.metas_whole,
         "pages": report.pages,
         "page_size": report.page_size,
         "transaction": report.txn.0,

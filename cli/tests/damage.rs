@@ -33,9 +33,20 @@ fn json_of(ran: &Ran) -> Value {
 
 /// Changes a byte of a page.
 fn damage(store: &Store, page: usize) {
+    damage_at(store, page * PAGE + 1000);
+}
+
+fn damage_at(store: &Store, at: usize) {
     let mut bytes = std::fs::read(store.path()).unwrap();
-    bytes[page * PAGE + 1000] ^= 1;
+    bytes[at] ^= 1;
     std::fs::write(store.path(), &bytes).unwrap();
+}
+
+/// The pages of the older meta, and of the newer.
+fn metas(store: &Store) -> (usize, usize) {
+    let bytes = std::fs::read(store.path()).unwrap();
+    let txn = |page: usize| u64::from_le_bytes(bytes[page * PAGE + 80..][..8].try_into().unwrap());
+    if txn(0) < txn(1) { (0, 1) } else { (1, 0) }
 }
 
 /// Pages of this kind, the last ones first: those of older states come before.
@@ -49,6 +60,29 @@ fn found_pages(store: &Store) -> Vec<u64> {
     let report = json_of(&store.run(&["check", "--json"]));
     let found = report["found"].as_array().unwrap();
     found.iter().filter_map(|found| found["page"].as_u64()).collect()
+}
+
+/// A file that has one meta left says so, and is sound; after the next change it has two again.
+#[test]
+fn a_meta_that_is_not_whole_is_a_note() {
+    let store = store();
+    let (older, _) = metas(&store);
+    damage_at(&store, older * PAGE + 300);
+    for command in ["check", "scrub"] {
+        let out = store.run(&[command]).quiet();
+        let note = format!("note: the meta in page {older} is not whole");
+        assert!(out.starts_with(&note), "{out}");
+        let whole = store.run(&[command, "--json"]).json()["metas_whole"].clone();
+        assert_eq!(whole, json!([older != 0, older != 1]));
+    }
+    store.run(&["put", "small", "3"]).quiet();
+    assert!(!store.run(&["check"]).quiet().contains("note"));
+
+    // Of the newer one the log has what it said.
+    let (_, newer) = metas(&store);
+    damage_at(&store, newer * PAGE + 300);
+    store.run(&["check"]).quiet();
+    assert_eq!(store.run(&["get", "small"]).quiet(), "3\n");
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub struct CheckReport {
     pub page_size: u64,
     /// Pages besides trees.
     pub uses: PageUses,
+    /// Which of the two metas are whole. One that is not is no damage to the state that was checked: a checkpoint
+    /// was cut short when it was stored, or it was damaged; then the file has no other left.
+    pub metas_whole: [bool; 2],
     /// Damages found.
     pub damages: u64,
     /// The first thousand of them.
@@ -101,7 +104,9 @@ impl Database {
         let turn = inner.turns.wait();
         let inspection = inner.when_free(&turn, || inner.store.inspect())?;
         let checked = inspected(&inspection, inner.store.page_size(), None);
-        Ok(checked.map_err(|error| inner.name.error(error))?.report)
+        let report = checked.map_err(|error| inner.name.error(error))?.report;
+        drop(inspection);
+        Ok(CheckReport { metas_whole: inner.store.metas_whole(), ..report })
     }
 }
 

@@ -110,9 +110,10 @@ fn repair_store(
     mut repair: Repair<Box<dyn Mapping>, Words>,
 ) -> mapleaf_btree::Result<RepairReport> {
     let page_size = repair.page_size();
-    let Checked { report, tree_damages } =
+    let Checked { mut report, tree_damages } =
         inspected(&repair.inspect()?, page_size, repair.space_error())?;
     let metas_whole = repair.metas_whole();
+    report.metas_whole = metas_whole;
     let outcome = match tree_damages {
         0 if report.is_sound() && metas_whole == [true; 2] => RepairOutcome::Sound,
         0 => RepairOutcome::Repaired,
@@ -131,7 +132,10 @@ fn repair_store(
         mapleaf_btree::rebuild(&snapshot, &mut rebuild, &mut work)?;
         rebuild.commit()?;
     }
-    done.after = Some(inspected(&repair.inspect()?, page_size, None)?.report);
+    let mut after = inspected(&repair.inspect()?, page_size, None)?.report;
+    // Closing leaves two.
+    after.metas_whole = [true; 2];
+    done.after = Some(after);
     repair.close()?;
     Ok(done)
 }

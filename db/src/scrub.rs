@@ -40,6 +40,8 @@ pub struct ScrubReport {
     pub page_size: u64,
     /// Pages whose checksum was compared.
     pub pages: u64,
+    /// Which of the two metas are whole; see [`CheckReport::metas_whole`](crate::CheckReport::metas_whole).
+    pub metas_whole: [bool; 2],
     /// Damaged pages and values.
     pub damages: u64,
     /// The first thousand of them.
@@ -62,8 +64,8 @@ impl Database {
     ///
     /// `progress` is told the pages read, and how many there are, every few pages; to scrub slowly, let it
     /// sleep. Holds a snapshot while it runs; takes no memory besides the report. The pages of trees come
-    /// in the order of keys, then the structures of free pages. Metas and log, which are verified when the
-    /// file is opened, are not read: they change all the time.
+    /// in the order of keys, then the structures of free pages. Log blocks, which are verified when the
+    /// file is opened, are not read: they change all the time. Of the metas the report says whether they are whole.
     ///
     /// What is read is what anybody would read: of a page that is in the page cache that copy, not the
     /// medium's. [`evict`](Database::evict) before it where the medium is in question. A page that the
@@ -90,6 +92,7 @@ impl Database {
             txn: snapshot.txn(),
             page_size: page_size as u64,
             pages: 0,
+            metas_whole: inner.store.metas_whole(),
             damages: 0,
             found: Vec::new(),
         };

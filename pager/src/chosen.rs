@@ -32,12 +32,12 @@ pub(crate) fn choose(mapping: &dyn Mapping, options: &Options) -> Result<Chosen>
     Ok(Chosen { slot, identity, state, space, whole })
 }
 
-/// Up to `wanted` bytes of a mapping whose store is not opened yet.
+/// Up to `wanted` bytes of a mapping whose store is not opened yet, or of a meta, by whoever has the turn.
 fn unopened(mapping: &dyn Mapping, offset: u64, wanted: usize) -> &[u8] {
     let raw = View::new(mapping, PAGE_SIZE_MIN.trailing_zeros());
     let len = mapping.len();
     let there = len.saturating_sub(offset).min(wanted as u64) as usize;
-    // SAFETY: the store is not opened yet: nobody writes.
+    // SAFETY: the store is not opened yet, or who stores metas waits for the turn: nobody writes.
     unsafe { raw.read(offset.min(len), there) }.unwrap_or(&[])
 }
 

@@ -10,8 +10,9 @@ use twox_hash::XxHash3_64;
 pub(crate) fn xxh3(bytes: &[u8]) -> u64 {
     #[cfg(feature = "wide")]
     return XxHash3_64::oneshot(bytes);
+    // Without a seed it is the hash with seed 0: one copy of it in small programs.
     #[cfg(not(feature = "wide"))]
-    xxhash_rust::xxh3::xxh3_64(bytes)
+    xxh3_seeded(bytes, 0)
 }
 
 /// The hash of `bytes` with a seed.

@@ -36,6 +36,7 @@ pub mod planted;
 mod reading;
 mod rebuild;
 mod recover;
+mod remains;
 mod residency;
 mod room;
 mod running;

@@ -166,21 +166,47 @@ impl<'r> Chain<'r> {
     /// `Corrupt` with `LogGap`: acknowledged transactions are missing, or the ring is full of what looks
     /// like blocks but is none.
     pub(crate) fn nothing_durable_behind(&self) -> Result<()> {
-        let words = self.ring.as_chunks::<8>().0;
-        let salt = self.salt.to_le_bytes();
-        let gap = Err(Error::corrupt(PageId::NONE, Damage::LogGap));
         let mut budget = hashing_budget(self.ring).min(self.budget);
-        // The salt stands in the eighth word of a block.
-        for (at, _) in words.iter().enumerate().skip(7).filter(|(_, word)| **word == salt) {
-            let offset = (at as u64 - 7) * 8;
-            let Some((block, bytes)) = header_at(self.ring, offset, self.salt) else { continue };
-            let missed = block.durable_txn.max(block.durable_checkpoint) > self.txn;
-            if missed && is_whole(&block, bytes, self.salt, &mut budget) {
-                return gap;
-            }
+        let more = knows_of_more(self.ring, self.txn, &mut budget, &|salt| salt == self.salt);
+        if more || budget == 0 {
+            return Err(Error::corrupt(PageId::NONE, Damage::LogGap));
         }
-        if budget == 0 { gap } else { Ok(()) }
+        Ok(())
     }
+}
+
+/// The place and the salt of the first block behind a meta of transaction `own`, whatever its salt.
+pub(crate) fn first_behind(ring: &[u8], own: TxnId) -> Option<(u64, u64)> {
+    let mut budget = hashing_budget(ring);
+    ring.as_chunks::<8>().0.iter().enumerate().skip(7).find_map(|(at, word)| {
+        let (offset, salt) = ((at as u64 - 7) * 8, u64::from_le_bytes(*word));
+        let (block, bytes) = header_at(ring, offset, salt)?;
+        let first = block.previous == 0 && block.follows == own && block.txn > own;
+        (first && is_whole(&block, bytes, salt, &mut budget)).then_some((offset, salt))
+    })
+}
+
+/// Whether an authentic block in the ring, whose salt is one of `salts`, says that something behind `known` was
+/// durable. Takes what it hashes from `budget`; where that is used up, none was found.
+pub(crate) fn knows_of_more(
+    ring: &[u8],
+    known: TxnId,
+    budget: &mut u64,
+    salts: &dyn Fn(u64) -> bool,
+) -> bool {
+    // The salt stands in the eighth word of a block.
+    for (at, word) in ring.as_chunks::<8>().0.iter().enumerate().skip(7) {
+        let salt = u64::from_le_bytes(*word);
+        if !salts(salt) {
+            continue;
+        }
+        let Some((block, bytes)) = header_at(ring, (at as u64 - 7) * 8, salt) else { continue };
+        let missed = block.durable_txn.max(block.durable_checkpoint) > known;
+        if missed && is_whole(&block, bytes, salt, budget) {
+            return true;
+        }
+    }
+    false
 }
 
 /// One step of what the log holds behind the last checkpoint.

@@ -4,7 +4,8 @@
 //! time, from wherever it likes. What is checked is what a page can prove by itself: its checksum, which
 //! holds its number.
 
-use crate::log::{Chain, RedoLog};
+use crate::checkpoint::EPOCH_GAP;
+use crate::log::{Chain, RedoLog, first_behind};
 use crate::meta::{self, Identity, State};
 use crate::pages::Root;
 use crate::space::{Space, SpaceUse};
@@ -79,10 +80,25 @@ impl LooseMeta {
         RedoLog { chain: self.chain(ring), records: &[], blocks: 0 }
     }
 
-    /// Whether the log shows that acknowledged transactions are missing from it.
+    /// What the log, whose bytes are `ring`, holds of the opening behind that, where its own meta is lost. That has
+    /// a number and a salt of its own, and else nothing that the state and the log behind it do not have; so what
+    /// it says of the log can be found in its first block.
+    #[must_use]
+    pub fn redo_of_lost_opening<'r>(&self, ring: &'r [u8]) -> Option<RedoLog<'r>> {
+        let mut chain = self.chain(ring);
+        while !self.is_clean() && chain.next().is_some() {}
+        let own = TxnId(chain.txn().0.checked_add(EPOCH_GAP)?);
+        let (position, salt) = first_behind(ring, own)?;
+        let chain = Chain::new(ring, salt, position, 0, own);
+        Some(RedoLog { chain, records: &[], blocks: 0 })
+    }
+
+    /// Whether the log shows that acknowledged transactions are missing from it: behind the state, or behind
+    /// what a [lost opening](LooseMeta::redo_of_lost_opening) left.
     #[must_use]
     pub fn has_log_gap(&self, ring: &[u8]) -> bool {
-        let mut chain = self.chain(ring);
+        let lost = self.redo_of_lost_opening(ring);
+        let mut chain = lost.map_or_else(|| self.chain(ring), |log| log.chain);
         while chain.next().is_some() {}
         chain.nothing_durable_behind().is_err()
     }

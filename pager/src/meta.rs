@@ -165,6 +165,23 @@ pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
     (right || planted::is(Bug::NoMetaChecksum)).then_some(shift)
 }
 
+/// Where the log was by a meta that is not whole; `None` where the bytes do not look like one of this store.
+pub(crate) fn remains(record: &[u8], identity: &Identity) -> Option<LogPlace> {
+    let ours = has_magic(record) && record.get(56..72) == Some(&identity.uuid);
+    ours.then(|| log_place(record))
+}
+
+fn log_place(record: &[u8]) -> LogPlace {
+    LogPlace {
+        start: PageId(u32_at(record, 88)),
+        pages: u32_at(record, 92),
+        salt: u64_at(record, 96),
+        position: u64_at(record, 104),
+        last_checksum: u64_at(record, 112),
+        made_by: TxnId(u64_at(record, 120)),
+    }
+}
+
 /// Where whole metas are: the page shift, and which slots are whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Found {
@@ -259,14 +276,7 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Identity, State, Result<()>)> {
     };
     let mut root = [0; ROOT_BYTES];
     root.copy_from_slice(record.get(AT_ROOT..AT_ROOT + ROOT_BYTES).unwrap_or(&[0; ROOT_BYTES]));
-    let log = LogPlace {
-        start: PageId(u32_at(record, 88)),
-        pages: u32_at(record, 92),
-        salt: u64_at(record, 96),
-        position: u64_at(record, 104),
-        last_checksum: u64_at(record, 112),
-        made_by: TxnId(u64_at(record, 120)),
-    };
+    let log = log_place(record);
     let decoded = Space::decode(1 << page_shift, record.get(AT_SPACE..).unwrap_or(&[]));
     let (space, whole) = match decoded {
         Ok(space) => (space, Ok(())),

@@ -58,7 +58,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Repair<M, W> {
         let mut place = None;
         Store::assemble(&mut place, mapping, words, &options, slot, &identity, &state)?;
         let store = place.ok_or(Error::InvalidArgument)?;
-        let pending = if identity.clean { None } else { store.parts().pending_log(&state)? };
+        let pending = store.parts().pending_now()?;
         Ok(Repair { store, space: error, metas_whole: whole, pending })
     }
 

@@ -7,10 +7,11 @@ use crate::chosen::{fits, meta_record, newest};
 use crate::commit::after_gap;
 use crate::log::{Chain, RedoLog};
 use crate::mapping::Mapping;
-use crate::meta::{self, State};
+use crate::meta::{self, LogPlace};
 use crate::options::Options;
 use crate::planted::{self, Bug};
 use crate::store::{Core, Parts, Store};
+use crate::tail::Ring;
 use crate::{Damage, Error, Inspection, PageId, Result, TxnId, Unsupported, WriteTxn};
 use core::sync::atomic::AtomicU32;
 
@@ -164,10 +165,7 @@ impl<'s> Parts<'s> {
     /// Replays the log behind the last checkpoint, or says that it must be.
     fn replay_pending(&self, replay: &mut dyn Replay) -> Result<()> {
         let options = &self.core.options;
-        let pending = {
-            let latest = self.core.latest.lock();
-            if latest.identity.clean { Ok(None) } else { self.pending_log(&latest.state) }
-        };
+        let pending = self.pending_now();
         // Metas and log have no page to ask for: what was lost of them would pass for an older state.
         self.view.mapping().health()?;
         match pending? {
@@ -178,21 +176,35 @@ impl<'s> Parts<'s> {
         }
     }
 
-    fn chain(&self, state: &State) -> Result<Option<Chain<'s>>> {
-        let Some(ring) = self.ring(state) else { return Ok(None) };
-        // SAFETY: the store is being opened: nobody appends until the replay is committed, which
-        // keeps no such reference.
-        let bytes = unsafe { ring.bytes()? };
-        let log = &state.log;
-        Ok(Some(Chain::new(bytes, log.salt, log.position, log.last_checksum, state.txn)))
-    }
-
-    /// The last transaction in the log behind `state`, and the number of its blocks, if any.
+    /// The last transaction in the log behind the chosen meta, and the number of its blocks, if any.
     ///
     /// # Errors
     /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
-    pub(crate) fn pending_log(&self, state: &State) -> Result<Option<(TxnId, u32)>> {
-        let Some(mut chain) = self.chain(state)? else { return Ok(None) };
+    pub(crate) fn pending_now(&self) -> Result<Option<(TxnId, u32)>> {
+        let (log, txn, clean) = {
+            let latest = self.core.latest.lock();
+            (latest.state.log, latest.state.txn, latest.identity.clean)
+        };
+        let pending = if clean { None } else { self.pending_log(&log, txn)? };
+        let last = pending.map_or(txn, |(last, _)| last);
+        self.nothing_lost_with_a_meta(&log, last)?;
+        Ok(pending)
+    }
+
+    fn chain(&self, log: &LogPlace, txn: TxnId) -> Result<Option<Chain<'s>>> {
+        let Some(ring) = Ring::new(self.view, log) else { return Ok(None) };
+        // SAFETY: the store is being opened: nobody appends until the replay is committed, which
+        // keeps no such reference.
+        let bytes = unsafe { ring.bytes()? };
+        Ok(Some(Chain::new(bytes, log.salt, log.position, log.last_checksum, txn)))
+    }
+
+    /// The last transaction in the log behind the state of `txn`, and the number of its blocks, if any.
+    ///
+    /// # Errors
+    /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
+    fn pending_log(&self, log: &LogPlace, txn: TxnId) -> Result<Option<(TxnId, u32)>> {
+        let Some(mut chain) = self.chain(log, txn)? else { return Ok(None) };
         let mut blocks = 0u32;
         while chain.next().is_some() {
             blocks += 1;
@@ -223,7 +235,7 @@ impl<'s> Parts<'s> {
         let (chain, log_salt) = {
             let mut latest = self.core.latest.lock();
             latest.identity = latest.identity.next_epoch();
-            (self.chain(&latest.state)?, latest.state.log.salt)
+            (self.chain(&latest.state.log, latest.state.txn)?, latest.state.log.salt)
         };
         let Some(chain) = chain else { return Ok(()) };
         let writer = self.core.writer.try_lock().ok_or(Error::WriterBusy)?;

@@ -386,6 +386,13 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
         self.mapping.attend(last)
     }
 
+    /// Which of the two slots hold a whole meta. One that is not was torn when a checkpoint was cut short, or is
+    /// damaged; the next checkpoint but one stores it anew. Waits for a checkpoint in progress. Two pages are read.
+    #[must_use]
+    pub fn metas_whole(&self) -> [bool; 2] {
+        self.parts().metas_whole()
+    }
+
     /// Holds the writer's turn to look at a state that does not change meanwhile: for checks.
     ///
     /// # Errors

@@ -142,14 +142,22 @@ impl Copy<'_> {
         for (name, record) in self.names(&meta)? {
             self.named_tree(name, &record, meta.txn(), progress)?;
         }
-        if meta.is_clean() || log_pages == 0 {
+        let lost_meta = self.report.metas_whole != [true; 2];
+        if log_pages == 0 || (meta.is_clean() && !lost_meta) {
             return Ok(());
         }
         let Ok(ring) = self.file.read_stretch(log, log_pages) else {
             self.report.log_lost = true;
             return Ok(());
         };
-        let (transactions, whole) = self.sink.apply(meta.redo(&ring))?;
+        let (mut transactions, mut whole) = (0, true);
+        if !meta.is_clean() {
+            (transactions, whole) = self.sink.apply(meta.redo(&ring))?;
+        }
+        if let Some(log) = meta.redo_of_lost_opening(&ring).filter(|_| lost_meta && whole) {
+            let (more, all) = self.sink.apply(log)?;
+            (transactions, whole) = (transactions + more, all);
+        }
         self.report.log_transactions = transactions;
         self.report.log_lost = !whole || meta.has_log_gap(&ring);
         if transactions > 0 { self.count_again() } else { Ok(()) }

@@ -7,6 +7,8 @@
 //! format.
 
 mod entries;
+#[cfg(target_os = "linux")]
+mod metas;
 mod naive;
 #[cfg(target_os = "linux")]
 mod scrub;
