@@ -167,46 +167,47 @@ impl<'r> Chain<'r> {
     /// like blocks but is none.
     pub(crate) fn nothing_durable_behind(&self) -> Result<()> {
         let mut budget = hashing_budget(self.ring).min(self.budget);
-        let more = knows_of_more(self.ring, self.txn, &mut budget, &|salt| salt == self.salt);
-        if more || budget == 0 {
+        let same = |salt| salt == self.salt;
+        let more = |block: &Block| block.knows_of_more(self.txn);
+        if search(self.ring, &mut budget, &same, &more).is_some() || budget == 0 {
             return Err(Error::corrupt(PageId::NONE, Damage::LogGap));
         }
         Ok(())
     }
 }
 
-/// The place and the salt of the first block behind a meta of transaction `own`, whatever its salt.
-pub(crate) fn first_behind(ring: &[u8], own: TxnId) -> Option<(u64, u64)> {
-    let mut budget = hashing_budget(ring);
-    ring.as_chunks::<8>().0.iter().enumerate().skip(7).find_map(|(at, word)| {
-        let (offset, salt) = ((at as u64 - 7) * 8, u64::from_le_bytes(*word));
-        let (block, bytes) = header_at(ring, offset, salt)?;
-        let first = block.previous == 0 && block.follows == own && block.txn > own;
-        (first && is_whole(&block, bytes, salt, &mut budget)).then_some((offset, salt))
-    })
-}
-
-/// Whether an authentic block in the ring, whose salt is one of `salts`, says that something behind `known` was
-/// durable. Takes what it hashes from `budget`; where that is used up, none was found.
-pub(crate) fn knows_of_more(
+/// The place and the salt of the first authentic block in the ring that is `wanted`, of those whose salt is one of
+/// `salts`. Takes what it hashes from `budget`; where that is used up, none was found.
+pub(crate) fn search(
     ring: &[u8],
-    known: TxnId,
     budget: &mut u64,
     salts: &dyn Fn(u64) -> bool,
-) -> bool {
+    wanted: &dyn Fn(&Block) -> bool,
+) -> Option<(u64, u64)> {
     // The salt stands in the eighth word of a block.
     for (at, word) in ring.as_chunks::<8>().0.iter().enumerate().skip(7) {
-        let salt = u64::from_le_bytes(*word);
-        if !salts(salt) {
-            continue;
-        }
-        let Some((block, bytes)) = header_at(ring, (at as u64 - 7) * 8, salt) else { continue };
-        let missed = block.durable_txn.max(block.durable_checkpoint) > known;
-        if missed && is_whole(&block, bytes, salt, budget) {
-            return true;
+        let (offset, salt) = ((at as u64 - 7) * 8, u64::from_le_bytes(*word));
+        if salts(salt)
+            && let Some((block, bytes)) = header_at(ring, offset, salt)
+            && wanted(&block)
+            && is_whole(&block, bytes, salt, budget)
+        {
+            return Some((offset, salt));
         }
     }
-    false
+    None
+}
+
+impl Block {
+    /// Whether it says that something behind `known` was durable.
+    pub(crate) fn knows_of_more(&self, known: TxnId) -> bool {
+        self.durable_txn.max(self.durable_checkpoint) > known
+    }
+
+    /// Whether it is the first one behind a meta of transaction `own`.
+    pub(crate) fn is_first_behind(&self, own: TxnId) -> bool {
+        self.previous == 0 && self.follows == own && self.txn > own
+    }
 }
 
 /// One step of what the log holds behind the last checkpoint.

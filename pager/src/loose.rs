@@ -5,7 +5,7 @@
 //! holds its number.
 
 use crate::checkpoint::EPOCH_GAP;
-use crate::log::{Chain, RedoLog, first_behind};
+use crate::log::{Block, Chain, RedoLog, hashing_budget, search};
 use crate::meta::{self, Identity, State};
 use crate::pages::Root;
 use crate::space::{Space, SpaceUse};
@@ -88,7 +88,8 @@ impl LooseMeta {
         let mut chain = self.chain(ring);
         while !self.is_clean() && chain.next().is_some() {}
         let own = TxnId(chain.txn().0.checked_add(EPOCH_GAP)?);
-        let (position, salt) = first_behind(ring, own)?;
+        let first = |block: &Block| block.is_first_behind(own);
+        let (position, salt) = search(ring, &mut hashing_budget(ring), &|_| true, &first)?;
         let chain = Chain::new(ring, salt, position, 0, own);
         Some(RedoLog { chain, records: &[], blocks: 0 })
     }

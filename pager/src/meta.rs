@@ -165,13 +165,13 @@ pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
     (right || planted::is(Bug::NoMetaChecksum)).then_some(shift)
 }
 
-/// Where the log was by a meta that is not whole; `None` where the bytes do not look like one of this store.
-pub(crate) fn remains(record: &[u8], identity: &Identity) -> Option<LogPlace> {
-    let ours = has_magic(record) && record.get(56..72) == Some(&identity.uuid);
-    ours.then(|| log_place(record))
+/// Whether the bytes look like a meta of the store with that UUID, whole or not.
+pub(crate) fn is_of(record: &[u8], uuid: &[u8; 16]) -> bool {
+    has_magic(record) && record.get(56..72) == Some(uuid)
 }
 
-fn log_place(record: &[u8]) -> LogPlace {
+/// Where the log is by a meta.
+pub(crate) fn log_place(record: &[u8]) -> LogPlace {
     LogPlace {
         start: PageId(u32_at(record, 88)),
         pages: u32_at(record, 92),

@@ -3,19 +3,23 @@
 //! One that was torn by a crash knew nothing yet that anybody was told. One that the medium has damaged since was
 //! durable, and so was what blocks say that were logged behind it; without it an older state is chosen, whose log does
 //! not lead to them. So where the other meta is not whole, blocks of its salt are looked for in its ring, and in the
-//! chosen one: they say what was durable when they were closed.
+//! chosen one: they say what was durable when they were closed. Where nothing can be made out of it, only the first
+//! block of a lost opening is proof: programs may store blocks of other logs.
 
+use crate::checkpoint::EPOCH_GAP;
 use crate::chosen::meta_record;
-use crate::log::{hashing_budget, knows_of_more};
+use crate::log::{Block, hashing_budget, search};
 use crate::meta::{self, LogPlace};
 use crate::planted::{self, Bug};
 use crate::store::Parts;
 use crate::tail::Ring;
 use crate::{Damage, Error, PageId, Result, TxnId};
 
-/// Bits of the salt that damage may have changed. Nobody else can make a block whose salt is as close: salts are
-/// random, and in no value that a program stores.
-const SALT_BITS_CHANGED_MAX: u32 = 8;
+/// Whether what differs in a salt is no more than a byte: damage may have changed that. Nobody else can make a block
+/// whose salt is as close: salts are random, and in no value that a program stores.
+fn in_one_byte(different: u64) -> bool {
+    different >> (different.trailing_zeros() & 0x38) <= 0xFF
+}
 
 impl Parts<'_> {
     /// That no block says that something behind `last`, where the log that was chosen ends, was durable, where the
@@ -25,20 +29,18 @@ impl Parts<'_> {
     /// `Corrupt` with `LogGap`: acknowledged transactions are missing.
     #[inline(never)]
     pub(crate) fn nothing_lost_with_a_meta(&self, chosen: &LogPlace, last: TxnId) -> Result<()> {
-        let (slot, identity) = {
+        let (slot, uuid) = {
             let latest = self.core.latest.lock();
-            (latest.durable.slot ^ 1, latest.identity)
+            (latest.durable.slot ^ 1, latest.identity.uuid)
         };
-        let record = meta_record(self.view.mapping(), slot, 1 << identity.page_shift);
+        let record = meta_record(self.view.mapping(), slot, 1 << self.core.shift);
         if meta::valid_shift(record, slot).is_some() || planted::is(Bug::DamagedMetaForgotten) {
             return Ok(());
         }
-        let remains = meta::remains(record, &identity);
-        let near = |salt: u64| {
-            remains.is_none_or(|log| (salt ^ log.salt).count_ones() <= SALT_BITS_CHANGED_MAX)
-        };
-        for place in [remains.unwrap_or_default(), *chosen] {
-            if self.says_more(&place, last, &near) {
+        let remains = meta::log_place(record);
+        let salt = meta::is_of(record, &uuid).then_some(remains.salt);
+        for place in [&remains, chosen] {
+            if self.says_more(place, last, salt) {
                 return Err(Error::corrupt(PageId::NONE, Damage::LogGap));
             }
         }
@@ -56,10 +58,15 @@ impl Parts<'_> {
     }
 
     #[allow(unsafe_code)] // Reads a log that nobody appends to.
-    fn says_more(&self, place: &LogPlace, last: TxnId, near: &dyn Fn(u64) -> bool) -> bool {
+    fn says_more(&self, place: &LogPlace, last: TxnId, salt: Option<u64>) -> bool {
         let Some(ring) = Ring::new(self.view, place) else { return false };
         // SAFETY: the store is being opened: nobody appends, and the reference ends here.
         let Ok(bytes) = (unsafe { ring.bytes() }) else { return false };
-        knows_of_more(bytes, last, &mut hashing_budget(bytes), near)
+        let near = |other: u64| salt.is_none_or(|salt| in_one_byte(salt ^ other));
+        let proof = |block: &Block| match salt {
+            Some(_) => block.knows_of_more(last),
+            None => block.is_first_behind(TxnId(last.0.saturating_add(EPOCH_GAP))),
+        };
+        search(bytes, &mut hashing_budget(bytes), &near, &proof).is_some()
     }
 }
