@@ -358,14 +358,6 @@ impl Builder {
         let opened = lock::open(&mut how, path, options.read_only);
         let file = opened.map_err(|error| name.io("cannot open", error))?;
         let file = file.ok_or_else(|| Error::InUse { path: path.to_path_buf() })?;
-        // A pipe or device has no positions to read at.
-        match file.metadata() {
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => {
-                return Err(name.io("cannot open", std::io::Error::other("not a regular file")));
-            }
-            Err(error) => return Err(name.io("cannot open", error)),
-        }
         let capacity = self.capacity(CAPACITY_DEFAULT);
         let read = BufferedFile::open(file, capacity, options.read_only);
         Ok(observe::boxed(read.map_err(|error| match error {

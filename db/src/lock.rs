@@ -6,20 +6,39 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 
-/// Opens a file as `options` say and locks it; `None` where somebody else has it.
+/// Opens a regular file as `options` say and locks it; `None` where somebody else has it.
 pub(crate) fn open(
     options: &mut OpenOptions,
     path: &std::path::Path,
     shared: bool,
 ) -> io::Result<Option<File>> {
     before(options, shared);
-    match options.open(path) {
+    match regular(options, path) {
         Ok(file) if locked(&file, shared)? => Ok(Some(file)),
         Ok(_) => Ok(None),
         Err(error) if refused(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
+
+/// Opens a file as `options` say, if it is a regular one: a pipe or device has no positions to read at.
+/// Waits for nobody, not for the other end of a pipe either.
+pub(crate) fn regular(options: &mut OpenOptions, path: &std::path::Path) -> io::Result<File> {
+    at_once(options);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// What the descriptor does with a regular file is the same.
+#[cfg(unix)]
+fn at_once(options: &mut OpenOptions) {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+}
+
+#[cfg(not(unix))]
+fn at_once(_options: &mut OpenOptions) {}
 
 #[cfg(unix)]
 fn locked(file: &File, shared: bool) -> io::Result<bool> {
@@ -54,8 +73,9 @@ fn before(options: &mut OpenOptions, shared: bool) {
 #[cfg(not(windows))]
 fn before(_options: &mut OpenOptions, _shared: bool) {}
 
-/// Whether the system says that somebody else has the file.
+/// Whether the system says that somebody else has the file: on Unix, a lease on it that must be given up.
 fn refused(error: &io::Error) -> bool {
     const ERROR_SHARING_VIOLATION: i32 = 32;
     cfg!(windows) && error.raw_os_error() == Some(ERROR_SHARING_VIOLATION)
+        || cfg!(unix) && error.kind() == io::ErrorKind::WouldBlock
 }

@@ -61,12 +61,15 @@ pub(crate) fn direct_access(file: BorrowedFd<'_>) -> bool {
         .is_ok_and(|x| x.stx_attributes.contains(StatxAttributes::DAX))
 }
 
-/// `openat(path)`—opens a file for reading, or reading and writing, and makes it on request.
+/// `openat(path)`—opens a file for reading, or reading and writing, and makes it on request. Waits for
+/// nobody: not for the other end of a pipe, and where somebody must give up a lease on the file first, that
+/// is `WOULDBLOCK`. What the descriptor does with a regular file is the same.
 pub(crate) fn open(path: &CStr, writable: bool, create: bool) -> Result<OwnedFd> {
     let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
     let create = if writable && create { OFlags::CREATE } else { OFlags::empty() };
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
-    retry(|| openat(CWD, path, access | create | OFlags::CLOEXEC | OFlags::NOCTTY, mode))
+    let at_once = OFlags::NONBLOCK | OFlags::NOCTTY;
+    retry(|| openat(CWD, path, access | create | at_once | OFlags::CLOEXEC, mode))
 }
 
 /// `openat("/proc/self/fd/N")`—another open file description of the same file, so that a lost

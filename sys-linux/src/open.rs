@@ -35,6 +35,8 @@ const BUDGET_BYTES: (u64, u64) = (16 << 20, 1 << 30);
 impl FileMapping {
     /// Opens, locks and maps the file at `path`. An empty file is a store that is yet to be made.
     ///
+    /// Never waits for the other end of a pipe: what is no regular file is refused at once.
+    ///
     /// Cost: some fifty system calls, whatever the file's size; no page of it is read.
     ///
     /// # Errors
@@ -62,8 +64,10 @@ impl FileMapping {
     pub unsafe fn open(path: &CStr, options: &OpenOptions) -> Result<FileMapping, OpenError> {
         check(options)?;
         for _ in 0..ATTEMPTS {
-            let file = file::open(path, !options.read_only, options.create)
-                .map_err(OpenError::sys("openat"))?;
+            let file = match file::open(path, !options.read_only, options.create) {
+                Err(Errno::WOULDBLOCK) => return Err(OpenError::Busy),
+                opened => opened.map_err(OpenError::sys("openat"))?,
+            };
             let (file_identity, ticket) = own(file.as_fd(), options)?;
             if !is_named(path, file_identity) {
                 // Replaced or removed while its lock was waited for.

@@ -1,15 +1,18 @@
 //! What the system does not allow: file systems, files and directories that can only be read, or not even
-//! that. Each is the system's own error; nothing is changed, and what can be read is read.
+//! that; pipes; files that somebody has a lease on. Each is the system's own error; nothing is changed, and what can be read is read.
 //!
 //! Needs root: mounts, and gives root's rights up in a child.
 
 #![allow(unsafe_code)] // Opens mapped files in directories of this test's own; rights of a child.
 
-use mapleaf::{Builder, Database, Error, StoreError, WriteMode};
+use mapleaf::{Builder, Database, Error, PageMap, Salvage, StoreError, WriteMode};
 use mapleaf_tests::data::{key, value};
 use mapleaf_tests::mounted::Mounted;
 use mapleaf_tests::{child, tools};
-use std::fs::Permissions;
+use std::ffi::CString;
+use std::fs::{File, Permissions};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -148,4 +151,77 @@ fn as_nobody(directory: &Path) {
         txn.commit().unwrap();
     }
     println!("all refused");
+}
+
+/// Runs the test again in a child that is killed where it waits for ever.
+fn bounded(test: &str, path: &Path) {
+    let _alone = child::alone();
+    let script = "exec timeout -s KILL 60 \"$0\" \"$@\"";
+    let output = child::run_behind(script, test, path.to_str().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    assert!(!child::said(&output, "all refused").is_empty(), "the child did nothing: {output:?}");
+}
+
+/// Every way to open a path, for reading and for writing.
+fn every_way(path: &Path) -> Vec<(&'static str, Error)> {
+    let mut errors = Vec::new();
+    for read_only in [false, true] {
+        for builder in builders().map(|builder| builder.read_only(read_only)) {
+            errors.push(("mapped", open(&builder, path).expect_err("mapped")));
+            errors.push(("buffered", builder.open_buffered(path).expect_err("buffered")));
+        }
+    }
+    // SAFETY: the file is this test's own.
+    errors.push(("repair", unsafe { Database::repair(path) }.expect_err("repair")));
+    errors.push(("repair_buffered", Database::repair_buffered(path).expect_err("repair")));
+    errors.push(("salvage", Salvage::open(path).expect_err("salvage")));
+    errors
+}
+
+#[test]
+fn a_pipe_is_refused_at_once() {
+    const TEST: &str = "a_pipe_is_refused_at_once";
+    if let Some(path) = child::asked() {
+        let mut errors = every_way(Path::new(&path));
+        errors.push(("map", PageMap::read(&path).expect_err("map")));
+        for (way, error) in errors {
+            let right = error.to_string() == format!("{path}: cannot open: not a regular file");
+            assert!(right, "{way}: {error}");
+        }
+        return println!("all refused");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: a path that ends.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    bounded(TEST, &path);
+}
+
+/// A file server's lease on the file, say: opening asks for it, and does not wait until it is given up.
+#[test]
+fn a_file_with_a_lease_is_in_use() {
+    const TEST: &str = "a_file_with_a_lease_is_in_use";
+    if let Some(path) = child::asked() {
+        let path = Path::new(&path);
+        // SAFETY: the system tells the holder of a lease by this signal, which would kill it.
+        unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+        let holder = File::options().read(true).write(true).open(path).unwrap();
+        let lease = |kind: i32| {
+            // SAFETY: a call on a descriptor that is open.
+            unsafe { libc::fcntl(holder.as_raw_fd(), libc::F_SETLEASE, kind) }
+        };
+        assert_eq!(lease(libc::F_WRLCK), 0);
+        for (way, error) in every_way(path) {
+            assert!(matches!(error, Error::InUse { .. }), "{way}: {error:?}");
+        }
+        assert_eq!(lease(libc::F_UNLCK), 0);
+        drop(holder);
+        assert_readable(path);
+        return println!("all refused");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("t.leaf");
+    make(&path);
+    bounded(TEST, &path);
 }

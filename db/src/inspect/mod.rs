@@ -12,11 +12,12 @@ pub use explained::{ExplainedField, ExplainedPage, FieldContent, PageChecksum};
 pub use outline::{OutlineNode, TreeOutline};
 
 use crate::error::{Name, Result};
+use crate::lock;
 use crate::page_file::{self, Bits, PageFile};
 use crate::salvage::Trouble;
 use mapleaf_btree::TreeRecord;
 use mapleaf_pager::{Error as StoreError, LooseMeta, PageId, Redo, TxnId, Unsupported};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 /// How often a file that changes while it is read is read anew.
@@ -162,7 +163,7 @@ impl PageMap {
         let name = Name::of(path.as_ref());
         let mut attempt = 1;
         loop {
-            let opened = File::open(path.as_ref());
+            let opened = lock::regular(OpenOptions::new().read(true), path.as_ref());
             let file = opened.map_err(|error| name.io("cannot open", error))?;
             let mut map = PageMap::once(file, &name)?;
             if map.damages == 0 || !map.is_outdated() {
