@@ -6,10 +6,11 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// A bug: its name, and what of `shared.rs` is replaced by what.
+/// A bug: its name, and what of the file is replaced by what.
 type Planted = (&'static str, &'static [(&'static str, &'static str)]);
 
-const PLANTED: &[Planted] = &[
+/// In `shared.rs`: the protocol.
+const IN_PROTOCOL: &[Planted] = &[
     (
         "reader-without-fence",
         &[(
@@ -63,6 +64,19 @@ const PLANTED: &[Planted] = &[
     ("highest-slot-forgotten", &[("highest.fetch_max(at as u32 + 1, Ordering::SeqCst);", "")]),
 ];
 
+/// In `pins.rs`: what the writer makes of the pins. A page that was born at b and freed at f is visible in a
+/// pinned s where b <= s < f, and reused where there is none.
+const IN_DECISION: &[Planted] = &[
+    // b < s < f: not in the state that it was born in.
+    ("pinned-not-at-birth", &[("range.1 < birth);", "range.1 <= birth);")]),
+    // b <= s < f - 1: not in the last one that shows it.
+    ("pinned-not-to-the-last", &[("&& range.0 < freed_at)", "&& range.0.0 + 1 < freed_at.0)")]),
+    // As if all readers were at the newest state.
+    ("newest-pin-only", &[("ranges.get(at).copied()", "ranges.last().copied()")]),
+];
+
+const PLANTED: [(&str, &[Planted]); 2] = [("shared.rs", IN_PROTOCOL), ("pins.rs", IN_DECISION)];
+
 fn replace(source: &mut String, from: &str, to: &str) {
     assert_eq!(source.matches(from).count(), 1, "not once in the source: {from}");
     *source = source.replacen(from, to, 1);
@@ -73,7 +87,9 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
     let planted = env::var("PLANTED").unwrap_or_default();
     println!("cargo::rerun-if-env-changed=PLANTED");
-    for name in ["shared.rs", "pins.rs"] {
+    let known = || PLANTED.iter().flat_map(|(_, bugs)| bugs.iter()).map(|(name, _)| *name);
+    assert!(planted.is_empty() || known().any(|name| name == planted), "unknown bug: {planted}");
+    for (name, bugs) in PLANTED {
         let path = pager.join(name);
         println!("cargo::rerun-if-changed={}", path.display());
         let mut source = fs::read_to_string(path).unwrap();
@@ -86,17 +102,15 @@ fn main() {
             .filter(|line| !line.starts_with("//!"))
             .map(|line| format!("{line}\n"))
             .collect();
+        if let Some((_, changes)) = bugs.iter().find(|(name, _)| *name == planted) {
+            changes.iter().for_each(|(from, to)| replace(&mut source, from, to));
+        }
         if name == "shared.rs" {
-            if let Some((_, changes)) = PLANTED.iter().find(|(name, _)| *name == planted) {
-                changes.iter().for_each(|(from, to)| replace(&mut source, from, to));
-            } else {
-                assert!(planted.is_empty(), "no such planted bug: {planted}");
-            }
             replace(&mut source, "core::sync::atomic", "loom::sync::atomic");
             replace(&mut source, "core::hint::spin_loop()", "crate::lost_a_race()");
         }
         fs::write(out.join(name), source).unwrap();
     }
-    let names: Vec<_> = PLANTED.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = known().collect();
     println!("cargo::rustc-env=PLANTED_BUGS={}", names.join(" "));
 }

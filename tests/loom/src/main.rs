@@ -7,7 +7,8 @@
 //! - records never go back for one reader;
 //! - a reader retries at most once for each publication.
 //!
-//! Not covered: more threads, transactions and preemptions than below; root data longer than a word (the
+//! Not covered: more threads, transactions and preemptions than below, so few that pins are always in order
+//! and never too many (`pins.rs` tests both against a set); root data longer than a word (the
 //! sixteen words of it are stored and loaded like the one here); `SeqCst` loads and stores, which loom
 //! takes for `AcqRel` (weaker: what is right here is right there; the fences it takes for what they are).
 //!
