@@ -2,7 +2,7 @@
 
 use mapleaf_btree::{Error, TreeOptions, Writer};
 use mapleaf_pager::{Damage, Durability, Error as PagerError, Options, Store, words_for};
-use mapleaf_tests::crash::{Breadth, Campaign, Which, meta_torn_twice};
+use mapleaf_tests::crash::{Breadth, Campaign, Met, Which, meta_torn_twice};
 use mapleaf_tests::sim::{Disk, Moment, SimMapping};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn two_power_losses_in_the_same_meta_do_not_cost_the_store() {
     }
 }
 
-/// Every word of one letter, in every setup; and a random history or two.
+/// Every word of one letter, in every setup; fixed histories that meet what words do not; and a random one or two.
 #[test]
 fn every_crash_of_a_short_history_opens_as_what_was_committed() {
     let words = Campaign {
@@ -26,11 +26,15 @@ fn every_crash_of_a_short_history_opens_as_what_was_committed() {
         time: Duration::from_secs(10),
     };
     let random = Campaign { which: Which::Random(2), seed: 2, ..words };
-    for campaign in [words, random] {
+    let fixed = Campaign { which: Which::Fixed, time: Duration::MAX, ..words };
+    let mut met = Met::default();
+    for campaign in [fixed, words, random] {
         let report = campaign.run(&mut |_, _| ()).unwrap_or_else(|failure| panic!("{failure}"));
         println!("{report:?}");
         assert!(report.crashes > 100 && report.images > 500, "{report:?}");
+        met.add(&report.met);
     }
+    assert_eq!(met.never().next(), None, "{met}: no history has met it");
 }
 
 /// The page of an entry rots; another entry of it is changed. The copy's checksum must not vouch for what

@@ -1,12 +1,13 @@
 //! Crash campaigns, and the bugs that they must find.
 
 use crate::Result;
-use mapleaf_tests::crash::{Breadth, Campaign, History, Report, Search, Setup, Which, replay};
+use mapleaf_tests::crash::{Breadth, Campaign, History, Met, Report, Search, Setup, Which, replay};
 use mapleaf_tests::sim::Dice;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What `--quick` looks at: all words of one letter, drawn ones of four, a random one, each for so long.
+/// What `--quick` looks at: fixed histories, whatever they take; all words of one letter, drawn ones of four, random ones,
+/// each for so long.
 const QUICK_DRAWN: u64 = 60;
 const QUICK_RANDOM: u64 = 20;
 const QUICK_SECONDS: u64 = 15;
@@ -51,23 +52,34 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         Some(which) => vec![which],
         None if quick => {
             seconds = seconds.min(QUICK_SECONDS);
-            vec![Which::Words(1), Which::Drawn(QUICK_DRAWN), Which::Random(QUICK_RANDOM)]
+            vec![
+                Which::Fixed,
+                Which::Words(1),
+                Which::Drawn(QUICK_DRAWN),
+                Which::Random(QUICK_RANDOM),
+            ]
         }
         None => vec![Which::Words(4)],
     };
     println!("seed {seed}");
-    let mut seen = 0;
+    let (mut seen, mut met) = (0, Met::default());
     for which in all {
         let begun = Instant::now();
-        let time = Duration::from_secs(seconds);
+        let time = if which == Which::Fixed { u64::MAX } else { seconds };
+        let time = Duration::from_secs(time);
         println!("{which:?}");
         let campaign = Campaign { which, breadth, seed, states, time };
         let result = campaign.run(&mut |report, time| print(report, time));
-        let Some(states) = told(begun, breadth, result) else { return Ok(false) };
-        seen += states;
+        let Some(report) = told(begun, breadth, result) else { return Ok(false) };
+        seen += report.states;
+        met.add(&report.met);
     }
     if quick && seen < QUICK_STATES_MIN {
         return Err(format!("{seen} states are fewer than {QUICK_STATES_MIN}").into());
+    }
+    let never: Vec<_> = met.never().collect();
+    if quick && !never.is_empty() {
+        return Err(format!("no history has met {never:?}").into());
     }
     Ok(true)
 }
@@ -94,16 +106,16 @@ fn faults(seed: u64, histories: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Prints what was found; how many states were looked at, where nothing was.
+/// Prints what was found; what was looked at, where nothing was.
 fn told(
     begun: Instant,
     breadth: Breadth,
     result: Result<Report, mapleaf_tests::crash::Failure>,
-) -> Option<u64> {
+) -> Option<Report> {
     match result {
         Ok(report) => {
             print(&report, begun.elapsed());
-            Some(report.states)
+            Some(report)
         }
         Err(failure) => {
             // Drawn choices are others where they are fewer: the last line is the command.
@@ -115,7 +127,7 @@ fn told(
 }
 
 fn print(report: &Report, time: Duration) {
-    let Report { histories, crashes, states, images, lives, states_below } = report;
+    let Report { histories, crashes, states, images, lives, states_below, met, met_after } = report;
     let rate = *states as f64 / time.as_secs_f64().max(1e-9);
     println!(
         "{histories} histories, {crashes} crash points, {states} states ({images} different images), \
@@ -129,6 +141,7 @@ fn print(report: &Report, time: Duration) {
         lives[1],
         time.as_secs_f64()
     );
+    println!("  met in histories: {met}; in lives after a crash: {met_after}");
 }
 
 /// `cargo xtask canaries`: builds everything with the bugs in it, apart from other builds, and hunts them.

@@ -1,7 +1,7 @@
 //! What tests look at beside the search: single lives, and single images.
 
 use super::life::{Left, Lived, live};
-use super::{Breadth, Expect, History, Model, Search, Setup, verify};
+use super::{Breadth, Expect, History, Met, Model, Search, Setup, verify};
 use crate::sim::{Disk, Lie, Moment};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct Calm {
     pub states: HashSet<u64>,
     /// The medium and page cache at its end.
     pub after: Disk,
+    /// What happened in it.
+    pub met: Met,
 }
 
 /// Lives through a history of a new store.
@@ -27,7 +29,7 @@ pub fn calm(setup: &Setup, history: &History) -> Result<Calm, String> {
     let before = Search::new(*setup, Breadth::SHALLOW).into_empty();
     let possible = vec![Arc::new(Model::default())];
     let left = Left { disk: before.clone(), possible, attempted: None };
-    let Lived { tape, models, .. } = live(setup, &left, history, Lie::None, None)?;
+    let Lived { tape, models, met, .. } = live(setup, &left, history, Lie::None, None)?;
     let mut after = before.clone();
     for moment in &tape {
         if let Moment::Change(change) = moment {
@@ -35,7 +37,7 @@ pub fn calm(setup: &Setup, history: &History) -> Result<Calm, String> {
         }
     }
     let states = models.iter().map(|model| model.hash).collect();
-    Ok(Calm { before, tape, states, after })
+    Ok(Calm { before, tape, states, after, met })
 }
 
 /// Opens any bytes, proves them, commits to them; the hash of the state they held.

@@ -1,11 +1,12 @@
 //! One life: from what a crash has left, through the steps of a history.
 
+use super::met::{Met, Watch};
 use super::model::{Model, found};
 use super::verify::{SimStore, WORK_BYTES, newest, words};
 use super::{History, Setup, Step};
 use crate::sim::{Call, Disk, Faults, Lie, Moment, SimMapping};
 use mapleaf_btree::{Error, Replayer};
-use mapleaf_pager::{Error as PagerError, Pages, Store};
+use mapleaf_pager::{Error as PagerError, Pages, Snapshot, Store};
 use std::sync::Arc;
 
 /// What may be found after a crash: hashes of states.
@@ -41,6 +42,8 @@ pub struct Lived {
     pub possible: Vec<Arc<Model>>,
     /// The commit that failed.
     pub attempted: Option<Arc<Model>>,
+    /// What happened in it.
+    pub met: Met,
 }
 
 /// Why a step did not go through.
@@ -77,6 +80,7 @@ pub(super) struct Life<'c> {
     error: Option<Error>,
     /// Tells one value from the next.
     pub(super) fill: u64,
+    pub(super) watch: Watch,
 }
 
 /// Lives through a history. `Err`: something that must not be.
@@ -103,6 +107,7 @@ pub(super) fn live(
         models: left.possible.iter().chain(&left.attempted).cloned().collect(),
         error: None,
         fill: left.disk.clock,
+        watch: Watch::default(),
     };
     life.note();
     match life.through(&history.0) {
@@ -111,9 +116,9 @@ pub(super) fn live(
         Err(Stop::Wrong(what)) => return Err(what),
     }
     life.note();
-    let Life { mapping, possible, attempted, models, error, .. } = life;
+    let Life { mapping, possible, attempted, models, error, watch, .. } = life;
     let failed = mapping.failed().map(|call| (call, error));
-    Ok(Lived { tape: mapping.tape(), models, failed, possible, attempted })
+    Ok(Lived { tape: mapping.tape(), models, failed, possible, attempted, met: watch.met })
 }
 
 impl Life<'_> {
@@ -195,6 +200,7 @@ impl Life<'_> {
             self.all_durable();
         }
         self.note();
+        self.watch_opened(&store);
         Ok(store)
     }
 
@@ -202,11 +208,13 @@ impl Life<'_> {
     fn era<'h>(&mut self, store: &SimStore, steps: &'h [Step]) -> Stopped<&'h [Step]> {
         let mut readers = std::collections::VecDeque::new();
         for (at, step) in steps.iter().enumerate() {
+            let oldest =
+                readers.front().map(|(snapshot, _): &(Snapshot<'_>, u64)| snapshot.txn().0);
+            let before = store.stats().checkpoints;
             match step.letter {
                 b'k' => return Ok(&steps[at + 1..]),
                 b'x' => {
                     drop(std::mem::take(&mut readers));
-                    let before = store.stats().checkpoints;
                     match store.close() {
                         Err(error) if self.mapping.failed().is_some() => {
                             self.after_fault(store, error.into())?;
@@ -218,6 +226,7 @@ impl Life<'_> {
                             self.all_durable();
                         }
                     }
+                    self.watch_step(store, None, before);
                     return Ok(&steps[at + 1..]);
                 }
                 b'r' if readers.len() > usize::from(step.digit % 3) => drop(readers.pop_front()),
@@ -231,6 +240,7 @@ impl Life<'_> {
                     stepped => stepped?,
                 },
             }
+            self.watch_step(store, oldest, before);
             if newest(store).map_err(Stop::Wrong)? != self.draft().hash {
                 return Err(Stop::Wrong(format!("step {at} shows something else")));
             }

@@ -20,6 +20,7 @@ mod faults;
 mod group;
 mod life;
 mod many;
+mod met;
 mod model;
 mod search;
 mod steps;
@@ -27,12 +28,13 @@ mod twice;
 mod verify;
 
 pub use after::{Calm, calm, open_image};
-pub use campaign::{Campaign, Which, replay};
+pub use campaign::{Campaign, FIXED, Which, replay};
 #[cfg(mapleaf_planted)]
 pub use canaries::hunt_all;
 pub use canaries::{CANARIES, Canary, Fate, hunt};
 pub use faults::FaultReport;
 pub use life::{Expect, Left, Lived};
+pub use met::{EVENTS, Event, Met};
 pub use model::Model;
 pub use search::{Report, Search};
 pub use steps::{History, LETTERS, Step};

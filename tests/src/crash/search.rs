@@ -2,6 +2,7 @@
 
 use super::choices::Choices;
 use super::life::{Expect, Left, live};
+use super::met::Met;
 use super::model::Model;
 use super::{Breadth, Failure, History, Setup, verify};
 use crate::sim::{Dice, Disk, Moment, SimMapping, Version};
@@ -27,6 +28,10 @@ pub struct Report {
     pub lives: [u64; 2],
     /// States in these lives.
     pub states_below: [u64; 2],
+    /// What happened in how many of the histories.
+    pub met: Met,
+    /// And of the lives after a crash.
+    pub met_after: Met,
 }
 
 /// Keys are hashes already.
@@ -153,6 +158,8 @@ impl Search {
     fn life(&mut self, left: &Left, history: &History, depth: usize) -> Wrong {
         let lived = live(&self.setup, left, history, self.breadth.lie, None)
             .map_err(|what| format!("in {history} at depth {depth}: {what}"))?;
+        let met = if depth == 0 { &mut self.report.met } else { &mut self.report.met_after };
+        met.add(&lived.met);
         self.learn(&lived.models);
         self.crashes(left.disk.clone(), &lived.tape, depth)
             .map(drop)

@@ -155,6 +155,12 @@ impl<N> SimMapping<N> {
         self.0.len.store(len as u64, Ordering::Release);
     }
 
+    /// Bytes of the page cache, as they are between two calls.
+    #[must_use]
+    pub fn cached(&self, range: &Bytes) -> Vec<u8> {
+        self.0.read.bytes(range.start as usize..range.end as usize).to_vec()
+    }
+
     /// Begins to record, over `disk`, whose newest versions the page cache holds.
     pub fn record(&self, disk: &Disk) {
         let mut inner = self.inner();
