@@ -45,6 +45,8 @@ pub enum Bug {
     HeldNotPublished,
     /// The last run of a commit is held with its pages, and published in more than one piece.
     RunHeld,
+    /// A failed flush does not poison the store.
+    NotPoisoned,
     /// The right half of a split leaf begins one entry too late.
     SplitOffByOne,
 }

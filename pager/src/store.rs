@@ -142,7 +142,7 @@ impl Core {
     /// Passes a flush's result on; a failure ends all commits, those included whose own flush ended
     /// well after another one's failed.
     pub(crate) fn flushed(&self, result: Result<()>) -> Result<()> {
-        if result.is_err() {
+        if result.is_err() && !planted::is(Bug::NotPoisoned) {
             self.poisoned.store(1, Ordering::Release);
         }
         result.and_then(|()| self.healthy())

@@ -1,6 +1,6 @@
 //! Every call of the mapping fails in turn; see `mapleaf_tests::crash`.
 
-use mapleaf_tests::crash::{Breadth, FaultReport, Search, Setup};
+use mapleaf_tests::crash::{Breadth, FaultReport, Kinds, Search, Setup};
 
 /// Every step at least once, in lives short enough that every call can fail.
 const HISTORIES: [&str; 7] =
@@ -15,7 +15,7 @@ fn every_call_fails_once_and_for_ever() {
     {
         let mut search = Search::new(setup, Breadth::FAULTS);
         for history in HISTORIES {
-            let report = search.faults(&history.parse().unwrap());
+            let report = search.faults(&history.parse().unwrap(), Kinds::Each);
             let report = report.unwrap_or_else(|failure| panic!("{failure}"));
             all.lives += report.lives;
             all.errors += report.errors;

@@ -1,7 +1,9 @@
 //! Crash campaigns, and the bugs that they must find.
 
 use crate::Result;
-use mapleaf_tests::crash::{Breadth, Campaign, History, Met, Report, Search, Setup, Which, replay};
+use mapleaf_tests::crash::{
+    Breadth, Campaign, History, Kinds, Met, Report, Search, Setup, Which, replay,
+};
 use mapleaf_tests::sim::Dice;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -45,7 +47,8 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         return Ok(told(Instant::now(), breadth, replay(text, breadth)?).is_some());
     }
     if let Some(histories) = faulty {
-        return faults(seed, histories);
+        let quick = breadth == Breadth::QUICK;
+        return faults(seed, histories, if quick { Kinds::InTurn } else { Kinds::Each });
     }
     let quick = which.is_none() && breadth == Breadth::QUICK;
     let all = match which {
@@ -84,13 +87,13 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Every call fails in turn, in so many random histories.
-fn faults(seed: u64, histories: u64) -> Result<bool> {
+/// Every call fails in turn, in so many random histories; with `--quick` as one error, not as each that it may.
+fn faults(seed: u64, histories: u64, kinds: Kinds) -> Result<bool> {
     for number in 0..histories {
         let history = History::random(&mut Dice(seed + number), FAULTY_STEPS);
         for setup in Setup::all() {
             let mut search = Search::new(Setup { seed: seed + number, ..setup }, Breadth::FAULTS);
-            match search.faults(&history) {
+            match search.faults(&history, kinds) {
                 Ok(report) => println!("{setup}:{history}: {report:?}"),
                 Err(failure) => {
                     println!(

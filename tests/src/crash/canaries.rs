@@ -5,7 +5,7 @@
 //! of them can be taken. Readers in another process are kept apart by the file's lock:
 //! `tests/tests/living_reader.rs` plants its loss.
 
-use super::{Breadth, Failure, History, Search, Setup, meta_torn_twice};
+use super::{Breadth, Failure, History, Kinds, Search, Setup, meta_torn_twice};
 use crate::sim::{Dice, Lie};
 use mapleaf_pager::planted::Bug;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub enum Canary {
 }
 
 /// All of them, each with histories that meet it (random ones follow).
-pub const CANARIES: [(Canary, &[&str]); 22] = [
+pub const CANARIES: [(Canary, &[&str]); 23] = [
     (Canary::Below(Lie::NoPageFlush), &["s1c0"]),
     (Canary::Below(Lie::NoBlockFlush), &["s1s2"]),
     (Canary::Below(Lie::MetaFirst), &["s1c0"]),
@@ -47,6 +47,8 @@ pub const CANARIES: [(Canary, &[&str]); 22] = [
     (Canary::Within(Bug::HeldNotPublished), &["s1c0"]),
     // Not a crash: a publication that fails in the middle of a value. Looked for by faults.
     (Canary::Within(Bug::RunHeld), &["l0l1c0l2l0c0"]),
+    // The same: a flush that fails.
+    (Canary::Within(Bug::NotPoisoned), &["s1c0s2"]),
     (Canary::Within(Bug::SplitOffByOne), &["S1S2S3S4", "F1F2"]),
 ];
 
@@ -89,11 +91,14 @@ pub fn hunt(canary: Canary, histories: &[&str], seed: u64) -> Fate {
         let found = what.map(|what| Failure { setup, history, what });
         return Fate { canary, found, took: begun.elapsed() };
     }
-    if canary == Canary::Within(Bug::RunHeld) {
-        let straddles = |setup: &Setup| setup.two_views && setup.page > 512;
+    // One of them needs a value whose pages straddle what is published as one.
+    let straddles = |setup: &Setup| setup.two_views && setup.page > 512;
+    if let Canary::Within(bug @ (Bug::RunHeld | Bug::NotPoisoned)) = canary {
         let found = pairs(&own)
-            .filter(|(_, setup)| straddles(setup))
-            .find_map(|(history, setup)| Search::new(setup, Breadth::FAULTS).faults(history).err());
+            .filter(|(_, setup)| bug != Bug::RunHeld || straddles(setup))
+            .find_map(|(history, setup)| {
+                Search::new(setup, Breadth::FAULTS).faults(history, Kinds::Each).err()
+            });
         return Fate { canary, found, took: begun.elapsed() };
     }
     for (histories, breadth) in passes {

@@ -32,7 +32,7 @@ pub use campaign::{Campaign, FIXED, Which, replay};
 #[cfg(mapleaf_planted)]
 pub use canaries::hunt_all;
 pub use canaries::{CANARIES, Canary, Fate, hunt};
-pub use faults::FaultReport;
+pub use faults::{FaultReport, Kinds};
 pub use life::{Expect, Left, Lived};
 pub use met::{EVENTS, Event, Met};
 pub use model::Model;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Implements the mapping contract over raw memory.
 
-use super::{CLAIMED, Call, Change, HELD, IO, JUNK, RETIRED, SimMapping, version};
+use super::{CLAIMED, Call, Change, HELD, JUNK, RETIRED, SimMapping, version};
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -34,9 +34,7 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
         assert!(range.end <= self.len(), "claimed past the end");
         let mut inner = self.inner();
         self.point(&mut inner);
-        if self.fails(&mut inner, Call::Claim) {
-            return Err(Error::Full);
-        }
+        self.may_fail(&mut inner, Call::Claim)?;
         let Some(twin) = &self.0.twin else {
             // Announced: dirty from here on, whether bytes differ or not.
             self.units(&range).for_each(|at| self.soil(&mut inner, at));
@@ -71,8 +69,8 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
 
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
         let mut inner = self.inner();
-        if self.0.twin.is_some() && self.fails(&mut inner, Call::Publish) {
-            return Err(Error::Full);
+        if self.0.twin.is_some() {
+            self.may_fail(&mut inner, Call::Publish)?;
         }
         let claimed = self.units(&range).filter(|at| self.state(*at) & CLAIMED != 0);
         claimed.for_each(|at| self.set_state(at, HELD));
@@ -153,9 +151,10 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
         self.point(&mut inner);
         let now = self.bytes_now();
         let wanted = (len as usize).next_multiple_of(self.0.unit).max(now);
-        if wanted > self.0.read.capacity || self.fails(&mut inner, Call::Grow) {
+        if wanted > self.0.read.capacity {
             return Err(Error::Full);
         }
+        self.may_fail(&mut inner, Call::Grow)?;
         self.0.read.fill(now..wanted, 0);
         self.0.len.store(wanted as u64, Ordering::Release);
         if let Some(tape) = &mut inner.tape {
@@ -169,9 +168,7 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
     unsafe fn shrink(&self, len: u64) -> Result<()> {
         let mut inner = self.inner();
         self.point(&mut inner);
-        if self.fails(&mut inner, Call::Shrink) {
-            return Err(IO);
-        }
+        self.may_fail(&mut inner, Call::Shrink)?;
         let units = (len as usize).div_ceil(self.0.unit).min(self.bytes_now() / self.0.unit);
         (units..self.bytes_now() / self.0.unit).for_each(|at| self.set_state(at, 0));
         self.0.len.store((units * self.0.unit) as u64, Ordering::Release);

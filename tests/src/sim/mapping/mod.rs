@@ -28,6 +28,37 @@ pub enum Call {
 /// All calls that can fail.
 pub const CALLS: [Call; 5] = [Call::Claim, Call::Publish, Call::Flush, Call::Grow, Call::Shrink];
 
+/// As what a call fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// There is no room: [`Error::Full`].
+    Full,
+    /// `EIO`.
+    Io,
+}
+
+impl Kind {
+    /// The error that shows it.
+    #[must_use]
+    pub const fn error(self) -> Error {
+        match self {
+            Kind::Full => Error::Full,
+            Kind::Io => IO,
+        }
+    }
+}
+
+impl Call {
+    /// As what it can fail.
+    #[must_use]
+    pub const fn kinds(self) -> &'static [Kind] {
+        match self {
+            Call::Claim | Call::Publish | Call::Grow => &[Kind::Full, Kind::Io],
+            Call::Flush | Call::Shrink => &[Kind::Io],
+        }
+    }
+}
+
 /// Which calls fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Faults {
@@ -35,8 +66,10 @@ pub struct Faults {
     pub call: Call,
     /// from this one on (0 is the next),
     pub first: u64,
-    /// and all later ones too.
+    /// and all later ones too,
     pub forever: bool,
+    /// as this.
+    pub kind: Kind,
 }
 
 /// What a planted bug makes of a barrier.
@@ -234,21 +267,22 @@ impl<N> SimMapping<N> {
         at * self.0.unit..(at + 1) * self.0.unit
     }
 
-    /// Whether the call is to fail.
-    fn fails(&self, inner: &mut Inner<N>, call: Call) -> bool {
-        let Some(faults) = &mut inner.faults else { return false };
-        if faults.call != call {
-            return false;
-        }
+    /// Fails, where the call is to.
+    fn may_fail(&self, inner: &mut Inner<N>, call: Call) -> Result<()> {
+        let Some(faults) = inner.faults.as_mut().filter(|faults| faults.call == call) else {
+            return Ok(());
+        };
         let fails = faults.first == 0;
         faults.first = faults.first.saturating_sub(1);
-        if fails {
-            inner.failed = Some(call);
-            if !faults.forever {
-                inner.faults = None;
-            }
+        if !fails {
+            return Ok(());
         }
-        fails
+        let error = faults.kind.error();
+        inner.failed = Some(call);
+        if !faults.forever {
+            inner.faults = None;
+        }
+        Err(error)
     }
 
     /// Records what was stored since, and that a crash may come here.
@@ -334,14 +368,14 @@ impl<N> SimMapping<N> {
         if self.0.twin.is_none() {
             return Ok(());
         }
-        if !self.fails(&mut inner, Call::Publish) {
+        let Err(error) = self.may_fail(&mut inner, Call::Publish) else {
             self.publish_units(&mut inner, ranges, states, usize::MAX);
             return Ok(());
-        }
+        };
         let units = self.in_states(ranges, states);
         let part = if states == HELD { self.half_of_held(&units) } else { units.len() / 2 };
         self.publish_units(&mut inner, ranges, states, part);
-        Err(Error::Full)
+        Err(error)
     }
 
     /// How many of these units are half of their stretches: what is held ceases to be so stretch by stretch, none
@@ -374,10 +408,10 @@ impl<N> SimMapping<N> {
         let mut inner = self.inner();
         self.point(&mut inner);
         let units: Vec<_> = ranges.iter().map(|range| self.units(range)).collect();
-        if self.fails(&mut inner, Call::Flush) {
+        if let Err(error) = self.may_fail(&mut inner, Call::Flush) {
             Self::change(&mut inner, Change::Flushed(units, began, false));
             self.point(&mut inner);
-            return Err(IO);
+            return Err(error);
         }
         match (inner.lie, block) {
             (Lie::NoPageFlush, false) | (Lie::NoBlockFlush, true) => {}
