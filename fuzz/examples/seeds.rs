@@ -54,6 +54,11 @@ fn main() -> io::Result<()> {
         }
     }
     seed("sealed", "bits", &[2, 0, 9, 3, 5, 0, 16, 1, 9, 0, 10, 255])?;
+    // Of each store, in each way: bytes of two pages, and a page in another's place.
+    for which in 0..12u8 {
+        let changes = [5, 40, 0, 7, 9, 100, 1, 3, 11, 0, 128, 4];
+        seed("verified", &format!("changes-{which}"), &[&[which], &changes[..]].concat())?;
+    }
     let ops = |first: u8| -> Vec<u8> {
         let change = |n: u8| [n % 8, n.wrapping_mul(37), n, n.wrapping_mul(11), n.wrapping_mul(53)];
         [&[first, 3, 9, 0, 60][..], &[40], &(0..80).flat_map(change).collect::<Vec<_>>()].concat()

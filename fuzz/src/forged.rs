@@ -104,17 +104,35 @@ fn fill(
     Ok(())
 }
 
-/// Puts the checksum of a page, or of a whole run, right again: as docs/format.md has it.
-pub fn seal(image: &mut [u8], page: usize) {
-    let start = page * PAGE;
-    let header: [u8; 16] = *image[start + 16..].first_chunk().unwrap();
-    let run = header[0] == kind::RUN;
+/// Bytes that the checksum of a page, or of a run, is of, itself included; more than there are, where a run lies.
+fn sealed_bytes(image: &[u8], page_size: usize, page: usize) -> usize {
+    let header: [u8; 16] = *image[page * page_size + 16..].first_chunk().unwrap();
     let len = u64::from_le_bytes(*header[8..].first_chunk().unwrap());
-    let len =
-        if run { len.saturating_add(32).min((image.len() - start) as u64) as usize } else { PAGE };
+    if header[0] == kind::RUN { len.saturating_add(32) as usize } else { page_size }
+}
+
+/// The checksum that these bytes have as page `page`, or as the run that starts there: as docs/format.md has it.
+fn checksum(page: usize, bytes: &[u8]) -> [u8; 8] {
     let mixed = (page as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let sum = xxh3_64(&image[start + 8..start + len.max(32)]) ^ mixed;
-    image[start..start + 8].copy_from_slice(&sum.to_le_bytes());
+    (xxh3_64(&bytes[8..]) ^ mixed).to_le_bytes()
+}
+
+/// Puts the checksum of a page, or of a whole run, right again.
+pub fn seal(image: &mut [u8], page: usize) {
+    let bytes = &image[page * PAGE..];
+    let len = sealed_bytes(image, PAGE, page).min(bytes.len()).max(32);
+    let sum = checksum(page, &bytes[..len]);
+    image[page * PAGE..][..8].copy_from_slice(&sum);
+}
+
+/// Whether a page, or the run that starts there, lies in the image and has the right checksum.
+pub fn whole(image: &[u8], page_size: usize, page: usize) -> bool {
+    let start = page.saturating_mul(page_size);
+    if image.len() < start.saturating_add(page_size) {
+        return false;
+    }
+    let bytes = image[start..].get(..sealed_bytes(image, page_size, page));
+    bytes.is_some_and(|bytes| bytes[..8] == checksum(page, bytes))
 }
 
 /// A planted bug: reads all cells of a leaf, and believes every offset and length.

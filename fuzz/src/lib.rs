@@ -10,6 +10,7 @@ pub mod forged;
 mod liar;
 pub mod ops;
 pub mod source;
+pub mod verified;
 
 use mapleaf_btree::{Catalog, Replayer, TreeOptions, Writer};
 use mapleaf_pager::{Durability, Options, Pages, SliceMapping, Store, words_for};
