@@ -1,10 +1,13 @@
 //! The simulated kernel and medium by themselves, and what the store makes of them.
 
+use mapleaf_btree::{Catalog, LooseStep, Replayer, TreeOptions, Writer, loose_step};
+use mapleaf_pager::{Durability, Options, Pages, Snapshot, Store, words_for};
 use mapleaf_tests::crash::{History, Setup, calm, open_image};
 use mapleaf_tests::sim::{
-    Access, CacheCounts, Change, Dice, Disk, Moment, PageCache, Rot, rot, version,
+    Access, CacheCounts, Change, Dice, Disk, Moment, PageCache, Rot, SimMapping, rot, version,
 };
 use std::ops::Range;
+use std::sync::atomic::AtomicU32;
 
 fn history(text: &str) -> History {
     text.parse().unwrap()
@@ -79,6 +82,168 @@ fn a_log_commit_writes_one_page_and_a_checkpoint_each_page_once() {
         // Catalog, leaf, and pages that earlier versions of both lay in.
         assert!((2..=12).contains(&pages), "{flushes:?}");
     }
+}
+
+/// Bytes of a page and of a unit of the stores that are looked up in.
+const PAGE: usize = 512;
+const CAPACITY: usize = 512 * PAGE;
+/// Entries of their tree: three levels.
+const ENTRIES: u16 = 1200;
+/// The entry whose value is a run of pages, and the bytes of that.
+const LONG: (u16, usize) = (200, 3 * PAGE);
+
+type SimStore = Store<SimMapping<()>, [AtomicU32; words_for(2)]>;
+
+fn words() -> [AtomicU32; words_for(2)] {
+    [const { AtomicU32::new(0) }; words_for(2)]
+}
+
+fn key(number: u16) -> [u8; 2] {
+    number.to_be_bytes()
+}
+
+/// A closed store with a tree `t`.
+fn closed() -> Vec<u8> {
+    let options = Options::default().page_size(PAGE as u32).log_bytes(0, 0);
+    let mapping = SimMapping::new(CAPACITY, PAGE, false, usize::MAX);
+    mapping.record(&Disk::settled(&[], PAGE));
+    let store: SimStore = Store::create(mapping.clone(), words(), &options).unwrap();
+    let mut writer = Writer::new(store.begin_write().unwrap()).unwrap();
+    let tree = writer.create("t", TreeOptions::default()).unwrap();
+    for number in 0..ENTRIES {
+        let len = if number == LONG.0 { LONG.1 } else { 30 };
+        writer.tree(tree).unwrap().insert(&key(number), &vec![7; len]).unwrap();
+    }
+    writer.commit(Durability::Sync).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let mut disk = Disk::settled(&[], PAGE);
+    for moment in mapping.tape() {
+        if let Moment::Change(change) = moment {
+            disk.apply(&change);
+        }
+    }
+    disk.cached()
+}
+
+/// A store opened over a mapping whose loads are watched.
+struct Watched {
+    mapping: SimMapping<()>,
+    disk: Disk,
+    two_views: bool,
+}
+
+impl Watched {
+    fn open(bytes: &[u8], two_views: bool) -> (Watched, SimStore) {
+        let mapping = SimMapping::new(CAPACITY, PAGE, two_views, usize::MAX);
+        mapping.load(bytes.chunks(PAGE));
+        mapping.watch_loads();
+        let mut options = Options::default();
+        options.read_only = true;
+        let mut work = [0; CAPACITY / PAGE / 8];
+        let store =
+            Store::open_proven(mapping.clone(), words(), &options, &mut Replayer::new(), &mut work);
+        (Watched { mapping, disk: Disk::settled(bytes, PAGE), two_views }, store.unwrap())
+    }
+
+    /// Finds the tree by its name and the entry in it, through the cache; pages in the order of the loads, and major
+    /// and minor faults.
+    fn get(
+        &self,
+        snapshot: &Snapshot<'_>,
+        number: u16,
+        cache: &mut PageCache,
+    ) -> (Vec<usize>, (u64, u64)) {
+        let before = cache.counts();
+        self.mapping.record(&self.disk);
+        let tree = Catalog::new(snapshot).unwrap().open("t").unwrap();
+        assert!(tree.get(&key(number)).unwrap().is_some());
+        let tape = self.mapping.tape();
+        tape.iter().for_each(|moment| cache.follow(moment, self.two_views));
+        let page = |moment: &Moment<()>| match moment {
+            Moment::Load(page) => *page,
+            other => panic!("a lookup is loads, and nothing else: {other:?}"),
+        };
+        let after = cache.counts();
+        assert_eq!((after.writes, after.reads), (0, after.major_faults));
+        let faults =
+            (after.major_faults - before.major_faults, after.minor_faults - before.minor_faults);
+        (tape.iter().map(page).collect(), faults)
+    }
+}
+
+/// The pages that lead to an entry, one step after the other: the names' root, which is their leaf, then those of
+/// the tree.
+fn way(snapshot: &Snapshot<'_>, number: u16) -> Vec<usize> {
+    let catalog = Catalog::new(snapshot).unwrap();
+    let mut id = catalog.open("t").unwrap().record().root;
+    let mut way = vec![catalog.record().root.0 as usize, id.0 as usize];
+    while let LooseStep::Child(child) =
+        loose_step(id, snapshot.page(id).unwrap(), &key(number)).unwrap()
+    {
+        id = child;
+        way.push(id.0 as usize);
+    }
+    way
+}
+
+/// One page for the name and one for each level: that is what a cold lookup reads, and nothing else. So a warm one
+/// reads nothing; after a page was taken away, that page; a lookup elsewhere, what it does not share. Nothing is
+/// resident without being mapped, so that no fault is a minor one; and nothing depends on where pages are built.
+#[test]
+fn a_lookup_faults_once_a_level_and_for_the_name() {
+    let bytes = closed();
+    for two_views in [false, true] {
+        let (watched, store) = Watched::open(&bytes, two_views);
+        let snapshot = store.begin_read(0).unwrap();
+        let catalog = Catalog::new(&snapshot).unwrap();
+        let height = u64::from(catalog.open("t").unwrap().record().height);
+        assert_eq!((catalog.record().height, height), (1, 3));
+
+        let mut cache = PageCache::new(1000);
+        let (pages, cold) = watched.get(&snapshot, 0, &mut cache);
+        assert_eq!((pages, cold), (way(&snapshot, 0), (1 + height, 0)));
+        for number in [0, 1] {
+            assert_eq!(watched.get(&snapshot, number, &mut cache).1, (0, 0), "the same leaf");
+        }
+        for page in way(&snapshot, 0) {
+            cache.take(page);
+            assert_eq!(watched.get(&snapshot, 0, &mut cache).1, (1, 0), "without page {page}");
+        }
+        // The last entry shares the name's page and the root; the inner page and the leaf are others.
+        assert_eq!(watched.get(&snapshot, ENTRIES - 1, &mut cache).1, (height - 1, 0));
+    }
+}
+
+/// Memory a page short of a lookup's way: each page takes the place of the one that is needed next but for it, so
+/// that every lookup is a cold one. With the page it needs it is warm.
+#[test]
+fn memory_a_page_short_makes_every_lookup_cold() {
+    let bytes = closed();
+    let (watched, store) = Watched::open(&bytes, false);
+    let snapshot = store.begin_read(0).unwrap();
+    let pages = way(&snapshot, 0).len();
+    for (frames, again) in [(pages - 1, pages as u64), (pages, 0)] {
+        let mut cache = PageCache::new(frames);
+        assert_eq!(watched.get(&snapshot, 0, &mut cache).1, (pages as u64, 0));
+        for _ in 0..3 {
+            assert_eq!(watched.get(&snapshot, 0, &mut cache).1, (again, 0), "{frames} frames");
+        }
+    }
+}
+
+/// A value of several pages is lent as one slice: behind its way each of its pages, once.
+#[test]
+fn a_long_value_faults_once_a_page() {
+    let bytes = closed();
+    let (watched, store) = Watched::open(&bytes, false);
+    let snapshot = store.begin_read(0).unwrap();
+    let mut cache = PageCache::new(1000);
+    // 32 bytes of the first page are the run's header.
+    let run = (32 + LONG.1).div_ceil(PAGE) as u64;
+    let cold = (way(&snapshot, LONG.0).len() as u64 + run, 0);
+    assert_eq!(watched.get(&snapshot, LONG.0, &mut cache).1, cold);
+    assert_eq!(watched.get(&snapshot, LONG.0, &mut cache).1, (0, 0));
 }
 
 /// A failed flush leaves lost pages looking clean: the next one writes none of them, unless they are

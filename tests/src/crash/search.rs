@@ -191,7 +191,7 @@ impl Search {
                         .map_err(|what| format!("{what}\n  crash at {at} of {}", tape.len()))?;
                     changed = false;
                 }
-                Moment::Point => {}
+                Moment::Load(_) | Moment::Point => {}
             }
         }
         Ok(disk)

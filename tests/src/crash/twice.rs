@@ -90,7 +90,7 @@ fn recover(setup: &Setup, left: &Left, at: usize, expected: u64) -> Result<(), S
                     return Err(format!("unit {at} torn twice: another state"));
                 }
             }
-            Moment::Note(_) => {}
+            Moment::Load(_) | Moment::Note(_) => {}
         }
     }
     Ok(())

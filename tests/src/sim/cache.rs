@@ -102,6 +102,15 @@ impl PageCache {
         self.soil(page);
     }
 
+    /// Takes one page away; written back first if dirty.
+    pub fn take(&mut self, page: usize) {
+        if let Some(at) = self.resident.iter().position(|frame| frame.page == page) {
+            let frame = self.resident.remove(at);
+            self.counts.writes += u64::from(frame.is_some_and(|frame| frame.dirty.is_some()));
+            self.counts.evictions += 1;
+        }
+    }
+
     /// Reads ahead: resident, not mapped.
     pub fn will_need(&mut self, page: usize) {
         if !self.resident(page) {
@@ -126,7 +135,7 @@ impl PageCache {
         dirty
     }
 
-    /// Follows a tape: stores where there is one view, positioned writes where there are two.
+    /// Follows a tape, whose units are pages: loads; stores where there is one view, positioned writes where there are two.
     pub fn follow<N>(&mut self, moment: &Moment<N>, two_views: bool) {
         match moment {
             Moment::Change(Change::Write(page, ..)) if two_views => self.write(*page),
@@ -137,6 +146,7 @@ impl PageCache {
             Moment::Change(Change::Resized(pages)) => {
                 self.resident.retain(|frame| frame.page < *pages);
             }
+            Moment::Load(page) => drop(self.load(*page)),
             Moment::Change(Change::Flushed(..)) | Moment::Point | Moment::Note(_) => {}
         }
     }

@@ -26,7 +26,7 @@
 //! for, changes outside a unit that is written. (Planted, they are the canaries of [`crate::crash`].)
 //!
 //! [`SimMapping`] plays the kernel, and writes a [tape](Moment) of what reaches the medium;
-//! [`Disk`] is what the medium may then hold. [`PageCache`] models the way between them, by itself.
+//! [`Disk`] is what the medium may then hold. [`PageCache`] models the way between them, by itself or along a tape.
 
 mod cache;
 mod disk;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Implements the mapping contract over raw memory.
 
-use super::{CLAIMED, Call, Change, HELD, JUNK, RETIRED, SimMapping, version};
+use super::{CLAIMED, Call, Change, HELD, JUNK, Moment, RETIRED, SimMapping, version};
 use mapleaf_pager::{Bytes, Error, Mapping, Result};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -181,6 +181,17 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
 
     fn pressure(&self) -> bool {
         self.0.twin.is_some() && self.0.in_twin.load(Ordering::Relaxed) > self.0.budget
+    }
+
+    fn guarded(&self) -> bool {
+        self.0.watched.load(Ordering::Relaxed)
+    }
+
+    fn probe(&self, range: Bytes) -> Result<()> {
+        if let Some(tape) = &mut self.inner().tape {
+            tape.moments.extend(self.units(&range).map(Moment::Load));
+        }
+        Ok(())
     }
 
     fn relax(&self) {

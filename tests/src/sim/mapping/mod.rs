@@ -6,7 +6,7 @@ use super::disk::{Change, Disk, Version, version};
 use super::memory::Memory;
 use mapleaf_pager::{Bytes, Error, PAGE_SIZE_MAX, Result};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -91,6 +91,8 @@ pub enum Lie {
 pub enum Moment<N> {
     /// Something happened to the medium.
     Change(Change),
+    /// A unit is about to be read by whoever was lent it; where [loads are watched](SimMapping::watch_loads).
+    Load(usize),
     /// Here a crash may come.
     Point,
     /// What the history has to say.
@@ -135,6 +137,8 @@ struct Sim<N> {
     /// Units that were published and that readers referred to when it was last asked.
     kept: AtomicUsize,
     budget: usize,
+    /// Whether loads are put on the tape.
+    watched: AtomicBool,
     inner: Mutex<Inner<N>>,
     hook: Mutex<Option<Hook>>,
     /// Lets go of whoever waits in the hook.
@@ -172,6 +176,7 @@ impl<N> SimMapping<N> {
             in_twin: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
             budget,
+            watched: AtomicBool::new(false),
             inner: Mutex::new(inner),
             hook: Mutex::new(None),
             gate: Mutex::new(None),
@@ -200,6 +205,13 @@ impl<N> SimMapping<N> {
         inner.clock = disk.clock;
         let newest = disk.cells.iter().map(|cell| cell.newest().clone()).collect();
         inner.tape = Some(Tape { moments: Vec::new(), newest });
+    }
+
+    /// Puts on the tape, of stores opened from now on, each unit of what they lend. They ask for it as of a mapping
+    /// that can lose pages, [`Mapping::guarded`](mapleaf_pager::Mapping::guarded): the questions are the store's
+    /// own. For a value in a run it is all of the run, since all of it is lent.
+    pub fn watch_loads(&self) {
+        self.0.watched.store(true, Ordering::Relaxed);
     }
 
     /// What was recorded.
