@@ -7,17 +7,20 @@
 //! - every value has a right checksum, every page is in use exactly once;
 //! - snapshots and transactions see what they should, meanwhile.
 //!
-//! A failure prints program and seed; quickcheck shrinks the program. `CRASH_TESTS=n` runs n programs.
+//! A failure prints program and seed, and the command that draws it again; quickcheck shrinks the program.
+//! `CRASH_TESTS=n` runs n programs.
 
 mod double;
 mod liar;
+mod seeded;
 mod toy;
 
 use liar::{Dice, Liar, Rest};
 use mapleaf_pager::{
     Durability, Options, Pages, Result, Savepoint, Snapshot, Store, Verify, WriteTxn, words_for,
 };
-use quickcheck::{Arbitrary, Gen, QuickCheck};
+use quickcheck::{Arbitrary, Gen};
+use seeded::seeded;
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
 use toy::{PAGE, SLOTS, Toy, Values, account, put, values};
@@ -403,7 +406,7 @@ fn campaign(setup: Setup) {
     }
     SETUP.set(setup);
     let tests = std::env::var("CRASH_TESTS").map_or(PROGRAMS, |n| n.parse().expect("a number"));
-    QuickCheck::new().rng(Gen::new(400)).tests(tests.into()).quickcheck(case as fn(Case) -> bool);
+    seeded(400).tests(tests.into()).quickcheck(case as fn(Case) -> bool);
     let met = MET.get();
     println!("{setup:?} {met:?}");
     let log = setup.log_bytes > 0;

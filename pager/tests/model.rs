@@ -7,9 +7,10 @@
 //!   death of the process every commit;
 //! - every page is reachable, free, pinned, log or meta: exactly once.
 //!
-//! A failure prints the program; quickcheck shrinks it.
+//! A failure prints the program, and the command that draws it again; quickcheck shrinks it.
 
 mod double;
+mod seeded;
 mod toy;
 
 use double::Double;
@@ -17,7 +18,8 @@ use mapleaf_pager::{
     Durability, Error, Options, Pages, Savepoint, Snapshot, Store, Verify, WriteTxn,
     first_touch_words_for, words_for,
 };
-use quickcheck::{Arbitrary, Gen, QuickCheck};
+use quickcheck::{Arbitrary, Gen};
+use seeded::seeded;
 use std::sync::atomic::AtomicU32;
 use toy::{PAGE, SLOTS, Toy, Values, account, put, values};
 
@@ -332,12 +334,9 @@ fn campaign(setup: Setup) -> (Met, Least) {
     }
     // `MODEL_TESTS=n` runs n programs instead.
     let tests = std::env::var("MODEL_TESTS").map_or(PROGRAMS, |n| n.parse().expect("a number"));
-    QuickCheck::new().rng(Gen::new(150)).tests(tests.into()).quickcheck(case as fn(Case) -> bool);
+    seeded(150).tests(tests.into()).quickcheck(case as fn(Case) -> bool);
     // Long programs fill lists and bitmaps.
-    QuickCheck::new()
-        .rng(Gen::new(3000))
-        .tests(tests.div_ceil(30).into())
-        .quickcheck(case as fn(Case) -> bool);
+    seeded(3000).tests(tests.div_ceil(30).into()).quickcheck(case as fn(Case) -> bool);
     let (met, least) = (MET.get(), Least(tests));
     assert!(met.checkpoints > least.of(100), "{met:?}");
     assert!(met.pinned_pages > least.of(8) && met.space_pages > 1, "{met:?}");

@@ -7,17 +7,19 @@
 //! - after the death of the process the log brings every commit back;
 //! - `check` finds no damage, and every page is reachable, free or the pager's: exactly once.
 //!
-//! A failure prints the program; quickcheck shrinks it.
+//! A failure prints the program, and the command that draws it again; quickcheck shrinks it.
 
 mod ops;
 mod oracle;
+#[path = "../../../pager/tests/seeded/mod.rs"]
+mod seeded;
 #[path = "../support/mod.rs"]
 mod support;
 mod txn;
 
 use mapleaf_pager::{Durability, Snapshot, Verify};
 use ops::Op;
-use quickcheck::{Gen, QuickCheck};
+use seeded::seeded;
 use support::*;
 use txn::Txn;
 
@@ -118,7 +120,7 @@ fn trees_do_what_maps_do() {
         program(&ops, 0);
         true
     }
-    QuickCheck::new().rng(Gen::new(250)).quickcheck(holds as fn(Vec<Op>) -> bool);
+    seeded(250).quickcheck(holds as fn(Vec<Op>) -> bool);
 }
 
 #[test]
@@ -127,5 +129,5 @@ fn the_log_brings_every_commit_back() {
         program(&ops, 256 * 1024);
         true
     }
-    QuickCheck::new().rng(Gen::new(250)).quickcheck(holds as fn(Vec<Op>) -> bool);
+    seeded(250).quickcheck(holds as fn(Vec<Op>) -> bool);
 }

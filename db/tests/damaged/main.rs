@@ -5,6 +5,8 @@
 //! copied; what is missing is reported. Of repair: a file whose trees are whole keeps every entry, is
 //! sound, and can be written to; an undamaged one is not changed. The oracle is a second reader of the
 //! format.
+//!
+//! A failure prints the damage, and the command that draws it again.
 
 mod entries;
 #[cfg(target_os = "linux")]
@@ -12,13 +14,16 @@ mod metas;
 mod naive;
 #[cfg(target_os = "linux")]
 mod scrub;
+#[path = "../../../pager/tests/seeded/mod.rs"]
+mod seeded;
 
 use entries::{FIXED_WIDTH, entry_of, key_of};
 use mapleaf::{Builder, Database, RepairOutcome, Salvage, SalvageReport};
 use mapleaf_btree::Writer;
 use mapleaf_pager::{Durability, Options, PageId, SliceMapping, Store, verify_sealed, words_for};
 use naive::{Naive, Trees, u32_at};
-use quickcheck::{Arbitrary, Gen, QuickCheck};
+use quickcheck::{Arbitrary, Gen};
+use seeded::seeded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
@@ -226,10 +231,7 @@ fn salvage_copies_what_is_whole(case: Case) -> bool {
 
 #[test]
 fn salvage_of_any_damage() {
-    QuickCheck::new()
-        .rng(Gen::new(50))
-        .tests(150)
-        .quickcheck(salvage_copies_what_is_whole as fn(Case) -> bool);
+    seeded(50).tests(150).quickcheck(salvage_copies_what_is_whole as fn(Case) -> bool);
 }
 
 fn undamaged_is_copied_whole(case: Case) -> bool {
@@ -253,10 +255,7 @@ fn undamaged_is_copied_whole(case: Case) -> bool {
 
 #[test]
 fn undamaged_files() {
-    QuickCheck::new()
-        .rng(Gen::new(50))
-        .tests(30)
-        .quickcheck(undamaged_is_copied_whole as fn(Case) -> bool);
+    seeded(50).tests(30).quickcheck(undamaged_is_copied_whole as fn(Case) -> bool);
 }
 
 /// Without metas nothing is known but what each page says; nothing is lost all the same.
@@ -280,7 +279,7 @@ fn both_metas_lost(case: Case) -> bool {
 
 #[test]
 fn without_metas() {
-    QuickCheck::new().rng(Gen::new(50)).tests(20).quickcheck(both_metas_lost as fn(Case) -> bool);
+    seeded(50).tests(20).quickcheck(both_metas_lost as fn(Case) -> bool);
 }
 
 /// A lost page of names, or an inner page of a tree: its leaves are found again, and where free pages
@@ -307,10 +306,7 @@ fn one_inner_page_lost(case: Case) -> bool {
 
 #[test]
 fn the_root_of_the_names_lost() {
-    QuickCheck::new()
-        .rng(Gen::new(50))
-        .tests(20)
-        .quickcheck(one_inner_page_lost as fn(Case) -> bool);
+    seeded(50).tests(20).quickcheck(one_inner_page_lost as fn(Case) -> bool);
 }
 
 /// Damages every space page in a file, one after the other, and repairs it.
@@ -368,8 +364,5 @@ fn works_as_before(path: &Path, trees: &Trees) {
 
 #[test]
 fn repair_of_damaged_space() {
-    QuickCheck::new()
-        .rng(Gen::new(50))
-        .tests(15)
-        .quickcheck(each_space_page_repaired as fn(Case) -> bool);
+    seeded(50).tests(15).quickcheck(each_space_page_repaired as fn(Case) -> bool);
 }

@@ -6,10 +6,10 @@
 
 use crate::entries::key_of;
 use crate::naive::{Naive, tags_bytes, u32_at, u64_at};
+use crate::seeded::seeded;
 use crate::{Built, Case, Harm, build, harm, write};
 use mapleaf::{Builder, Database, Durability, PageId, Scar, ScrubReport, What};
 use mapleaf_pager::verify_sealed;
-use quickcheck::{Gen, QuickCheck};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
@@ -160,10 +160,7 @@ fn finds_what_is_damaged(case: Case) -> bool {
 
 #[test]
 fn of_any_damage() {
-    QuickCheck::new()
-        .rng(Gen::new(50))
-        .tests(60)
-        .quickcheck(finds_what_is_damaged as fn(Case) -> bool);
+    seeded(50).tests(60).quickcheck(finds_what_is_damaged as fn(Case) -> bool);
 }
 
 /// Changes some of a tree's entries, in a transaction that other transactions' pages are freed by.

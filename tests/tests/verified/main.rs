@@ -7,11 +7,15 @@
 //! - undamaged stores never fail;
 //! - with `None` some answers are wrong: the damage is such as this is there for.
 //!
+//! A failure prints the damage, and the command that draws it again.
+//!
 //! Out of reach, and not tested: an older version of a page in its own place, which is whole.
 
 #![allow(unsafe_code)] // Opens mapped files in directories of their own.
 
 mod answers;
+#[path = "../../../pager/tests/seeded/mod.rs"]
+mod seeded;
 
 use answers::{Count, ask};
 use mapleaf::{Builder, Database, Verify, WriteMode};
@@ -19,7 +23,8 @@ use mapleaf_btree::{Catalog, Replayer, TreeOptions, Writer};
 use mapleaf_pager::{
     Durability, Mapping, Options, SliceMapping, Store, first_touch_words_for, words_for,
 };
-use quickcheck::{Arbitrary, Gen, QuickCheck};
+use quickcheck::{Arbitrary, Gen};
+use seeded::seeded;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -314,7 +319,7 @@ fn in_memory_right_or_refused() {
         holds(&case, 512, in_memory);
         true
     }
-    QuickCheck::new().rng(Gen::new(50)).tests(60).quickcheck(property as fn(Case) -> bool);
+    seeded(50).tests(60).quickcheck(property as fn(Case) -> bool);
     all_was_met();
 }
 
@@ -324,7 +329,7 @@ fn through_files_right_or_refused() {
         holds(&case, 4096, through_files);
         true
     }
-    QuickCheck::new().rng(Gen::new(50)).tests(30).quickcheck(property as fn(Case) -> bool);
+    seeded(50).tests(30).quickcheck(property as fn(Case) -> bool);
     all_was_met();
 }
 
@@ -341,5 +346,5 @@ fn what_is_whole_is_never_refused() {
         }
         true
     }
-    QuickCheck::new().rng(Gen::new(50)).tests(6).quickcheck(property as fn(Case) -> bool);
+    seeded(50).tests(6).quickcheck(property as fn(Case) -> bool);
 }
