@@ -15,7 +15,7 @@ fn every_call_fails_once_and_for_ever() {
     {
         let mut search = Search::new(setup, Breadth::FAULTS);
         for history in HISTORIES {
-            let report = search.faults(&history.parse().unwrap(), Kinds::Each);
+            let report = search.faults(&history.parse().unwrap(), Kinds::InTurn);
             let report = report.unwrap_or_else(|failure| panic!("{failure}"));
             all.lives += report.lives;
             all.errors += report.errors;
