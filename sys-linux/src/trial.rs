@@ -64,7 +64,8 @@ impl FileMapping {
         if cached.is_some_and(|cached| self.trial().goes_on(cached, len)) && !last {
             return true;
         }
-        if cached.is_some_and(|cached| cached <= DROPPED_BYTES_MAX) {
+        // Whoever has read little till the end is not to read it again.
+        if !last && cached.is_some_and(|cached| cached <= DROPPED_BYTES_MAX) {
             self.evict(&(0..len));
         }
         self.end_trial();
