@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Prints a value.
 pub(crate) fn get(path: &Place<'_>, args: &Get) -> Outcome {
     let key = bytes("KEY", &args.key, args.raw)?;
-    let db = store::to_read(path)?;
+    let db = store::to_look_up(path)?;
     let snap = db.read()?;
     let tree = store::tree(path, &snap, &args.tree)?;
     let found = tree.get(&key).map_err(|error| Failure::tree(path, error))?;

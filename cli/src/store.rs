@@ -35,6 +35,14 @@ pub(crate) fn to_read(place: &Place<'_>) -> Result<Database, mapleaf::Error> {
     opened_to_read(&place.builder().background(false), place)
 }
 
+/// Opens the store to look up an entry or two: pages are read one by one, instead of megabytes for each.
+pub(crate) fn to_look_up(place: &Place<'_>) -> Result<Database, mapleaf::Error> {
+    let builder = place.builder().background(false);
+    #[cfg(target_os = "linux")]
+    let builder = builder.access(mapleaf::Access::Sparse);
+    opened_to_read(&builder, place)
+}
+
 /// Opens the store to read all of it, whatever the medium delivers.
 pub(crate) fn to_scrub(place: &Place<'_>) -> Result<Database, mapleaf::Error> {
     let builder = place.builder().background(false);
