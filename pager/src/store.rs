@@ -387,7 +387,7 @@ impl<M: Mapping, W: AsRef<[AtomicU32]>> Store<M, W> {
     }
 
     /// Which of the two slots hold a whole meta. One that is not was torn when a checkpoint was cut short, or is
-    /// damaged; the next checkpoint but one stores it anew. Waits for a checkpoint in progress. Two pages are read.
+    /// damaged; the next checkpoint, or the first change of an opening, stores it anew. Waits for a checkpoint in progress. Two pages are read.
     #[must_use]
     pub fn metas_whole(&self) -> [bool; 2] {
         self.parts().metas_whole()

@@ -64,8 +64,9 @@ impl FileMapping {
         if cached.is_some_and(|cached| self.trial().goes_on(cached, len)) && !last {
             return true;
         }
-        // Whoever has read little till the end is not to read it again.
-        if !last && cached.is_some_and(|cached| cached <= DROPPED_BYTES_MAX) {
+        // Whoever has read little till the end is not to read it again, nor who has the most of a small file.
+        let few = |cached| cached <= DROPPED_BYTES_MAX && cached < len / IN_USE_PART;
+        if !last && cached.is_some_and(few) {
             self.evict(&(0..len));
         }
         self.end_trial();

@@ -366,6 +366,18 @@ fn a_file_that_fits_memory_is_read_page_by_page_until_it_is_used() {
     assert!(resident(&cold, 8 << 20..24 << 20) > page, "read ahead");
     drop(cold);
 
+    // The half of a small file, which is in use: nothing is dropped.
+    let (_directory, small_path, small) = scratch(WriteMode::Shadow, LEN);
+    fill_and_flush(&small);
+    small.advise(0..LEN, Advice::Evict);
+    drop(small);
+    let small = open_as(&small_path, true);
+    small.prefault(LEN / 2 + page..LEN).expect("prefault");
+    let before = resident(&small, LEN / 2 + page..LEN);
+    assert!(before >= LEN / 4 && !small.attend(false));
+    assert_eq!(resident(&small, LEN / 2 + page..LEN), before);
+    drop(small);
+
     // Time is up, whatever was read.
     let last = open_as(&path, true);
     last.advise(0..FILE, Advice::Evict);
