@@ -33,8 +33,6 @@ pub enum Bug {
     NoPageChecksum,
     /// A meta is taken for whole without a look at its checksum.
     NoMetaChecksum,
-    /// What the log says of a newer meta that was damaged is not looked at.
-    DamagedMetaForgotten,
     /// A log block is taken for whole without a look at its checksum.
     NoBlockChecksum,
     /// A live reader's slot is overlooked.

@@ -10,7 +10,6 @@ use crate::checkpoint::EPOCH_GAP;
 use crate::chosen::meta_record;
 use crate::log::{Block, hashing_budget, search};
 use crate::meta::{self, LogPlace};
-use crate::planted::{self, Bug};
 use crate::store::Parts;
 use crate::tail::Ring;
 use crate::{Damage, Error, PageId, Result, TxnId};
@@ -34,7 +33,7 @@ impl Parts<'_> {
             (latest.durable.slot ^ 1, latest.identity.uuid)
         };
         let record = meta_record(self.view.mapping(), slot, 1 << self.core.shift);
-        if meta::valid_shift(record, slot).is_some() || planted::is(Bug::DamagedMetaForgotten) {
+        if meta::valid_shift(record, slot).is_some() {
             return Ok(());
         }
         let remains = meta::log_place(record);
