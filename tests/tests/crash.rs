@@ -2,7 +2,7 @@
 
 use mapleaf_btree::{Error, TreeOptions, Writer};
 use mapleaf_pager::{Damage, Durability, Error as PagerError, Options, Store, words_for};
-use mapleaf_tests::crash::{Breadth, Campaign, Met, Which, meta_torn_twice};
+use mapleaf_tests::crash::{Breadth, Campaign, LETTERS, Met, Which, meta_torn_twice};
 use mapleaf_tests::sim::{Disk, Moment, SimMapping};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -19,11 +19,12 @@ fn two_power_losses_in_the_same_meta_do_not_cost_the_store() {
 #[test]
 fn every_crash_of_a_short_history_opens_as_what_was_committed() {
     let words = Campaign {
-        which: Which::Words(1),
+        which: Which::Words(1, LETTERS),
         breadth: Breadth::SHALLOW,
         seed: 1,
         states: u64::MAX,
         time: Duration::from_secs(10),
+        threads: 1,
     };
     let random = Campaign { which: Which::Random(2), seed: 2, ..words };
     let fixed = Campaign { which: Which::Fixed, time: Duration::MAX, ..words };

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use mapleaf_tests::crash::{
-    Breadth, Campaign, History, Kinds, Met, Report, Search, Setup, Which, replay,
+    Breadth, Campaign, History, Kinds, LETTERS, Met, Report, Search, Setup, Which, replay,
 };
 use mapleaf_tests::sim::Dice;
 use std::process::Command;
@@ -23,6 +23,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut breadth = Breadth::FULL;
     let mut which = None;
     let (mut seed, mut states, mut seconds) = (1, u64::MAX, u64::MAX);
+    let (mut letters, mut threads) = (LETTERS, 1);
     let (mut again, mut faulty) = (None, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -32,7 +33,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         }
         let value = words.next().ok_or_else(|| format!("{word}: a value is missing"))?;
         match word.as_str() {
-            "--words" => which = Some(Which::Words(value.parse()?)),
+            "--words" => which = Some(Which::Words(value.parse()?, LETTERS)),
+            "--letters" => letters = steps(value)?,
+            "--threads" => threads = value.parse::<usize>()?.max(1),
             "--drawn" => which = Some(Which::Drawn(value.parse()?)),
             "--faults" => faulty = Some(value.parse()?),
             "--histories" => which = Some(Which::Random(value.parse()?)),
@@ -52,17 +55,18 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     }
     let quick = which.is_none() && breadth == Breadth::QUICK;
     let all = match which {
+        Some(Which::Words(longest, _)) => vec![Which::Words(longest, letters)],
         Some(which) => vec![which],
         None if quick => {
             seconds = seconds.min(QUICK_SECONDS);
             vec![
                 Which::Fixed,
-                Which::Words(1),
+                Which::Words(1, LETTERS),
                 Which::Drawn(QUICK_DRAWN),
                 Which::Random(QUICK_RANDOM),
             ]
         }
-        None => vec![Which::Words(4)],
+        None => vec![Which::Words(4, letters)],
     };
     println!("seed {seed}");
     let (mut seen, mut met) = (0, Met::default());
@@ -71,7 +75,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         let time = if which == Which::Fixed { u64::MAX } else { seconds };
         let time = Duration::from_secs(time);
         println!("{which:?}");
-        let campaign = Campaign { which, breadth, seed, states, time };
+        let campaign = Campaign { which, breadth, seed, states, time, threads };
         let result = campaign.run(&mut |report, time| print(report, time));
         let Some(report) = told(begun, breadth, result) else { return Ok(false) };
         seen += report.states;
@@ -85,6 +89,14 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         return Err(format!("no history has met {never:?}").into());
     }
     Ok(true)
+}
+
+/// Letters of steps, for as long as the program runs.
+fn steps(letters: &str) -> Result<&'static str> {
+    match letters.chars().find(|letter| !LETTERS.contains(*letter)) {
+        Some(letter) => Err(format!("{letter:?} is no step").into()),
+        None => Ok(letters.to_owned().leak()),
+    }
 }
 
 /// Every call fails in turn, in so many random histories; with `--quick` as one error, not as each that it may.

@@ -2,6 +2,9 @@
 
 use super::{Breadth, Failure, History, LETTERS, Report, Search, Setup};
 use crate::sim::Dice;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Which histories a campaign looks at.
@@ -9,8 +12,9 @@ use std::time::{Duration, Instant};
 pub enum Which {
     /// [`FIXED`].
     Fixed,
-    /// All words of so many letters.
-    Words(u32),
+    /// All words of at most so many of these letters; of each the crashes of its last step, since shorter words have
+    /// the others.
+    Words(u32, &'static str),
     /// So many words of four letters, drawn.
     Drawn(u64),
     /// So many random ones, of ten to forty steps.
@@ -37,7 +41,21 @@ pub struct Campaign {
     pub states: u64,
     /// Or behind the one that is looked at then.
     pub time: Duration,
+    /// Who look, each at a history of its own: 1 or more.
+    pub threads: usize,
 }
+
+/// How far those who look have come.
+struct Progress {
+    begun: Instant,
+    /// Histories begun.
+    next: AtomicU64,
+    states: AtomicU64,
+    over: AtomicBool,
+}
+
+/// Bytes of a thread's stack: a history in the unoptimized build.
+const STACK_BYTES: usize = 16 << 20;
 
 /// Steps of random histories.
 const STEPS_MIN: usize = 10;
@@ -46,15 +64,13 @@ const STEPS_MORE: usize = 31;
 impl Campaign {
     /// The `number`-th history.
     fn history(&self, number: u64) -> Option<History> {
-        let letters = LETTERS.len() as u64;
         let mut dice = Dice(self.seed ^ number.rotate_left(32));
         match self.which {
             Which::Fixed => FIXED.get(number as usize).and_then(|text| text.parse().ok()),
-            Which::Words(length) if number < letters.pow(length) => {
-                Some(History::word(number, length, LETTERS))
-            }
+            Which::Words(longest, letters) => History::nth_word(number, longest, letters),
             Which::Drawn(most) if number < most => {
-                Some(History::word(dice.roll() % letters.pow(4), 4, LETTERS))
+                let all = (LETTERS.len() as u64).pow(4);
+                Some(History::word(dice.roll() % all, 4, LETTERS))
             }
             Which::Random(most) if number < most => {
                 let steps = STEPS_MIN + dice.below(STEPS_MORE);
@@ -68,37 +84,68 @@ impl Campaign {
     ///
     /// # Errors
     /// The first failure.
+    ///
+    /// # Panics
+    /// Where a thread cannot be had.
     pub fn run(&self, tell: &mut dyn FnMut(&Report, Duration)) -> Result<Report, Failure> {
         let begun = Instant::now();
-        let mut told = begun;
-        let setups = Setup::all();
-        let breadth = match self.which {
-            Which::Random(_) => self.breadth.for_long(),
-            Which::Fixed | Which::Words(_) | Which::Drawn(_) => self.breadth,
+        let progress = Progress {
+            begun,
+            next: AtomicU64::new(0),
+            states: AtomicU64::new(0),
+            over: AtomicBool::new(false),
         };
-        let searches = setups.iter().map(|setup| {
-            let setup = Setup { seed: self.seed, ..*setup };
-            Search::new(setup, breadth)
-        });
-        let mut searches: Vec<_> = searches.collect();
-        let mut total = Report::default();
-        for history in (0..).map_while(|number| self.history(number)) {
-            for search in &mut searches {
-                search.report = Report::default();
-                search.states_max = self.states - total.states;
-                search.until = begun.checked_add(self.time);
-                search.history(&history)?;
-                total.add(&search.report);
-                if total.states >= self.states || begun.elapsed() >= self.time {
-                    return Ok(total);
-                }
+        thread::scope(|scope| {
+            let (sender, reports) = channel();
+            for _ in 0..self.threads {
+                let (sender, progress) = (sender.clone(), &progress);
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let looks = thread.spawn_scoped(scope, move || self.look(progress, &sender));
+                looks.expect("a thread");
+            }
+            drop(sender);
+            let (mut total, mut told) = (Report::default(), begun);
+            for report in reports {
+                let report = report.inspect_err(|_| progress.over.store(true, Relaxed))?;
+                total.add(&report);
                 if told.elapsed() >= Duration::from_secs(10) {
                     told = Instant::now();
                     tell(&total, begun.elapsed());
                 }
             }
+            Ok(total)
+        })
+    }
+
+    /// Looks at histories that nobody has begun, till there are no more.
+    fn look(&self, progress: &Progress, reports: &Sender<Result<Report, Failure>>) {
+        let breadth = match self.which {
+            Which::Random(_) => self.breadth.for_long(),
+            Which::Fixed | Which::Words(..) | Which::Drawn(_) => self.breadth,
+        };
+        let searches = Setup::all().into_iter().map(|setup| {
+            let mut search = Search::new(Setup { seed: self.seed, ..setup }, breadth);
+            search.last_only = matches!(self.which, Which::Words(..));
+            search.until = progress.begun.checked_add(self.time);
+            search
+        });
+        let mut searches: Vec<_> = searches.collect();
+        while let Some(history) = self.history(progress.next.fetch_add(1, Relaxed)) {
+            for search in &mut searches {
+                let seen = progress.states.load(Relaxed);
+                let over = progress.over.load(Relaxed) || progress.begun.elapsed() >= self.time;
+                if over || seen >= self.states {
+                    return;
+                }
+                search.report = Report::default();
+                search.states_max = self.states - seen;
+                let report = search.history(&history).map(|()| search.report);
+                progress.states.fetch_add(search.report.states, Relaxed);
+                if reports.send(report).is_err() {
+                    return;
+                }
+            }
         }
-        Ok(total)
     }
 }
 

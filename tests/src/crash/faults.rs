@@ -108,14 +108,14 @@ impl Search {
         }
         report.poisoned += u64::from(failed == Call::Flush);
         self.learn(&lived.models);
-        let disk = self.crashes(left.disk, &lived.tape, DEPTH)?;
+        let disk = self.crashes(left.disk, &lived.tape, 0, DEPTH)?;
         // The process ends, and another opens what the page cache holds.
         let Lived { possible, attempted, .. } = lived;
         let left = Left { disk: disk.clone(), possible, attempted };
         let again = live(&self.setup, &left, &AGAIN.parse()?, Lie::None, None)
             .map_err(|what| format!("in the same boot: {what}"))?;
         self.learn(&again.models);
-        let crashed = self.crashes(disk, &again.tape, DEPTH);
+        let crashed = self.crashes(disk, &again.tape, 0, DEPTH);
         crashed.map(|_| true).map_err(|what| format!("in the same boot: {what}"))
     }
 }

@@ -44,6 +44,8 @@ pub struct Lived {
     pub attempted: Option<Arc<Model>>,
     /// What happened in it.
     pub met: Met,
+    /// Where on the tape its last step begins, with the opening before it.
+    pub last: usize,
 }
 
 /// Why a step did not go through.
@@ -78,6 +80,7 @@ pub(super) struct Life<'c> {
     models: Vec<Arc<Model>>,
     /// The first error that a fault has brought about.
     error: Option<Error>,
+    last: Option<usize>,
     /// Tells one value from the next.
     pub(super) fill: u64,
     pub(super) watch: Watch,
@@ -106,6 +109,7 @@ pub(super) fn live(
         attempted: left.attempted.clone(),
         models: left.possible.iter().chain(&left.attempted).cloned().collect(),
         error: None,
+        last: None,
         fill: left.disk.clock,
         watch: Watch::default(),
     };
@@ -116,9 +120,10 @@ pub(super) fn live(
         Err(Stop::Wrong(what)) => return Err(what),
     }
     life.note();
-    let Life { mapping, possible, attempted, models, error, watch, .. } = life;
+    let Life { mapping, possible, attempted, models, error, watch, last, .. } = life;
     let failed = mapping.failed().map(|call| (call, error));
-    Ok(Lived { tape: mapping.tape(), models, failed, possible, attempted, met: watch.met })
+    let (tape, last) = (mapping.tape(), last.unwrap_or(0));
+    Ok(Lived { tape, models, failed, possible, attempted, met: watch.met, last })
 }
 
 impl Life<'_> {
@@ -165,6 +170,7 @@ impl Life<'_> {
     fn through(&mut self, steps: &[Step]) -> Stopped {
         let (mut rest, mut opened) = (steps, 2);
         loop {
+            self.left(rest.len());
             match self.open() {
                 Ok(store) => rest = self.era(&store, rest)?,
                 // Once more, in the same boot; and no more where that fails for ever.
@@ -178,6 +184,13 @@ impl Life<'_> {
             if rest.is_empty() || opened == 0 {
                 return Ok(());
             }
+        }
+    }
+
+    /// So many steps are still to come.
+    fn left(&mut self, steps: usize) {
+        if steps == 1 && self.last.is_none() {
+            self.last = Some(self.mapping.taped());
         }
     }
 
@@ -208,6 +221,7 @@ impl Life<'_> {
     fn era<'h>(&mut self, store: &SimStore, steps: &'h [Step]) -> Stopped<&'h [Step]> {
         let mut readers = std::collections::VecDeque::new();
         for (at, step) in steps.iter().enumerate() {
+            self.left(steps.len() - at);
             let oldest =
                 readers.front().map(|(snapshot, _): &(Snapshot<'_>, u64)| snapshot.txn().0);
             let before = store.stats().checkpoints;

@@ -64,6 +64,8 @@ pub struct Search {
     empty: Disk,
     /// Draws what is drawn; begins anew with each history.
     dice: Dice,
+    /// Looks only at what comes behind the last step but one: histories before have looked at the rest.
+    pub(super) last_only: bool,
     /// What it has seen so far.
     pub report: Report,
     /// Ends behind the crash that reaches so many states, or this time.
@@ -103,6 +105,7 @@ impl Search {
             models: HashMap::new(),
             empty,
             dice: Dice(0),
+            last_only: false,
             report: Report::default(),
             states_max: u64::MAX,
             until: None,
@@ -161,16 +164,18 @@ impl Search {
         let met = if depth == 0 { &mut self.report.met } else { &mut self.report.met_after };
         met.add(&lived.met);
         self.learn(&lived.models);
-        self.crashes(left.disk.clone(), &lived.tape, depth)
+        let from = if depth == 0 && self.last_only { lived.last } else { 0 };
+        self.crashes(left.disk.clone(), &lived.tape, from, depth)
             .map(drop)
             .map_err(|what| format!("{what} in {history}, depth {depth}"))
     }
 
-    /// Looks at every crash of a tape that begins over `disk`; the medium at its end.
+    /// Looks at every crash of a tape that begins over `disk`, from a moment on; the medium at its end.
     pub(super) fn crashes(
         &mut self,
         mut disk: Disk,
         tape: &[Moment<Expect>],
+        from: usize,
         depth: usize,
     ) -> Wrong<Disk> {
         let mut expect = None;
@@ -185,7 +190,7 @@ impl Search {
                     expect = Some(note.clone());
                     changed = true;
                 }
-                Moment::Point if changed => {
+                Moment::Point if changed && at >= from => {
                     let Some(expect) = &expect else { continue };
                     self.crash(&disk, expect, depth)
                         .map_err(|what| format!("{what}\n  crash at {at} of {}", tape.len()))?;
@@ -289,5 +294,37 @@ impl Search {
         }
         let known = if self.models.contains_key(&found) { "another" } else { "no" };
         Err(format!("after a {crash} the store holds {known} commit's state"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crashes(setup: Setup, history: &str, last_only: bool) -> u64 {
+        let mut search = Search::new(setup, Breadth { choices: [1, 0, 0], ..Breadth::SHALLOW });
+        search.last_only = last_only;
+        search.history(&history.parse().unwrap()).unwrap();
+        search.report.crashes
+    }
+
+    #[test]
+    fn the_last_step_and_the_word_before_it_have_all_crashes_of_a_word() {
+        for setup in Setup::all() {
+            for (word, first) in
+                [("s0e3", "s0"), ("k0s3", "k0"), ("s0x3e2", "s0x3"), ("e0b3", "e0")]
+            {
+                let whole = crashes(setup, word, false);
+                let (before, last) = (crashes(setup, first, false), crashes(setup, word, true));
+                // Where the shorter word ends, both may look.
+                assert!((whole..=whole + 1).contains(&(before + last)), "{setup}:{word}: {whole}");
+                assert!(last > 1 && before > 1, "{setup}:{word}: {before} and {last}");
+                assert_eq!(
+                    crashes(setup, first, true) == before,
+                    first.len() == 2,
+                    "{setup}:{first}"
+                );
+            }
+        }
     }
 }

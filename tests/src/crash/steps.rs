@@ -25,7 +25,7 @@ use crate::sim::Dice;
 use std::fmt;
 
 /// Letters of all steps.
-pub const LETTERS: &[u8] = b"seSELlDdFMmapncbhwvgyrxk";
+pub const LETTERS: &str = "seSELlDdFMmapncbhwvgyrxk";
 /// How often random histories take each of them.
 const WEIGHTS: &[u8] = b"ssseeeeeSSEEELlDddFMmmapncbbhwvggyyrrxkk";
 
@@ -53,7 +53,7 @@ impl std::str::FromStr for History {
 
     fn from_str(text: &str) -> Result<History, String> {
         let pairs = text.as_bytes().chunks(2).map(|pair| match *pair {
-            [letter, digit] if LETTERS.contains(&letter) && digit.is_ascii_digit() => {
+            [letter, digit] if LETTERS.as_bytes().contains(&letter) && digit.is_ascii_digit() => {
                 Ok(Step { letter, digit: digit - b'0' })
             }
             _ => Err(format!("{:?} is no step", String::from_utf8_lossy(pair))),
@@ -65,8 +65,8 @@ impl std::str::FromStr for History {
 impl History {
     /// The `number`-th of all words of `length` letters.
     #[must_use]
-    pub fn word(number: u64, length: u32, letters: &[u8]) -> History {
-        let mut number = number;
+    pub fn word(number: u64, length: u32, letters: &str) -> History {
+        let (mut number, letters) = (number, letters.as_bytes());
         let steps = (0..length).map(|at| {
             let letter = letters[(number % letters.len() as u64) as usize];
             number /= letters.len() as u64;
@@ -74,6 +74,20 @@ impl History {
             Step { letter, digit: (at * 3 % 4) as u8 }
         });
         History(steps.collect())
+    }
+
+    /// The `number`-th of all words of at most `longest` letters, the shortest first.
+    #[must_use]
+    pub fn nth_word(number: u64, longest: u32, letters: &str) -> Option<History> {
+        let mut number = number;
+        for length in 1..=longest {
+            let words = (letters.len() as u64).saturating_pow(length);
+            if number < words {
+                return Some(History::word(number, length, letters));
+            }
+            number -= words;
+        }
+        None
     }
 
     /// A random one.

@@ -220,6 +220,11 @@ impl<N> SimMapping<N> {
         self.inner().tape.take().map(|tape| tape.moments).unwrap_or_default()
     }
 
+    /// How many moments were recorded.
+    pub(crate) fn taped(&self) -> usize {
+        self.inner().tape.as_ref().map_or(0, |tape| tape.moments.len())
+    }
+
     /// Writes on the tape what the history has to say.
     pub fn note(&self, note: N) {
         let mut inner = self.inner();
