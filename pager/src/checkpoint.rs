@@ -52,37 +52,40 @@ pub(crate) fn store_meta(
     identity: &Identity,
     state: &State,
 ) -> Result<()> {
-    let offset = view.offset(PageId(u32::from(slot)));
-    let len = meta::record_len(view.page_size());
-    let range = offset..offset + len as u64;
-    // SAFETY: only the holder of the turn touches metas, and it keeps no reference into them.
-    unsafe { view.mapping().claim(range.clone(), false)? };
-    {
-        // SAFETY: claimed just now; the one reference into the slot.
-        let bytes = unsafe { view.build(offset, len)? };
-        meta::encode(bytes, slot, identity, state);
-    }
-    // SAFETY: the reference above has ended.
-    core.flushed(unsafe { view.mapping().publish_and_flush(range) })
+    store_slot(core, view, slot, false, &mut |bytes| meta::encode(bytes, slot, identity, state))
 }
 
 /// Stores the meta in `slot` again, byte for byte, and makes it durable: what was read when the
 /// store was opened may have been in the page cache only.
 fn store_meta_again(core: &Core, view: View<'_>, slot: u8) -> Result<()> {
+    store_slot(core, view, slot, true, &mut |bytes| {
+        for byte in bytes {
+            let at: *mut u8 = byte;
+            // SAFETY: from an exclusive reference. Volatile, so that the page is dirtied.
+            let value = unsafe { at.read_volatile() };
+            // SAFETY: as above.
+            unsafe { at.write_volatile(value) };
+        }
+    })
+}
+
+/// Stores what `fill` makes of a meta's slot, and of what stands there where it is to be kept; makes it durable. The
+/// caller has the turn.
+pub(crate) fn store_slot(
+    core: &Core,
+    view: View<'_>,
+    slot: u8,
+    keep: bool,
+    fill: &mut dyn FnMut(&mut [u8]),
+) -> Result<()> {
     let offset = view.offset(PageId(u32::from(slot)));
     let len = meta::record_len(view.page_size());
     let range = offset..offset + len as u64;
     // SAFETY: only the holder of the turn touches metas, and it keeps no reference into them.
-    unsafe { view.mapping().claim(range.clone(), true)? };
+    unsafe { view.mapping().claim(range.clone(), keep)? };
     // SAFETY: claimed just now; the one reference into the slot.
-    for byte in unsafe { view.build(offset, len)? } {
-        let at: *mut u8 = byte;
-        // SAFETY: from an exclusive reference. Volatile, so that the page is dirtied.
-        let value = unsafe { at.read_volatile() };
-        // SAFETY: as above.
-        unsafe { at.write_volatile(value) };
-    }
-    // SAFETY: the references above have ended.
+    fill(unsafe { view.build(offset, len)? });
+    // SAFETY: the reference above has ended.
     core.flushed(unsafe { view.mapping().publish_and_flush(range) })
 }
 
@@ -223,7 +226,7 @@ impl<'s> Parts<'s> {
     }
 
     /// What was read when the store was opened may have been in the page cache only: before it is
-    /// called durable, the chosen meta is stored again and flushed, once.
+    /// called durable, the chosen meta is stored again and flushed, once; and what is left of a torn one is wiped out.
     pub(crate) fn confirm(&self, _turn: &MutexGuard<'_, State>) -> Result<()> {
         let slot = {
             let latest = self.core.latest.lock();
@@ -235,6 +238,7 @@ impl<'s> Parts<'s> {
         if !planted::is(Bug::NoConfirm) {
             store_meta_again(self.core, self.view, slot)?;
         }
+        self.wipe_torn_meta(slot ^ 1)?;
         self.core.latest.lock().confirmed = true;
         Ok(())
     }

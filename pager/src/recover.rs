@@ -2,14 +2,13 @@
 
 #![allow(unsafe_code)] // Reads the log of a mapping that nobody else uses yet.
 
-use crate::checkpoint::{new_salt, store_meta};
+use crate::checkpoint::new_salt;
 use crate::chosen::{fits, meta_record, newest};
 use crate::commit::after_gap;
 use crate::log::{Chain, RedoLog};
 use crate::mapping::Mapping;
 use crate::meta::{self, LogPlace};
 use crate::options::Options;
-use crate::planted::{self, Bug};
 use crate::store::{Core, Parts, Store};
 use crate::tail::Ring;
 use crate::{Damage, Error, Inspection, PageId, Result, TxnId, Unsupported, WriteTxn};
@@ -213,25 +212,10 @@ impl<'s> Parts<'s> {
         Ok((blocks > 0).then_some((chain.txn(), blocks)))
     }
 
-    /// Stores the chosen state in the other slot too. What stands there may be a newer meta that was
-    /// torn: were it torn once more when the replay's own meta is stored, bytes that both have in common
-    /// could make it whole, when pages that it reaches have been written anew.
-    #[inline(never)]
-    fn clear_other_meta(&self) -> Result<()> {
-        let _turn = self.take_turn();
-        let latest = self.core.latest.lock();
-        let slot = latest.durable.slot ^ 1;
-        if planted::is(Bug::TornMetaKept) {
-            return Ok(());
-        }
-        store_meta(self.core, self.view, slot, &latest.identity, &latest.state)
-    }
-
     /// Replays the log into one transaction and commits it with a checkpoint.
     #[inline(never)]
     pub(crate) fn recover(&self, last: TxnId, blocks: u32, replay: &mut dyn Replay) -> Result<()> {
         self.confirm(&self.take_turn())?;
-        self.clear_other_meta()?;
         let (chain, log_salt) = {
             let mut latest = self.core.latest.lock();
             latest.identity = latest.identity.next_epoch();

@@ -6,10 +6,11 @@
 //! chosen one: they say what was durable when they were closed. Where nothing can be made out of it, only the first
 //! block of a lost opening is proof: programs may store blocks of other logs.
 
-use crate::checkpoint::EPOCH_GAP;
+use crate::checkpoint::{EPOCH_GAP, store_slot};
 use crate::chosen::meta_record;
 use crate::log::{Block, hashing_budget, search};
 use crate::meta::{self, LogPlace};
+use crate::planted::{self, Bug};
 use crate::store::Parts;
 use crate::tail::Ring;
 use crate::{Damage, Error, PageId, Result, TxnId};
@@ -32,10 +33,10 @@ impl Parts<'_> {
             let latest = self.core.latest.lock();
             (latest.durable.slot ^ 1, latest.identity.uuid)
         };
-        let record = meta_record(self.view.mapping(), slot, 1 << self.core.shift);
-        if meta::valid_shift(record, slot).is_some() {
+        if self.is_whole(slot) {
             return Ok(());
         }
+        let record = meta_record(self.view.mapping(), slot, 1 << self.core.shift);
         let remains = meta::log_place(record);
         let salt = meta::is_of(record, &uuid).then_some(remains.salt);
         for place in [&remains, chosen] {
@@ -50,10 +51,25 @@ impl Parts<'_> {
     pub(crate) fn metas_whole(&self) -> [bool; 2] {
         // Nobody stores a meta meanwhile.
         let _turn = self.take_turn();
-        let page_size = 1 << self.core.shift;
-        [0, 1].map(|slot| {
-            meta::valid_shift(meta_record(self.view.mapping(), slot, page_size), slot).is_some()
-        })
+        [0, 1].map(|slot| self.is_whole(slot))
+    }
+
+    /// Whether a slot holds a whole meta. Nobody stores one.
+    fn is_whole(&self, slot: u8) -> bool {
+        let record = meta_record(self.view.mapping(), slot, 1 << self.core.shift);
+        meta::valid_shift(record, slot).is_some()
+    }
+
+    /// Overwrites what stands in a slot and is no whole meta. It may be a newer one that was torn: were the next meta
+    /// torn in the same place, bytes that both have in common (zeros, often) could make the newer one whole, when its state
+    /// was seen to be lost, or its pages have been written anew. No meta ends as it is overwritten here. The caller has the
+    /// turn.
+    #[inline(never)]
+    pub(crate) fn wipe_torn_meta(&self, slot: u8) -> Result<()> {
+        if self.is_whole(slot) || planted::is(Bug::TornMetaKept) {
+            return Ok(());
+        }
+        store_slot(self.core, self.view, slot, false, &mut |bytes| bytes.fill(0xFF))
     }
 
     #[allow(unsafe_code)] // Reads a log that nobody appends to.

@@ -348,9 +348,10 @@ fn a_torn_meta_is_written_over_before_a_recovery_writes_anything_else() {
         let opened =
             Store::open_proven(Shared(mapping.clone()), words(), &options(), &mut Dies, &mut []);
         assert_eq!(opened.map(|_| ()), Err(Error::Io { code: 5 }));
-        // What was chosen stands in both places now.
-        let mut left = mapping.durable();
-        left[newest * PAGE..(newest + 1) * PAGE].fill(0);
+        // Nothing is left of it that another store in its place could make whole.
+        let left = mapping.durable();
+        assert_eq!(left[torn..torn + PAGE], [0xFF; PAGE], "meta {}", 1 - newest);
+        assert_eq!(left[newest * PAGE..][..PAGE], image[newest * PAGE..][..PAGE]);
         let mapping = Double::new(&left, CAPACITY, PAGE, false);
         let again = Store::open_proven(mapping, words(), &options(), &mut Last, &mut []);
         let again = again.unwrap_or_else(|error| panic!("meta {newest} is the only one: {error}"));

@@ -2,7 +2,9 @@
 
 use mapleaf_btree::{Error, TreeOptions, Writer};
 use mapleaf_pager::{Damage, Durability, Error as PagerError, Options, Store, words_for};
-use mapleaf_tests::crash::{Breadth, Campaign, LETTERS, Met, Which, meta_torn_twice};
+use mapleaf_tests::crash::{
+    Breadth, Campaign, LETTERS, Met, Which, meta_torn_twice, torn_meta_comes_back,
+};
 use mapleaf_tests::sim::{Disk, Moment, SimMapping};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -12,6 +14,14 @@ use std::time::Duration;
 fn two_power_losses_in_the_same_meta_do_not_cost_the_store() {
     for two_views in [false, true] {
         meta_torn_twice(two_views).unwrap();
+    }
+}
+
+/// A commit that was lost with its meta was seen to be lost; another crash must not bring it back.
+#[test]
+fn a_commit_that_a_power_loss_took_does_not_come_back_with_the_next_one() {
+    for two_views in [false, true] {
+        torn_meta_comes_back(two_views).unwrap();
     }
 }
 

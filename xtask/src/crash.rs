@@ -23,12 +23,16 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut breadth = Breadth::FULL;
     let mut which = None;
     let (mut seed, mut states, mut seconds) = (1, u64::MAX, u64::MAX);
-    let (mut letters, mut threads) = (LETTERS, 1);
+    let (mut letters, mut threads, mut last_only) = (LETTERS, 1, false);
     let (mut again, mut faulty) = (None, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        if word == "--quick" {
-            breadth = Breadth::QUICK;
+        match word.as_str() {
+            "--quick" => breadth = Breadth::QUICK,
+            "--last" => last_only = true,
+            _ => {}
+        }
+        if ["--quick", "--last"].contains(&word.as_str()) {
             continue;
         }
         let value = words.next().ok_or_else(|| format!("{word}: a value is missing"))?;
@@ -47,7 +51,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         }
     }
     if let Some(text) = again {
-        return Ok(told(Instant::now(), breadth, replay(text, breadth)?).is_some());
+        return Ok(
+            told(Instant::now(), breadth, last_only, replay(text, breadth, last_only)?).is_some()
+        );
     }
     if let Some(histories) = faulty {
         let quick = breadth == Breadth::QUICK;
@@ -77,7 +83,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         println!("{which:?}");
         let campaign = Campaign { which, breadth, seed, states, time, threads };
         let result = campaign.run(&mut |report, time| print(report, time));
-        let Some(report) = told(begun, breadth, result) else { return Ok(false) };
+        let Some(report) = told(begun, breadth, matches!(which, Which::Words(..)), result) else {
+            return Ok(false);
+        };
         seen += report.states;
         met.add(&report.met);
     }
@@ -125,6 +133,7 @@ fn faults(seed: u64, histories: u64, kinds: Kinds) -> Result<bool> {
 fn told(
     begun: Instant,
     breadth: Breadth,
+    last_only: bool,
     result: Result<Report, mapleaf_tests::crash::Failure>,
 ) -> Option<Report> {
     match result {
@@ -133,9 +142,10 @@ fn told(
             Some(report)
         }
         Err(failure) => {
-            // Drawn choices are others where they are fewer: the last line is the command.
+            // Drawn choices are others where they are fewer, or begin elsewhere: the last line is the command.
             let quick = if breadth == Breadth::QUICK { " --quick" } else { "" };
-            println!("{failure}{quick}");
+            let last = if last_only { " --last" } else { "" };
+            println!("{failure}{quick}{last}");
             None
         }
     }

@@ -154,14 +154,20 @@ fn breadth_of(history: &History, breadth: Breadth) -> Breadth {
     if history.0.len() >= STEPS_MIN { breadth.for_long() } else { breadth }
 }
 
-/// Looks again at what failed: `SETUP:HISTORY`, as a failure prints it.
+/// Looks again at what failed: `SETUP:HISTORY`, as a failure prints it; at the crashes of the last step only, where that
+/// was a word.
 ///
 /// # Errors
 /// The failure; or the text is no such thing.
-pub fn replay(text: &str, breadth: Breadth) -> Result<Result<Report, Failure>, String> {
+pub fn replay(
+    text: &str,
+    breadth: Breadth,
+    last_only: bool,
+) -> Result<Result<Report, Failure>, String> {
     let (setup, history) = text.rsplit_once(':').ok_or("SETUP:HISTORY is what a failure prints")?;
     let (setup, history): (Setup, History) = (setup.parse()?, history.parse()?);
     let mut search = Search::new(setup, breadth_of(&history, breadth));
+    search.last_only = last_only;
     Ok(search.history(&history).map(|()| search.report))
 }
 

@@ -5,7 +5,9 @@
 //! of them can be taken. Readers in another process are kept apart by the file's lock:
 //! `tests/tests/living_reader.rs` plants its loss.
 
-use super::{Breadth, Failure, History, Kinds, Search, Setup, meta_torn_twice};
+use super::{
+    Breadth, Failure, History, Kinds, Search, Setup, meta_torn_twice, torn_meta_comes_back,
+};
 use crate::sim::{Dice, Lie};
 use mapleaf_pager::planted::Bug;
 use std::time::{Duration, Instant};
@@ -86,7 +88,8 @@ pub fn hunt(canary: Canary, histories: &[&str], seed: u64) -> Fate {
         (&random, Breadth::SHALLOW),
     ];
     if canary == Canary::Within(Bug::TornMetaKept) {
-        let what = [false, true].iter().find_map(|views| meta_torn_twice(*views).err());
+        let twice = |views| meta_torn_twice(views).and_then(|()| torn_meta_comes_back(views));
+        let what = [false, true].iter().find_map(|views| twice(*views).err());
         let (setup, history) = (Setup::small(false), History::default());
         let found = what.map(|what| Failure { setup, history, what });
         return Fate { canary, found, took: begun.elapsed() };

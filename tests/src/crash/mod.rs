@@ -38,7 +38,7 @@ pub use met::{EVENTS, Event, Met};
 pub use model::Model;
 pub use search::{Report, Search};
 pub use steps::{History, LETTERS, Step};
-pub use twice::meta_torn_twice;
+pub use twice::{meta_torn_twice, torn_meta_comes_back};
 
 use crate::sim::Lie;
 use mapleaf_pager::Options;
