@@ -37,23 +37,35 @@ impl Bell {
     }
 }
 
-/// The thread. Dropping it waits for the checkpoint in progress, if any.
+/// The thread, from the first time that there is something for it to do. Dropping it waits for the checkpoint in progress,
+/// if any.
 pub(crate) struct Background {
+    store: Arc<Store>,
     bell: Arc<Bell>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Background {
-    /// Starts the thread. Where the system has no thread to give there is none: commits then make
-    /// their checkpoints themselves.
+    /// Starts the thread, where the mapping wants to look at how it is used.
     pub(crate) fn start(store: Arc<Store>) -> Background {
-        let bell = Arc::new(Bell::default());
-        let (heard, kept) = (Arc::clone(&bell), Arc::clone(&store));
-        let thread = Builder::new().name("mapleaf".into()).spawn(move || run(&kept, &heard));
-        if thread.is_err() {
-            let _ = store.attend(true);
+        let attended = store.attend(false);
+        let background = Background { store, bell: Arc::default(), thread: Mutex::default() };
+        if attended && !background.started() {
+            let _ = background.store.attend(true);
         }
-        Background { bell, thread: thread.ok() }
+        background
+    }
+
+    /// Starts the thread, if there is none; whether there is one. Where the system has none to give, commits make
+    /// their checkpoints themselves, when the log is full.
+    fn started(&self) -> bool {
+        // A handle or none: whole even where a thread died while it held it.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let (store, bell) = (Arc::clone(&self.store), Arc::clone(&self.bell));
+            *thread = Builder::new().name("mapleaf".into()).spawn(move || run(&store, &bell)).ok();
+        }
+        thread.is_some()
     }
 
     /// Says that a checkpoint is due.
@@ -62,6 +74,10 @@ impl Background {
         if !wishes.due {
             wishes.due = true;
             self.bell.rung.notify_one();
+            drop(wishes);
+            if !self.started() {
+                self.bell.lock().due = false;
+            }
         }
     }
 
@@ -75,7 +91,8 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.bell.lock().stop = true;
         self.bell.rung.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // A panic there has been reported; there is nothing to add.
             let _ = thread.join();
         }

@@ -22,6 +22,8 @@ const ALIGN: usize = 2 << 20;
 pub(crate) struct Span {
     base: NonNull<u8>,
     len: usize,
+    /// Bytes behind them that are set aside too, and never used.
+    behind: usize,
 }
 
 // SAFETY: an address and a length; the memory belongs to the process, not to a thread.
@@ -50,21 +52,22 @@ impl Span {
             unsafe { munmap(tail, ALIGN - head)? };
         }
         let base = NonNull::new(base.cast()).ok_or(Errno::NOMEM)?;
-        Ok(Span { base, len })
+        Ok(Span { base, len, behind: 0 })
     }
 
-    /// `mmap(MAP_ANONYMOUS)`—`len` zero bytes, backed as they are touched, by small pages.
+    /// `mmap(MAP_ANONYMOUS)`—`len` zero bytes, backed as they are touched, here and there: never by large pages, of
+    /// which the first touch would zero 2 MiB. A host page behind them is never used: what is mapped there stays apart.
     pub(crate) fn zeroed(len: usize) -> Result<Span> {
-        let span = Span::reserve_small(len)?;
-        span.allow(0..span.len)?;
-        Ok(span)
-    }
-
-    /// [`reserve`](Span::reserve) for memory that is touched here and there: never backed by large
-    /// pages, of which the first touch would zero 2 MiB.
-    pub(crate) fn reserve_small(len: usize) -> Result<Span> {
-        let span = Span::reserve(len)?;
-        span.advise(0..span.len, Advice::LinuxNoHugepage);
+        let (len, behind) = (round_up(len.max(1), host_page()).ok_or(Errno::NOMEM)?, host_page());
+        let all = len.checked_add(behind).ok_or(Errno::NOMEM)?;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new map where the kernel likes: it touches no memory in use.
+        let base =
+            unsafe { mmap_anonymous(core::ptr::null_mut(), all, ProtFlags::empty(), flags)? };
+        let base = NonNull::new(base.cast()).ok_or(Errno::NOMEM)?;
+        let span = Span { base, len, behind };
+        span.advise(0..len, Advice::LinuxNoHugepage);
+        span.allow(0..len)?;
         Ok(span)
     }
 
@@ -209,7 +212,7 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         // SAFETY: the span owns this memory, and whoever made references from it outlived them.
-        let _ = unsafe { munmap(self.ptr(0), self.len) };
+        let _ = unsafe { munmap(self.ptr(0), self.len + self.behind) };
     }
 }
 
