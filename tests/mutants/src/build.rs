@@ -149,7 +149,7 @@ const FAST: &[&str] = &[
 ];
 
 /// Of each test program the arguments of its runs; names as cargo has them.
-const RUNS: [(&str, &str, &[&str]); 22] = [
+const RUNS: [(&str, &str, &[&str]); 23] = [
     ("memory", "memory", &[]),
     ("held", "held", &[]),
     ("beside", "beside", &[]),
@@ -167,14 +167,16 @@ const RUNS: [(&str, &str, &[&str]); 22] = [
     ("verify", "verify", &[]),
     ("lent", "lent", &[]),
     ("review", "review", &[]),
+    ("damaged_metas", "damaged_metas", &[]),
     ("lib", "mapleaf_pager", FAST),
     ("model", "model", &[]),
     ("crash", "crash", &[]),
     (SPACE_TESTS, "mapleaf_pager", &SLOW),
     ("concurrent", "concurrent", &[]),
 ];
-const HEAVY: [(&str, &str, &[&str]); 6] = [
+const HEAVY: [(&str, &str, &[&str]); 7] = [
     ("db closing", "db closing", &[]),
+    ("db damaged", "db damaged", &[]),
     ("tests crash", "tests crash", &[]),
     ("crash, long", "crash", &[]),
     ("model, long", "model", &[]),
@@ -209,7 +211,7 @@ pub(crate) fn tests(tree: &Path, target: &Path, heavy: bool, programs: u32) -> R
     if heavy {
         build("mapleaf-btree", "btree ", &["--test", "model", "--test", "repair"])?;
         build("mapleaf-tests", "tests ", &["--test", "crash"])?;
-        build("mapleaf", "db ", &["--test", "closing"])?;
+        build("mapleaf", "db ", &["--test", "closing", "--test", "damaged"])?;
     }
     let runs = if heavy { &HEAVY[..] } else { &RUNS[..] };
     let test = |&(name, binary, arguments): &(&'static str, &str, &'static [&'static str])| {
