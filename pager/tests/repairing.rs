@@ -208,3 +208,21 @@ fn pages_beside_a_log_that_has_moved_are_freed() {
     assert_eq!(rebuild.free(PageId(start - 2), 3), shared(start - 2));
     assert_eq!(rebuild.free(PageId(start + pages - 1), 1), shared(start + pages - 1));
 }
+
+/// Else a repair would leave the file as long as it was, for good: what it has found free, nobody would use.
+#[test]
+fn what_a_repair_frees_is_free() {
+    let mapping = Arc::new(over(&outgrown()));
+    let mut repair = Repair::open(Shared(mapping.clone()), words(), &options(RING)).unwrap();
+    let (snapshot, mut rebuild) = repair.rebuild().unwrap();
+    let end = rebuild.page_count();
+    rebuild.free(PageId(end - 1500), 1000).unwrap();
+    rebuild.commit().unwrap();
+    drop(snapshot);
+    let image = mapping.durable();
+    let store =
+        Store::open_proven(over(&image), words(), &options(RING), &mut Nothing, &mut []).unwrap();
+    assert_eq!(store.stats().free_pages, 1000);
+    let claimed = claim(&store, 256 << 10);
+    assert!((end - 1500..end - 500).contains(&claimed.0), "{claimed}");
+}

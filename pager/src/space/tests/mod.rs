@@ -14,6 +14,7 @@ mod refused;
 mod surveyed;
 mod tall;
 mod trimmed;
+mod visited;
 
 use super::{Space, SpaceUse};
 use crate::pins::Pins;

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::page::OWNED_BYTES;
+use crate::space::Space;
 use crate::space::bitmap::Shape;
 use crate::{Damage, Error, PageId, TxnId};
 use std::vec::Vec;
@@ -52,6 +53,33 @@ fn what_cannot_be_freed_is_refused_and_nothing_is_changed() {
     assert_eq!(store.space.claim_run(&mut store.mock, 0), Err(Error::InvalidArgument));
     assert!(store.space == before);
     assert!(store.space.reserve.pop().is_some() && store.space != before, "lists count too");
+}
+
+/// Else a repair would make free what is none of the file's, or count what it has freed for less.
+#[test]
+fn what_a_repair_makes_free_is_in_the_file_and_counted_once() {
+    let mut store = Store::new(PAGE);
+    store.begin().unwrap();
+    let first = store.claim(300).unwrap();
+    store.commit().unwrap();
+    store.checkpoint();
+    store.begin().unwrap();
+    let end = store.latest.space.page_count;
+    store.space = Space::new(end);
+    store.space.add_unreached(&mut store.mock, PageId(first), 100).unwrap();
+    let before = store.space;
+    assert_eq!(before.stats.free_pages, 100);
+    let behind = before.page_count;
+    for (page, pages) in [(0, 1), (1, 1), (1, 2), (behind, 1), (5, 0), (5, u32::MAX)] {
+        let refused = store.space.add_unreached(&mut store.mock, PageId(page), pages);
+        let wanted = Err(Error::corrupt(PageId(page), Damage::OutOfRange));
+        assert_eq!(refused, wanted, "{page}, {pages}");
+        assert!(store.space == before, "{page}, {pages}");
+    }
+    let mut again = before;
+    assert!(again.add_unreached(&mut store.mock, PageId(first + 99), 2).is_err(), "free already");
+    store.space.add_unreached(&mut store.mock, PageId(first + 100), 200).unwrap();
+    assert_eq!(store.space.stats.free_pages, 300);
 }
 
 /// Else a page of something else, which damage has led to, would be copied and changed as if it held bits.

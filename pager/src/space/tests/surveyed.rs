@@ -13,12 +13,12 @@ use std::vec::Vec;
 const PAGE: usize = 512;
 const BITS: u32 = Shape::new(PAGE).bits;
 
-fn entry(page: u32) -> Entry {
+pub(super) fn entry(page: u32) -> Entry {
     Entry { page: PageId(page), pages: 1, birth: TxnId(3), freed_at: TxnId(3) }
 }
 
 /// Each kind of list, one of two pages, a list that is linked to, and a bitmap of three leaves.
-fn everything() -> Store {
+pub(super) fn everything() -> Store {
     let mut store = Store::new(PAGE);
     store.begin().unwrap();
     let first = store.claim(2 * BITS).unwrap();
