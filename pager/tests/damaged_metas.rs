@@ -269,17 +269,23 @@ fn a_meta_that_was_torn_before_anything_rested_on_it_is_none() {
     }
 }
 
-/// What is in the log can be anything that programs store, blocks of another store's log among them.
-#[test]
-fn blocks_of_another_log_say_nothing_where_the_torn_meta_is_one_of_this_store() {
+/// The start of another store's log, after some openings and commits in the last one.
+fn others_log(openings: usize, commits: u8) -> Vec<u8> {
+    let mut options = options();
+    options.entropy = 77;
     let mapping = Double::new(&[], CAPACITY, PAGE, true);
-    let mut others = options();
-    others.entropy = 77;
-    let other = Store::create(mapping, words(), &others).unwrap();
-    (0..200).for_each(|value| put(&other, value));
-    let other = other.mapping().durable();
-    let ring = &other[2 * PAGE..][..8 * PAGE];
+    let mut other = Store::create(mapping, words(), &options).unwrap();
+    for _ in 1..openings {
+        put(&other, 1);
+        let mapping = Double::new(&other.mapping().durable(), CAPACITY, PAGE, true);
+        other = Store::open_proven(mapping, words(), &options, &mut Last, &mut []).unwrap();
+    }
+    (0..commits).for_each(|value| put(&other, value));
+    other.mapping().durable()[2 * PAGE..][..PAGE + 88].to_vec()
+}
 
+/// A file whose newest transaction, which is in the log, has stored these bytes; both metas lead to it.
+fn with_stored(bytes: &[u8]) -> Vec<u8> {
     let store = created(true);
     put(&store, 1);
     store.checkpoint().unwrap();
@@ -291,15 +297,17 @@ fn blocks_of_another_log_say_nothing_where_the_torn_meta_is_one_of_this_store() 
     // its length.
     for shift in 0..8 {
         let rest = [0; 12];
-        txn.redo(&[
-            Part::Bytes(&rest[shift..]),
-            Part::Bytes(&ring[..PAGE + 88]),
-            Part::Bytes(&rest[..shift]),
-        ]);
+        txn.redo(&[Part::Bytes(&rest[shift..]), Part::Bytes(bytes), Part::Bytes(&rest[..shift])]);
     }
     txn.redo(&[Part::Bytes(&[2])]);
     txn.commit(Durability::Sync).unwrap();
-    let mut image = store.mapping().durable();
+    store.mapping().durable()
+}
+
+/// What is in the log can be anything that programs store, blocks of another store's log among them.
+#[test]
+fn blocks_of_another_log_say_nothing_where_the_torn_meta_is_one_of_this_store() {
+    let mut image = with_stored(&others_log(1, 200));
     assert_eq!(value(&open(&image).unwrap()), 2);
     let older = 1 - newest(&image);
     image[older * PAGE + 300] ^= 1;
@@ -308,4 +316,17 @@ fn blocks_of_another_log_say_nothing_where_the_torn_meta_is_one_of_this_store() 
     let newer = 1 - older;
     image[newer * PAGE + 300] ^= 1;
     assert_eq!(value(&open(&image).unwrap()), 2, "the older one leads to the same log");
+}
+
+/// Else a backup of another store, kept in this one, would keep it from opening after a meta was lost.
+#[test]
+fn blocks_of_another_log_say_nothing_where_nothing_is_left_of_the_meta() {
+    for (openings, commits) in [(1, 200), (1, 4), (2, 4), (3, 4), (3, 200)] {
+        let image = with_stored(&others_log(openings, commits));
+        for slot in 0..2 {
+            let mut image = image.clone();
+            image[slot * PAGE..][..PAGE].fill(0);
+            assert_eq!(value(&open(&image).unwrap()), 2, "slot {slot}, {openings} openings");
+        }
+    }
 }
