@@ -173,6 +173,22 @@ mod tests {
         assert!(!pinned(5, 5), "never seen by anybody");
     }
 
+    /// Else many readers that begin one after the other would have what was freed between older ones kept, and the
+    /// file grow.
+    #[test]
+    fn of_more_pins_than_fit_the_two_closest_become_one() {
+        for close in 1..PINS_MAX as u64 {
+            let mut pins = Pins::new();
+            let state = |at: u64| TxnId(10 * at + if at < close { 2 } else { 0 });
+            (0..=PINS_MAX as u64).for_each(|at| pins.add(state(at)));
+            for at in 1..PINS_MAX as u64 {
+                let (before, here) = (state(at - 1), state(at));
+                let between = pins.pinned(before.next(), here);
+                assert_eq!(between, at == close, "between {before} and {here}, {close}");
+            }
+        }
+    }
+
     #[test]
     fn everything() {
         let mut pins = of(&[3, 9]);
