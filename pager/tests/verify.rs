@@ -8,10 +8,10 @@
 
 mod double;
 
-use double::{Double, Nothing};
+use double::{Double, Nothing, stores};
 use mapleaf_pager::{
-    Damage, Durability, Error, Options, PageId, Pages, Result, Store, Verify, WriteTxn,
-    first_touch_words_for, words_for,
+    Damage, Durability, Error, OWNED_BYTES, Options, PageId, Pages, Result, Store, Verify,
+    WriteTxn, first_touch_words_for, kind, words_for,
 };
 use std::sync::atomic::AtomicU32;
 
@@ -136,6 +136,58 @@ fn what_a_transaction_is_asked_to_verify_it_does() {
         // Nor does a copy of it get a checksum that says that it is whole.
         let damage = Damage::Checksum;
         assert_eq!(txn.own(two.page), Err(Error::Corrupt { page: two.page, damage }));
+    }
+}
+
+/// Else whoever tries again, as a loop over keys does, would fill the file with copies that nobody uses.
+#[test]
+fn a_damaged_page_that_is_copied_again_and_again_takes_no_room() {
+    let (store, two) = open(true, &options());
+    flip(&store, two, RUN_ENDS[0]);
+    let mut txn = store.begin_write().unwrap();
+    let damage = Damage::Checksum;
+    for _ in 0..2 * CAPACITY / PAGE {
+        assert_eq!(txn.own(two.page), Err(Error::Corrupt { page: two.page, damage }));
+    }
+    assert!(txn.claim().is_ok());
+}
+
+/// Else a flipped bit of a list or a bitmap would have pages given out that are in use.
+#[test]
+fn a_damaged_page_of_the_space_is_not_believed() {
+    let store = stores::created(false);
+    let mut txn = store.begin_write().unwrap();
+    let pages: Vec<PageId> = (0..1000).map(|_| txn.claim().unwrap()).collect();
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    // No two that are neighbours.
+    pages.into_iter().step_by(2).for_each(|page| txn.free(page).unwrap());
+    txn.set_root(&[2; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    store.checkpoint().unwrap();
+    let image = store.mapping().durable();
+    let kinds = [kind::BITMAP, kind::BITMAP_INNER, kind::FREED_LIST];
+    let found: Vec<usize> = (2..image.len() / PAGE)
+        .filter(|page| kinds.contains(&image[page * PAGE + OWNED_BYTES]))
+        .collect();
+    assert!(!found.is_empty());
+    let mut damaged = image.clone();
+    found.iter().for_each(|page| damaged[page * PAGE + 200] ^= 1);
+    let opened = |image: &[u8]| {
+        let mapping = Double::new(image, stores::CAPACITY, PAGE, false);
+        Store::open_proven(mapping, words(0), &stores::options(), &mut Nothing, &mut [])
+    };
+    let claims = |store: TestStore| {
+        let mut txn = store.begin_write()?;
+        (0..400).try_for_each(|_| txn.claim().map(|_| ()))
+    };
+    assert_eq!(opened(&image).and_then(claims), Ok(()));
+    match opened(&damaged).and_then(claims) {
+        Err(Error::Corrupt { page, damage: Damage::Checksum }) => {
+            assert!(found.contains(&(page.0 as usize)));
+        }
+        other => panic!("{other:?}"),
     }
 }
 
