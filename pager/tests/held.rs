@@ -188,6 +188,36 @@ fn a_commit_lets_go_of_what_only_its_transaction_kept() {
     assert_eq!(store.mapping().inner.retired(), 0);
 }
 
+/// Else a publication that fails in the middle would leave a large value in two views, and readers its first part only.
+#[test]
+fn runs_are_published_by_the_commit_that_wrote_them_wherever_they_lie() {
+    const RUN_BYTES: u64 = 3 * PAGE as u64;
+    for between in [0, 1, 2] {
+        let store = created();
+        let mut txn = store.begin_write().unwrap();
+        let spare = txn.claim_run(60 * PAGE as u64).unwrap();
+        let (mut runs, mut single) = (Vec::new(), None);
+        for _ in 0..3 {
+            runs.push(txn.claim_run(RUN_BYTES).unwrap());
+            for _ in 0..between {
+                single = Some(txn.claim().unwrap());
+            }
+        }
+        // So that the log is the cheaper way.
+        txn.free_run(spare).unwrap();
+        txn.set_root(&[1; 64]);
+        txn.redo(&[Part::Bytes(&[1; 10])]);
+        txn.commit(Durability::Sync).unwrap();
+        assert_eq!(store.stats().log_commits, 1, "not logged");
+        let held = |page: u32| store.mapping().held(u64::from(page) * PAGE as u64);
+        assert!(single.is_none_or(|page| held(page.0)), "pages wait");
+        for run in &runs {
+            let pages = run.0..run.0 + 4;
+            assert!(pages.clone().all(|page| !held(page)), "{pages:?} of {runs:?}, {between}");
+        }
+    }
+}
+
 /// Else a reader could see zeros when a transaction larger than memory is written beside a checkpoint.
 #[test]
 fn what_a_reader_sees_survives_a_spill_beside_a_checkpoint() {
