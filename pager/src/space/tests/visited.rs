@@ -37,7 +37,7 @@ fn pages_that_the_file_does_not_have_are_not_told_of() {
         store.space.fresh = pushed.unwrap();
         let (told, visited) = visit(&store, &counted(&store, pages.min(WAITING)));
         assert_eq!(visited, Err(Error::corrupt(PageId(first), Damage::OutOfRange)));
-        let outside = told.iter().any(|told| *told == (first, pages));
+        let outside = told.contains(&(first, pages));
         assert!(!outside, "{first}, {pages}: {told:?}");
     }
 }
