@@ -165,9 +165,11 @@ pub(crate) fn valid_shift(bytes: &[u8], slot: u8) -> Option<u32> {
     (right || planted::is(Bug::NoMetaChecksum)).then_some(shift)
 }
 
-/// Whether the bytes look like a meta of the store with that UUID, whole or not.
+/// Whether the bytes look like a meta of the store with that UUID, whole or not; a byte of what says so may be damaged.
 pub(crate) fn is_of(record: &[u8], uuid: &[u8; 16]) -> bool {
-    has_magic(record) && record.get(56..72) == Some(uuid)
+    let (Some(magic), Some(of)) = (record.get(8..16), record.get(56..72)) else { return false };
+    let pairs = magic.iter().zip(&MAGIC).chain(of.iter().zip(uuid));
+    pairs.filter(|(found, right)| found != right).count() <= 1
 }
 
 /// Where the log is by a meta.
