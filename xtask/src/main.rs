@@ -74,10 +74,10 @@ usage: cargo xtask COMMAND
                                              how long lookups hold a thread up when memory is short
   write-order [--images N] [--seed S] [--threads N] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
-  crash [--quick] [--words N | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
-                                             crashes at every point of simulated histories
+  crash [--quick] [--words N [--letters L] | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
+        [--threads N]                        crashes at every point of simulated histories; L: of those steps
   crash [--seed S] --faults N                every call of the mapping fails, in N random histories
-  crash --replay SETUP:HISTORY               one of them, as a failure prints it
+  crash --replay SETUP:HISTORY [--last]      one of them, as a failure prints it
   canaries [SEED [NAME...]]                  plants bugs, which the crashes must find";
 
 fn run(words: &[String]) -> Result<bool> {
