@@ -28,12 +28,15 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--quick" => breadth = Breadth::QUICK,
-            "--last" => last_only = true,
+            "--quick" => {
+                breadth = Breadth::QUICK;
+                continue;
+            }
+            "--last" => {
+                last_only = true;
+                continue;
+            }
             _ => {}
-        }
-        if ["--quick", "--last"].contains(&word.as_str()) {
-            continue;
         }
         let value = words.next().ok_or_else(|| format!("{word}: a value is missing"))?;
         match word.as_str() {
@@ -102,6 +105,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
 /// Letters of steps, for as long as the program runs.
 fn steps(letters: &str) -> Result<&'static str> {
     match letters.chars().find(|letter| !LETTERS.contains(*letter)) {
+        None if letters.is_empty() => Err("no steps, no histories".into()),
         Some(letter) => Err(format!("{letter:?} is no step").into()),
         None => Ok(letters.to_owned().leak()),
     }
