@@ -32,6 +32,7 @@ fn every_crash_of_a_short_history_opens_as_what_was_committed() {
         which: Which::Words(1, LETTERS),
         breadth: Breadth::SHALLOW,
         seed: 1,
+        from: 0,
         states: u64::MAX,
         time: Duration::from_secs(10),
         threads: 1,

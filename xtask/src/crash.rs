@@ -22,7 +22,7 @@ const FAULTY_STEPS: usize = 4;
 pub(crate) fn run(words: &[String]) -> Result<bool> {
     let mut breadth = Breadth::FULL;
     let mut which = None;
-    let (mut seed, mut states, mut seconds) = (1, u64::MAX, u64::MAX);
+    let (mut seed, mut states, mut seconds, mut from) = (1, u64::MAX, u64::MAX, 0);
     let (mut letters, mut threads, mut last_only) = (LETTERS, 1, false);
     let (mut again, mut faulty) = (None, None);
     let mut words = words.iter();
@@ -47,6 +47,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
             "--faults" => faulty = Some(value.parse()?),
             "--histories" => which = Some(Which::Random(value.parse()?)),
             "--seed" => seed = value.parse()?,
+            "--from" => from = value.parse()?,
             "--states" => states = value.parse()?,
             "--seconds" => seconds = value.parse()?,
             "--replay" => again = Some(value),
@@ -84,7 +85,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         let time = if which == Which::Fixed { u64::MAX } else { seconds };
         let time = Duration::from_secs(time);
         println!("{which:?}");
-        let campaign = Campaign { which, breadth, seed, states, time, threads };
+        let campaign = Campaign { which, breadth, seed, from, states, time, threads };
         let result = campaign.run(&mut |report, time| print(report, time));
         let Some(report) = told(begun, breadth, matches!(which, Which::Words(..)), result) else {
             return Ok(false);

@@ -74,7 +74,7 @@ usage: cargo xtask COMMAND
                                              how long lookups hold a thread up when memory is short
   write-order [--images N] [--seed S] [--threads N] [--planted]  power loss below a real ext4, image by image
   fuzz-canaries [TARGET...]                  each fuzzer finds the bug that is planted for it
-  crash [--quick] [--words N [--letters L] | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
+  crash [--quick] [--words N [--letters L] [--from K] | --drawn N | --histories N] [--seed S] [--states N] [--seconds N]
         [--threads N]                        crashes at every point of simulated histories; L: of those steps
   crash [--seed S] --faults N                every call of the mapping fails, in N random histories
   crash --replay SETUP:HISTORY [--last]      one of them, as a failure prints it

@@ -37,6 +37,8 @@ pub struct Campaign {
     pub breadth: Breadth,
     /// From which everything follows.
     pub seed: u64,
+    /// Histories to leave out at the start: an earlier run has looked at them.
+    pub from: u64,
     /// Ends behind the crash that reaches so many states.
     pub states: u64,
     /// Or behind the one that is looked at then.
@@ -91,7 +93,7 @@ impl Campaign {
         let begun = Instant::now();
         let progress = Progress {
             begun,
-            next: AtomicU64::new(0),
+            next: AtomicU64::new(self.from),
             states: AtomicU64::new(0),
             over: AtomicBool::new(false),
         };
