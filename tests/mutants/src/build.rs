@@ -180,8 +180,8 @@ const HEAVY: [(&str, &str, &[&str]); 7] = [
     ("tests crash", "tests crash", &[]),
     ("crash, long", "crash", &[]),
     ("model, long", "model", &[]),
-    ("btree model", "btree model", &[]),
-    ("btree repair", "btree repair", &[]),
+    ("btree model", "btree suite", &["model::"]),
+    ("btree repair", "btree suite", &["repair::"]),
 ];
 
 /// Builds the tests; campaigns of `programs`, but the heavy ones.
@@ -209,7 +209,7 @@ pub(crate) fn tests(tree: &Path, target: &Path, heavy: bool, programs: u32) -> R
     };
     build("mapleaf-pager", "", &["--tests"])?;
     if heavy {
-        build("mapleaf-btree", "btree ", &["--test", "model", "--test", "repair"])?;
+        build("mapleaf-btree", "btree ", &["--test", "suite"])?;
         build("mapleaf-tests", "tests ", &["--test", "crash"])?;
         build("mapleaf", "db ", &["--test", "closing", "--test", "damaged"])?;
     }

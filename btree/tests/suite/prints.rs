@@ -3,15 +3,12 @@
 //!
 //! Invariants checked: they do what maps do; leaves are of fingerprints where heads tie, and of heads where they
 //! differ or where the store shall do without; a file says that it has such leaves before it has one.
-#![cfg(feature = "fingerprints")]
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Catalog, LooseInner, Pending, TreeHandle, TreeOptions, TreeRecord, Writer};
 use mapleaf_pager::{Durability, Options, PageId, Pages, Verify, features, kind};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::BTreeSet;
-use support::*;
 
 /// URLs of a few hosts: the hosts' names part early, the paths late. Some other keys between them.
 fn url(seed: u16) -> Vec<u8> {

@@ -1,10 +1,8 @@
 //! Named trees and their handles.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Error, NAME_BYTES_MAX, OpenTrees, TREES_MAX, TreeOptions, Writer};
 use mapleaf_pager::Durability;
-use support::*;
 
 /// What a rollback brings back under a name may be another tree than the one that was opened there since,
 /// whose naming no handle has seen.

@@ -2,12 +2,10 @@
 
 #![allow(unsafe_code)] // Opens damaged stores, as a caller of `Store::open` must not.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Replayer, ScrubFinding, ScrubVisitor, Scrubbed, TreeOptions, Writer, scrub};
 use mapleaf_pager::{Durability, PageId, SliceMapping, Store};
 use std::collections::BTreeMap;
-use support::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 const NAMES: &[u8] = b"(names)";

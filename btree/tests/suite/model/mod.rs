@@ -11,16 +11,12 @@
 
 mod ops;
 mod oracle;
-#[path = "../../../pager/tests/seeded/mod.rs"]
-mod seeded;
-#[path = "../support/mod.rs"]
-mod support;
 mod txn;
 
+use crate::seeded::seeded;
+use crate::support::*;
 use mapleaf_pager::{Durability, Snapshot, Verify};
 use ops::Op;
-use seeded::seeded;
-use support::*;
 use txn::Txn;
 
 const NAMES: [&str; 4] =

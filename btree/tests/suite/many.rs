@@ -3,12 +3,10 @@
 //! Invariant checked: the same answers, for keys that are there and keys that are not, in any order, repeated,
 //! with heads that collide, in trees of any height, in snapshots and in transactions.
 
-mod support;
-
+use crate::support::{PAGE, create};
 use mapleaf_btree::{Catalog, Error, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use quickcheck::{QuickCheck, TestResult};
-use support::{PAGE, create};
 
 /// A key of one of three families: heads that differ, heads that collide, keys of length 0 to 3.
 fn key(number: u16) -> Vec<u8> {

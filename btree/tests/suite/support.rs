@@ -1,7 +1,5 @@
 //! What the tests of whole trees share: stores in RAM, keys worth testing, and the naive oracle.
 
-#![allow(dead_code)] // Each test uses its part of this.
-
 use mapleaf_btree::{
     Catalog, CheckReport, CheckVisitor, Error, Finding, Key, ReachSet, Replayer, Result, Tree,
     check,

@@ -4,12 +4,10 @@
 //! of other sizes are refused and change nothing; a file says that it has such trees before it has one; leaves
 //! hold as many entries as there is room for.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Catalog, Error, FixedWidth, Pending, TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::{Durability, Verify};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
-use support::*;
 
 const WIDTHS: [(u16, u16); 9] =
     [(1, 0), (2, 3), (4, 4), (8, 8), (8, 0), (9, 2), (16, 8), (24, 60), (90, 29)];

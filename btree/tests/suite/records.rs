@@ -1,7 +1,6 @@
 //! Trees' records that are damaged, or of a later version: refused by name, told by `check` and `scrub`.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{
     Catalog, CheckVisitor, Error, Finding, HEIGHT_MAX, RECORD_BYTES, ReachSet, Replayer, Result,
     ScrubFinding, ScrubVisitor, Scrubbed, TreeOptions, TreeRecord, Writer, check, scrub,
@@ -9,7 +8,6 @@ use mapleaf_btree::{
 use mapleaf_pager::{
     Damage, Durability, Error as PagerError, PageId, ROOT_BYTES, Replay, Snapshot, Unsupported,
 };
-use support::*;
 
 /// Remembers what it is told.
 #[derive(Default)]

@@ -7,14 +7,12 @@
 
 #![allow(unsafe_code)] // Opens damaged stores, as a caller of `Store::open` must not.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{
     Catalog, CheckVisitor, Error, Finding, Replayer, TreeHandle, TreeOptions, Writer, check,
 };
 use mapleaf_pager::{Durability, Mapping, Pages, SliceMapping, Store};
 use quickcheck::{Gen, QuickCheck};
-use support::*;
 
 /// Without such trees, `fixed` is one like the others.
 const NAMES: [&str; 4] = ["empty", "fixed", "small", "tree"];

@@ -4,12 +4,10 @@
 //! what is there, in whatever order with removals, loads, savepoints and commits between, is what a map holds;
 //! counts are right and every page is accounted for; the log brings all of it back.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use quickcheck::{Gen, QuickCheck};
-use support::*;
 
 /// A program: what to do, where (from the centre on), and with a value of which length.
 type Steps = Vec<(u8, u8, u16)>;

@@ -3,11 +3,9 @@
 //! Invariants checked: trees do what maps do, the longest key is about a quarter page and one byte
 //! more is refused, and every page is accounted for.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Error, TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::{Durability, PAGE_SIZE_MAX, PAGE_SIZE_MIN};
-use support::*;
 
 /// The longest key of a store: what the error for a longer one says.
 fn key_limit(writer: &mut Writer<'_>, tree: TreeHandle) -> usize {

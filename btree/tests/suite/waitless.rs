@@ -7,8 +7,7 @@
 
 #![allow(unsafe_code)] // The mapping contract is unsafe to implement.
 
-mod support;
-
+use crate::support::{PAGE, options, words};
 use mapleaf_btree::{Catalog, Error, Result, Tree, TreeOptions, Warmed, Writer};
 use mapleaf_pager::{
     Bytes, Durability, Error as PagerError, Mapping, Pages, SliceMapping, Snapshot, Store,
@@ -18,7 +17,6 @@ use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use support::{PAGE, options, words};
 
 /// RAM that says what of it is in memory.
 struct Cold<'a> {

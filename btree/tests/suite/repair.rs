@@ -5,18 +5,16 @@
 //! page that lay in the file is overwritten but metas; a repair that ends half-way leaves the trees; a
 //! damaged tree is refused, and nothing is changed.
 
-mod support;
-
+use crate::support::{
+    PAGE, Trees, compare_all, create, key_of, len_of, len_of_value, options, prove, reopen,
+    value_of, words,
+};
 use mapleaf_btree::{Error, Replayer, TREES_MAX, TreeOptions, Writer, rebuild};
 use mapleaf_pager::{
     Damage, Durability, Error as StoreError, PageId, PageUse, Repair, SliceMapping,
 };
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::BTreeMap;
-use support::{
-    PAGE, Trees, compare_all, create, key_of, len_of, len_of_value, options, prove, reopen,
-    value_of, words,
-};
 use xxhash_rust::xxh3::xxh3_64;
 
 const RAM: usize = 1 << 20;

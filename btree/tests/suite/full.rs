@@ -5,12 +5,10 @@
 //! - `remove_range` either does all or fails the transaction;
 //! - what was removed makes room again, also where there was none left for a merge.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Error, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use quickcheck::{Gen, QuickCheck};
-use support::*;
 
 const FULL: Error = Error::Pager(mapleaf_pager::Error::Full);
 

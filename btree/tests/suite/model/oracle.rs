@@ -1,6 +1,6 @@
 //! What the oracle answers to ranges and cursors.
 
-use crate::ops::Side;
+use super::ops::Side;
 use crate::support::*;
 use std::ops::Bound;
 

@@ -1,10 +1,8 @@
 //! What `inspect` shows of redo records: each byte once, and by the name of what it is.
 
-mod support;
-
+use crate::support::{PAGE, create};
 use mapleaf_btree::{LogSlots, Writer, apply, explain_redo};
 use mapleaf_pager::FieldValue;
-use support::{PAGE, create};
 
 /// Operation, and names and bytes of the fields behind it, which must follow each other to the record's end.
 fn explained(record: &[u8]) -> (&'static str, Vec<(&'static str, Vec<u8>)>) {

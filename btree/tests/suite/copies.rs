@@ -3,11 +3,9 @@
 //! Invariants checked: values of the same size are changed in place; what comes behind the last entry writes its
 //! own pages and the way to them; a page is copied once a transaction, however much of it changes.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Pending, TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::Durability;
-use support::*;
 
 const COUNT: u64 = 3000;
 

@@ -3,14 +3,12 @@
 //! Invariants checked: every kind of change is brought back by its record; a record that does not
 //! fit the state before it, or is no record at all, is refused as such and panics nowhere.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{
     Error, LogSlots, TREES_MAX, TreeHandle, TreeOptions, Writer, apply, apply_to_remains,
 };
 use mapleaf_pager::{Damage, Durability, PageId};
 use quickcheck::quickcheck;
-use support::*;
 
 const LOG_BYTES: u64 = 1 << 20;
 

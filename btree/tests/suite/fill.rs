@@ -4,11 +4,9 @@
 //! insertion, and at two fifths and more after a random 90 % was removed, whatever is removed on
 //! the way.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{TreeOptions, Writer};
 use mapleaf_pager::Durability;
-use support::*;
 
 /// Numbers without order, each once.
 fn shuffled(count: u64, seed: u64) -> Vec<u64> {

@@ -3,11 +3,9 @@
 //! Invariants checked: a cursor that makes its tree grow, shrink or vanish under it goes on to the
 //! neighbours of where it is, in both directions; each entry is met once.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{CursorMut, TreeHandle, TreeOptions, Writer};
 use mapleaf_pager::Durability;
-use support::*;
 
 /// Keys of many lengths and shared prefixes, in order.
 fn keys() -> Vec<Vec<u8>> {

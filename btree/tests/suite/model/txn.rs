@@ -1,8 +1,8 @@
 //! A write transaction and its oracle.
 
-use crate::NAMES;
-use crate::ops::Op;
-use crate::oracle::{Where, bound, in_range, take_both_ways};
+use super::NAMES;
+use super::ops::Op;
+use super::oracle::{Where, bound, in_range, take_both_ways};
 use crate::support::*;
 use mapleaf_btree::{Error, Pending, Savepoint, TreeHandle, TreeOptions, Writer};
 

@@ -1,10 +1,8 @@
 //! One step of a lookup at a time, on pages that somebody else has read.
 
-mod support;
-
+use crate::support::{PAGE, create};
 use mapleaf_btree::{Catalog, LooseStep, LooseValue, TreeOptions, Writer, loose_step};
 use mapleaf_pager::{Durability, HEADER_BYTES, OWNED_BYTES, Pages};
-use support::{PAGE, create};
 
 /// Else whoever reads pages without a mapping (`mapleaf lab`, with `pread`) finds other values than the tree has.
 #[test]

@@ -3,12 +3,10 @@
 //! Invariants checked: a load makes its leaves as full as it was told, whatever its values and prefixes; what does
 //! not follow is refused and loses nothing; a batch copies each page once and no page that it does not change.
 
-mod support;
-
+use crate::support::*;
 use mapleaf_btree::{Error, Pending, TreeOptions, Writer};
 use mapleaf_pager::Durability;
 use quickcheck::quickcheck;
-use support::*;
 
 /// Keys in order that share long prefixes: `a/0000/0000`.
 fn path(n: u32) -> Vec<u8> {
