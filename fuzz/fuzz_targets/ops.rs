@@ -37,7 +37,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let mut attempted = None;
         let begun = store.begin_write().map_err(mapleaf_btree::Error::from);
         let done = begun.and_then(Writer::new).and_then(|writer| {
-            let planted = cfg!(feature = "planted");
+            let planted = mapleaf_fuzz::planted();
             ops::transaction(writer, width, &mut source, &model, &mut attempted, planted)
         });
         match done {

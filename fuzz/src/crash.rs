@@ -99,7 +99,7 @@ fn live(
         2 => liar.stop_after_flushes(u64::from(when % 40)),
         _ => liar.fail_after(u64::from(when % 12)),
     }
-    if cfg!(feature = "planted") {
+    if crate::planted() {
         liar.forget_after(3);
     }
     for _ in 0..COMMITS_MAX {

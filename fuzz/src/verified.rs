@@ -154,7 +154,7 @@ fn ask_all<'a, P: Pages<'a>>(
 
 /// Opens an image with checksums compared, lets `then` do something to it, asks it everything, and looks again.
 fn opened(image: &[u8], mut options: Options, stored: Option<&Entries>, then: fn(&SliceStore<'_>)) {
-    if cfg!(feature = "planted") {
+    if crate::planted() {
         options.verify = Verify::None;
     }
     let mut ram = with_room(image);
