@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::node::LeafView;
+use crate::node::{LeafView, Value};
 use crate::place::{At, Place};
 use crate::tree::{bytes_of, entry_of};
 use crate::{Entry, Tree};
@@ -10,6 +10,8 @@ use mapleaf_pager::Pages;
 
 /// Entries that are asked for before they are looked at.
 const AHEAD: usize = 4;
+/// Runs of large values, which are asked for when their entries have come.
+const RUNS_AHEAD: usize = 3;
 
 /// A place in a tree. A new cursor is at no entry: `next` goes to the first, `prev` to the last.
 /// Past an end it is at no entry either, and the way back leads to the entry at that end. After a
@@ -121,7 +123,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     pub fn next(&mut self) -> Result<Option<Entry<'a>>> {
         self.unless_blocked(|cursor| {
             cursor.advance()?;
-            cursor.current()
+            cursor.current_forwards()
         })
     }
 
@@ -152,7 +154,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     pub fn prev(&mut self) -> Result<Option<Entry<'a>>> {
         self.unless_blocked(|cursor| {
             cursor.retreat()?;
-            cursor.current()
+            cursor.current_backwards()
         })
     }
 
@@ -204,6 +206,43 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
     pub fn current(&self) -> Result<Option<Entry<'a>>> {
         self.leaf_present()?;
         self.here().map(|(leaf, i)| entry_of(self.tree.pages, leaf, i)).transpose()
+    }
+
+    /// The entry here. A large value lies in a page of its own, which is waited for: where it is one, the run of the
+    /// entry that follows soon is asked for meanwhile.
+    ///
+    /// # Errors
+    /// Damage.
+    #[inline]
+    fn current_before(&self, soon: impl Fn(usize) -> usize) -> Result<Option<Entry<'a>>> {
+        self.leaf_present()?;
+        let Some((leaf, i)) = self.here() else { return Ok(None) };
+        let (key, value) = leaf.entry(i)?;
+        if let Value::Run { .. } = value
+            && soon(i) < leaf.count()
+            && let Ok(Value::Run { page, .. }) = leaf.value(soon(i))
+        {
+            self.tree.pages.prefetch(page, 0, 1);
+        }
+        Ok(Some((key, bytes_of(self.tree.pages, value)?)))
+    }
+
+    /// The entry here, on the way to the next one.
+    ///
+    /// # Errors
+    /// Damage.
+    #[inline]
+    pub(crate) fn current_forwards(&self) -> Result<Option<Entry<'a>>> {
+        self.current_before(|i| i + RUNS_AHEAD)
+    }
+
+    /// The entry here, on the way to the one before.
+    ///
+    /// # Errors
+    /// Damage.
+    #[inline]
+    pub(crate) fn current_backwards(&self) -> Result<Option<Entry<'a>>> {
+        self.current_before(|i| i.wrapping_sub(RUNS_AHEAD))
     }
 
     /// The key here.

@@ -113,8 +113,8 @@ impl<'a, P: Pages<'a>> Range<'a, P> {
             }
         }
         let entry = match end {
-            End::Front => self.front.current(),
-            End::Back => self.back.current(),
+            End::Front => self.front.current_forwards(),
+            End::Back => self.back.current_backwards(),
         };
         if !P::WAITS && entry.as_ref().is_err_and(Error::would_block) {
             return entry.transpose();
