@@ -6,9 +6,9 @@ use crate::process::{cargo, root};
 use std::path::Path;
 use std::process::Stdio;
 
-/// Inputs after which a fuzzer is said to be dead.
+/// Inputs after which a fuzzer is said to be dead; and the time that a starved machine may take for those.
 const RUNS_MAX: u32 = 200_000;
-const SECONDS_MAX: u32 = 60;
+const SECONDS_MAX: u32 = 600;
 
 pub(crate) fn canaries(wanted: &[String]) -> Result<bool> {
     let scratch = tempfile::tempdir()?;
