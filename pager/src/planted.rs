@@ -45,6 +45,8 @@ pub enum Bug {
     RunHeld,
     /// A failed flush does not poison the store.
     NotPoisoned,
+    /// A failed flush is told as a full medium.
+    FailureMisnamed,
     /// The right half of a split leaf begins one entry too late.
     SplitOffByOne,
 }

@@ -145,6 +145,9 @@ impl Core {
         if result.is_err() && !planted::is(Bug::NotPoisoned) {
             self.poisoned.store(1, Ordering::Release);
         }
+        if result.is_err() && planted::is(Bug::FailureMisnamed) {
+            return Err(Error::Full);
+        }
         result.and_then(|()| self.healthy())
     }
 

@@ -22,7 +22,7 @@ pub enum Canary {
 }
 
 /// All of them, each with histories that meet it (random ones follow).
-pub const CANARIES: [(Canary, &[&str]); 23] = [
+pub const CANARIES: [(Canary, &[&str]); 24] = [
     (Canary::Below(Lie::NoPageFlush), &["s1c0"]),
     (Canary::Below(Lie::NoBlockFlush), &["s1s2"]),
     (Canary::Below(Lie::MetaFirst), &["s1c0"]),
@@ -51,6 +51,7 @@ pub const CANARIES: [(Canary, &[&str]); 23] = [
     (Canary::Within(Bug::RunHeld), &["l0l1c0l2l0c0"]),
     // The same: a flush that fails.
     (Canary::Within(Bug::NotPoisoned), &["s1c0s2"]),
+    (Canary::Within(Bug::FailureMisnamed), &["s1c0s2"]),
     (Canary::Within(Bug::SplitOffByOne), &["S1S2S3S4", "F1F2"]),
 ];
 
@@ -96,7 +97,7 @@ pub fn hunt(canary: Canary, histories: &[&str], seed: u64) -> Fate {
     }
     // One of them needs a value whose pages straddle what is published as one.
     let straddles = |setup: &Setup| setup.two_views && setup.page > 512;
-    if let Canary::Within(bug @ (Bug::RunHeld | Bug::NotPoisoned)) = canary {
+    if let Canary::Within(bug @ (Bug::RunHeld | Bug::NotPoisoned | Bug::FailureMisnamed)) = canary {
         let found = pairs(&own)
             .filter(|(_, setup)| bug != Bug::RunHeld || straddles(setup))
             .find_map(|(history, setup)| {
