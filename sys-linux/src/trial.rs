@@ -59,8 +59,7 @@ impl FileMapping {
         }
         let len = mapleaf_pager::Mapping::len(self);
         // Where the kernel does not say, nobody would ever know.
-        let found = cachestat(self.barriers().file(), 0..len).ok();
-        let cached = found.map(|found| found.nr_cache.saturating_mul(host_page() as u64));
+        let cached = self.cached_bytes(len);
         if cached.is_some_and(|cached| self.trial().goes_on(cached, len)) && !last {
             return true;
         }
@@ -71,6 +70,22 @@ impl FileMapping {
         }
         self.end_trial();
         false
+    }
+
+    /// How many of `len` bytes are in memory, as far as it takes to say that the file is in use: the kernel looks at
+    /// its pages one by one (270 MB in memory: 90 us).
+    fn cached_bytes(&self, len: u64) -> Option<u64> {
+        let page = host_page() as u64;
+        let part = (len / IN_USE_PART).next_multiple_of(page).max(page);
+        let mut cached = 0u64;
+        let mut start = 0;
+        while start < len && cached < len / IN_USE_PART {
+            let end = len.min(start + part);
+            let found = cachestat(self.barriers().file(), start..end).ok()?;
+            cached = cached.saturating_add(found.nr_cache.saturating_mul(page));
+            start = end;
+        }
+        Some(cached)
     }
 }
 
