@@ -87,6 +87,27 @@ fn a_checkpoint_is_due_when_freed_pages_wait_for_it() {
     assert!(!store.checkpoint_due());
 }
 
+/// Else the file would grow beside a long reader: what waits for a checkpoint, and what the reader holds back, are
+/// not told apart there, so that less may wait.
+#[test]
+fn a_checkpoint_is_due_sooner_beside_a_reader_older_than_the_last_one() {
+    for begun in ["never", "before", "behind"] {
+        let store = created(true);
+        let mut txn = store.begin_write().unwrap();
+        let live = pages(&mut txn, 6000);
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        let _before = (begun == "before").then(|| store.begin_read(0).unwrap());
+        logged(&store, 3, 100);
+        store.checkpoint().unwrap();
+        let _behind = (begun == "behind").then(|| store.begin_read(0).unwrap());
+        free(&store, &live[..100]);
+        assert!(!store.checkpoint_due(), "fewer than half of the 256 that may wait beside it");
+        free(&store, &live[100..200]);
+        assert_eq!(store.checkpoint_due(), begun == "before", "{begun}");
+    }
+}
+
 /// Else a store as large as its file may become would be full for ever, though what waits for a checkpoint is room.
 #[test]
 fn what_waits_for_a_checkpoint_is_room_for_the_transaction_after_one_that_found_none() {

@@ -237,6 +237,21 @@ fn at_the_first_touch() {
     }
 }
 
+/// Else readers would be lent what a write transaction was refused.
+#[test]
+fn what_a_copy_finds_damaged_is_lent_to_nobody() {
+    for two_views in [false, true] {
+        let (store, two) = open(two_views, &options().first_touch(CAPACITY as u32 / 512));
+        assert_eq!(read(&store, two), [true; 2]);
+        flip(&store, two, RUN_ENDS[0]);
+        assert_eq!(read(&store, two), [true; 2], "looked at before");
+        let mut txn = store.begin_write().unwrap();
+        let damage = Damage::Checksum;
+        assert_eq!(txn.own(two.page), Err(Error::Corrupt { page: two.page, damage }));
+        assert_eq!(read(&store, two), [false, true]);
+    }
+}
+
 /// Pages are used again and again, with bits from before: none vouches for what is written later.
 #[test]
 fn a_rewritten_page_is_touched_anew() {
