@@ -36,6 +36,15 @@ fn change<'s>(store: &'s TestStore, value: u8, redo: usize, pages: usize) -> Wri
     txn
 }
 
+/// Claims a page and fills it.
+fn filled(txn: &mut WriteTxn<'_>, value: u8) -> PageId {
+    let page = txn.claim().unwrap();
+    let ([], [bytes]) = txn.edit([], [page]).unwrap();
+    bytes[0] = 2;
+    bytes[16..].fill(value);
+    page
+}
+
 /// Else whoever commits `Sync` after an `Eventual` commit, and has changed nothing, loses that one.
 #[test]
 fn an_empty_commit_makes_durable_what_was_committed_before() {
@@ -276,6 +285,83 @@ fn a_block_that_has_no_room_behind_the_last_one_is_not_put_before_it() {
         change(&store, 6, 100, 1).commit(Durability::Sync).unwrap();
         assert_eq!(after_power_loss(&store), 6);
     }
+}
+
+/// Else a long reader would see what was written long after it began.
+#[test]
+fn what_a_reader_sees_is_not_written_over_whoever_frees_it() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        let mut txn = store.begin_write().unwrap();
+        let seen: Vec<PageId> = (0..100).map(|_| filled(&mut txn, 7)).collect();
+        txn.set_root(&[1; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        let reader = store.begin_read(0).unwrap();
+        let mut txn = store.begin_write().unwrap();
+        seen.iter().for_each(|page| txn.free(*page).unwrap());
+        txn.set_root(&[2; 64]);
+        txn.commit(Durability::Sync).unwrap();
+        for value in 3..6 {
+            store.checkpoint().unwrap();
+            let mut txn = store.begin_write().unwrap();
+            for _ in 0..100 {
+                filled(&mut txn, 0xEE);
+            }
+            txn.set_root(&[value; 64]);
+            txn.commit(Durability::Sync).unwrap();
+        }
+        for page in &seen {
+            assert!((&reader).page(*page).unwrap()[16..].iter().all(|byte| *byte == 7), "{page}");
+            assert_eq!((&reader).verify(*page), Ok(()));
+        }
+    }
+}
+
+/// Else whoever builds a page would have to clear it, or take a link of the pager's for its own.
+#[test]
+fn a_page_that_the_transaction_has_freed_is_claimed_again_as_a_new_one() {
+    for two_views in [false, true] {
+        let store = created(two_views);
+        let mut txn = store.begin_write().unwrap();
+        let mut freed: Vec<PageId> = (0..5).map(|_| filled(&mut txn, 0xEE)).collect();
+        for page in &freed {
+            let ([], [bytes]) = txn.edit([], [*page]).unwrap();
+            bytes[..16].fill(0xEE);
+            bytes[0] = 2;
+            txn.free(*page).unwrap();
+        }
+        let mut claimed: Vec<PageId> = (0..5).map(|_| txn.claim().unwrap()).collect();
+        for page in &claimed {
+            assert_eq!((&txn).page(*page).unwrap()[..16], [0; 16], "{page}");
+            assert_eq!(txn.owned(*page), Ok(true));
+        }
+        freed.sort_unstable();
+        claimed.sort_unstable();
+        assert_eq!(claimed, freed, "each of them once");
+    }
+}
+
+/// Else a transaction larger than memory would leave pages that the next reader is told are damaged.
+#[test]
+fn a_page_that_is_changed_again_after_a_spill_is_committed_whole() {
+    let mut mapping = Double::new(&[], CAPACITY, PAGE, true);
+    mapping.budget = 24;
+    let store = Store::create(mapping, words(), &options()).unwrap();
+    let mut txn = store.begin_write().unwrap();
+    let (page, run) = (filled(&mut txn, 1), txn.claim_run(1000).unwrap());
+    txn.run_mut(run).unwrap().fill(1);
+    while store.stats().spills == 0 {
+        filled(&mut txn, 2);
+    }
+    let ([], [bytes]) = txn.edit([], [page]).unwrap();
+    bytes[16..].fill(3);
+    txn.run_mut(run).unwrap().fill(3);
+    txn.set_root(&[1; 64]);
+    txn.commit(Durability::Sync).unwrap();
+    let reader = store.begin_read(0).unwrap();
+    assert_eq!((reader.verify(page), reader.verify(run)), (Ok(()), Ok(())));
+    assert!((&reader).page(page).unwrap()[16..].iter().all(|byte| *byte == 3));
+    assert_eq!((&reader).run(run, 1000), Ok(&[3; 1000][..]));
 }
 
 /// Else the memory of a store that is written to would grow to the size of its file.
