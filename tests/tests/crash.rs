@@ -35,7 +35,7 @@ fn every_crash_of_a_short_history_opens_as_what_was_committed() {
         from: 0,
         states: u64::MAX,
         time: Duration::from_secs(10),
-        threads: 1,
+        threads: 2,
     };
     let random = Campaign { which: Which::Random(2), seed: 2, ..words };
     let fixed = Campaign { which: Which::Fixed, time: Duration::MAX, ..words };

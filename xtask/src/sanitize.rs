@@ -16,7 +16,7 @@ const SUPPRESSED: &str = "race:double::Double>::harden\n";
 const LITTLE_SPACE: &str = "little_address_space_makes_a_smaller_reservation";
 
 /// Rounds of the test that takes longest, a fifth of what it has by itself.
-const HELD_ROUNDS: &str = "2400";
+const HELD_ROUNDS: &str = "1200";
 /// Tests that have threads, or look at memory that others may have: (package, tests).
 const QUICK: [(&str, &[&str]); 2] =
     [("mapleaf-pager", &["--test", "concurrent"]), ("mapleaf-sys-linux", &["--test", "held"])];

@@ -30,6 +30,16 @@ pub struct FaultReport {
     pub unharmed: u64,
 }
 
+impl FaultReport {
+    /// Adds what another has looked at.
+    pub fn add(&mut self, other: &FaultReport) {
+        self.lives += other.lives;
+        self.errors += other.errors;
+        self.poisoned += other.poisoned;
+        self.unharmed += other.unharmed;
+    }
+}
+
 /// Calls whose `EIO` may go unseen: a record that cannot be put into the log makes a checkpoint of its commit, which
 /// is then durable all the same; a cut is a favour.
 const MAY_HIDE: [Call; 2] = [Call::Claim, Call::Shrink];
