@@ -26,8 +26,12 @@ const BOUNDS: [(&str, &str); 3] =
 const BOUNDS_QUICK: [(&str, &str); 3] =
     [("QUICKCHECK_TESTS", "3"), ("MODEL_TESTS", "8"), ("CRASH_TESTS", "15")];
 /// What `--quick` leaves out: the longest, whose bytes shorter ones have too.
-const SKIPPED: [&str; 3] =
-    ["space::tests::churn", "space::tests::hostile", "fixed_trees_do_what_maps_do"];
+const SKIPPED: [&str; 4] = [
+    "space::tests::churn",
+    "space::tests::hostile",
+    "a_claim_that_finds_no_room_leaves_what_is_free_as_it_was",
+    "fixed_trees_do_what_maps_do",
+];
 
 /// cargo for the other machine: rustup's standard library where there is one, else built from source.
 fn cargo(directory: &Path) -> Result<Command> {
