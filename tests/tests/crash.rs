@@ -34,7 +34,7 @@ fn every_crash_of_a_short_history_opens_as_what_was_committed() {
         seed: 1,
         from: 0,
         states: u64::MAX,
-        time: Duration::from_secs(10),
+        time: Duration::from_secs(5),
         threads: 2,
     };
     let random = Campaign { which: Which::Random(2), seed: 2, ..words };

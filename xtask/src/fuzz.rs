@@ -5,29 +5,41 @@ use crate::Result;
 use crate::process::{cargo, root};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Inputs after which a fuzzer is said to be dead; and the time that a starved machine may take for those.
 const RUNS_MAX: u32 = 200_000;
 const SECONDS_MAX: u32 = 600;
 
+/// Fuzzers beside each other: each has one thread.
+const BESIDE: usize = 2;
+
 pub(crate) fn canaries(wanted: &[String]) -> Result<bool> {
     let scratch = tempfile::tempdir()?;
-    let mut missed = 0;
-    for target in targets()? {
-        if !wanted.is_empty() && !wanted.contains(&target) {
-            continue;
-        }
+    let mut targets = targets()?;
+    targets.retain(|target| wanted.is_empty() || wanted.contains(target));
+    for target in &targets {
         let mut build = cargo();
-        build.args(["fuzz", "build", &target]);
+        build.args(["fuzz", "build", target]);
         let built = build.current_dir(root()).env("RUSTC_BOOTSTRAP", "1").status()?;
         if !built.success() {
             return Err(format!("{target} does not build").into());
         }
-        let found = finds(&target, scratch.path())?;
-        println!("{target}: the planted bug is {}", if found { "found" } else { "NOT FOUND" });
-        missed += u32::from(!found);
     }
-    Ok(missed == 0)
+    let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let hunt = || {
+        while let Some(target) = targets.get(next.fetch_add(1, Relaxed)) {
+            let found = finds(target, scratch.path()).unwrap_or(false);
+            println!("{target}: the planted bug is {}", if found { "found" } else { "NOT FOUND" });
+            missed.fetch_add(usize::from(!found), Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..BESIDE {
+            scope.spawn(hunt);
+        }
+    });
+    Ok(missed.into_inner() == 0)
 }
 
 /// Whether the fuzzer crashes, from its corpus on, and leaves the input that did it.
