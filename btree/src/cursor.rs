@@ -208,26 +208,7 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
         self.here().map(|(leaf, i)| entry_of(self.tree.pages, leaf, i)).transpose()
     }
 
-    /// The entry here. A large value lies in a page of its own, which is waited for: where it is one, the run of the
-    /// entry that follows soon is asked for meanwhile.
-    ///
-    /// # Errors
-    /// Damage.
-    #[inline]
-    fn current_before(&self, soon: impl Fn(usize) -> usize) -> Result<Option<Entry<'a>>> {
-        self.leaf_present()?;
-        let Some((leaf, i)) = self.here() else { return Ok(None) };
-        let (key, value) = leaf.entry(i)?;
-        if let Value::Run { .. } = value
-            && soon(i) < leaf.count()
-            && let Ok(Value::Run { page, .. }) = leaf.value(soon(i))
-        {
-            self.tree.pages.prefetch(page, 0, 1);
-        }
-        Ok(Some((key, bytes_of(self.tree.pages, value)?)))
-    }
-
-    /// The entry here, on the way to the next one.
+    /// The entry here, on the way to those behind it.
     ///
     /// # Errors
     /// Damage.
@@ -236,13 +217,36 @@ impl<'a, P: Pages<'a>> Cursor<'a, P> {
         self.current_before(|i| i + RUNS_AHEAD)
     }
 
-    /// The entry here, on the way to the one before.
+    /// The entry here, on the way to those before it.
     ///
     /// # Errors
     /// Damage.
     #[inline]
     pub(crate) fn current_backwards(&self) -> Result<Option<Entry<'a>>> {
         self.current_before(|i| i.wrapping_sub(RUNS_AHEAD))
+    }
+
+    /// The entry here. A large value lies in a run of pages of its own, which is waited for: where this is one, the run
+    /// of the entry that is `soon` come to is asked for meanwhile, if there is such an entry in this leaf.
+    #[inline]
+    fn current_before(&self, soon: impl FnOnce(usize) -> usize) -> Result<Option<Entry<'a>>> {
+        self.leaf_present()?;
+        let Some((leaf, i)) = self.here() else { return Ok(None) };
+        let (key, value) = leaf.entry(i)?;
+        if let Value::Run { .. } = value {
+            self.ask_for_run(leaf, soon(i));
+        }
+        Ok(Some((key, bytes_of(self.tree.pages, value)?)))
+    }
+
+    /// Asks for the first line of a value's run, if entry `i` has one. What is wrong with it is said to whoever reads it.
+    #[inline]
+    fn ask_for_run(&self, leaf: &LeafView<'a>, i: usize) {
+        if i < leaf.count()
+            && let Ok(Value::Run { page, .. }) = leaf.value(i)
+        {
+            self.tree.pages.prefetch(page, 0, 1);
+        }
     }
 
     /// The key here.

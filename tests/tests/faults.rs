@@ -20,11 +20,8 @@ fn every_call_fails_once_and_for_ever() {
         let mut all = FaultReport::default();
         loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(setup), history) =
-                (setups.get(job / HISTORIES.len()), HISTORIES[job % HISTORIES.len()])
-            else {
-                return all;
-            };
+            let history = HISTORIES[job % HISTORIES.len()];
+            let Some(setup) = setups.get(job / HISTORIES.len()) else { return all };
             let mut search = Search::new(*setup, Breadth::FAULTS);
             let report = search.faults(&history.parse().unwrap(), Kinds::InTurn);
             let report = report.unwrap_or_else(|failure| panic!("{failure}"));

@@ -64,6 +64,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         return faults(seed, histories, if quick { Kinds::InTurn } else { Kinds::Each });
     }
     let quick = which.is_none() && breadth == Breadth::QUICK;
+    if quick && from > 0 {
+        return Err("--from is of one campaign: name it".into());
+    }
     let all = match which {
         Some(Which::Words(longest, _)) => vec![Which::Words(longest, letters)],
         Some(which) => vec![which],
@@ -92,6 +95,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool> {
         };
         seen += report.states;
         met.add(&report.met);
+    }
+    if seen == 0 {
+        return Err("nothing was looked at".into());
     }
     if quick && seen < QUICK_STATES_MIN {
         return Err(format!("{seen} states are fewer than {QUICK_STATES_MIN}").into());

@@ -29,9 +29,13 @@ pub(crate) fn canaries(wanted: &[String]) -> Result<bool> {
     let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let hunt = || {
         while let Some(target) = targets.get(next.fetch_add(1, Relaxed)) {
-            let found = finds(target, scratch.path()).unwrap_or(false);
-            println!("{target}: the planted bug is {}", if found { "found" } else { "NOT FOUND" });
-            missed.fetch_add(usize::from(!found), Relaxed);
+            let found = finds(target, scratch.path());
+            match &found {
+                Ok(true) => println!("{target}: the planted bug is found"),
+                Ok(false) => println!("{target}: the planted bug is NOT FOUND"),
+                Err(error) => println!("{target}: {error}"),
+            }
+            missed.fetch_add(usize::from(!found.is_ok_and(|found| found)), Relaxed);
         }
     };
     std::thread::scope(|scope| {

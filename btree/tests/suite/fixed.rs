@@ -122,21 +122,13 @@ impl<'s> Txn<'s> {
                 assert_eq!(replaced, self.entries.insert(key, value).is_some());
             }
             Op::Load(count) => {
-                let last = self.entries.last_key_value().map(|(key, _)| key.clone());
-                let mut more: Entries = self.some(0, *count).into_iter().collect();
-                more.retain(|key, _| Some(key) > last.as_ref());
-                let mut tree = self.writer.tree(self.tree).unwrap();
-                assert_eq!(tree.load(&more, 40 + count % 61), Ok(more.len() as u64));
-                self.entries.extend(more);
+                let more = self.some(0, *count);
+                let tree = self.writer.tree(self.tree).unwrap();
+                load_behind(tree, &mut self.entries, more, 40 + count % 61);
             }
             Op::Extend(seed, count) => {
                 let more = self.some(*seed, *count);
-                let lent = more.iter().map(|(key, value)| (&key[..], &value[..]));
-                let mut tree = self.writer.tree(self.tree).unwrap();
-                let added = tree.extend(lent, &mut [Pending::default(); 100]).unwrap();
-                let before = self.entries.len();
-                self.entries.extend(more);
-                assert_eq!(added, (self.entries.len() - before) as u64);
+                extend_both(self.writer.tree(self.tree).unwrap(), &mut self.entries, more);
             }
             _ => self.take(op),
         }

@@ -5,7 +5,7 @@
 //! differ or where the store shall do without; a file says that it has such leaves before it has one.
 
 use crate::support::*;
-use mapleaf_btree::{Catalog, LooseInner, Pending, TreeHandle, TreeOptions, TreeRecord, Writer};
+use mapleaf_btree::{Catalog, LooseInner, TreeHandle, TreeOptions, TreeRecord, Writer};
 use mapleaf_pager::{Durability, Options, PageId, Pages, Verify, features, kind};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::BTreeSet;
@@ -148,22 +148,13 @@ impl<'s> Txn<'s> {
                 self.entries.insert(key, value);
             }
             Op::Load(count) => {
-                let last = self.entries.last_key_value().map(|(key, _)| key.clone());
-                let mut more: Entries =
-                    self.some(u16::from(*count) * 64 + 3, 63).into_iter().collect();
-                more.retain(|key, _| Some(key) > last.as_ref());
-                let mut tree = self.writer.tree(self.tree).unwrap();
-                assert_eq!(tree.load(&more, 40 + count % 61), Ok(more.len() as u64));
-                self.entries.extend(more);
+                let more = self.some(u16::from(*count) * 64 + 3, 63);
+                let tree = self.writer.tree(self.tree).unwrap();
+                load_behind(tree, &mut self.entries, more, 40 + count % 61);
             }
             Op::Extend(seed, count) => {
                 let more = self.some(*seed, *count);
-                let lent = more.iter().map(|(key, value)| (&key[..], &value[..]));
-                let mut tree = self.writer.tree(self.tree).unwrap();
-                let added = tree.extend(lent, &mut [Pending::default(); 100]).unwrap();
-                let before = self.entries.len();
-                self.entries.extend(more);
-                assert_eq!(added, (self.entries.len() - before) as u64);
+                extend_both(self.writer.tree(self.tree).unwrap(), &mut self.entries, more);
             }
             Op::Remove(seed) => self.remove(*seed),
             Op::RemoveMany(seed, count) => {

@@ -1,8 +1,10 @@
 //! What the tests of whole trees share: stores in RAM, keys worth testing, and the naive oracle.
 
+#![allow(dead_code)] // Fewer tests use it where features are off.
+
 use mapleaf_btree::{
-    Catalog, CheckReport, CheckVisitor, Error, Finding, Key, ReachSet, Replayer, Result, Tree,
-    check,
+    Catalog, CheckReport, CheckVisitor, Error, Finding, Key, Pending, ReachSet, Replayer, Result,
+    Tree, TreeMut, check,
 };
 use mapleaf_pager::{
     Mapping, Options, Pages, Replay, SliceMapping, Store, first_touch_words_for, words_for,
@@ -22,6 +24,33 @@ pub(crate) type RamStore<'a> = Store<SliceMapping<'a>, Box<[AtomicU32]>>;
 
 /// Pages that there is a bit for, where checksums are compared at the first touch.
 pub(crate) const TOUCHED: u32 = 256;
+
+/// Loads those of `more` that follow what is there, into the tree and into the map.
+pub(crate) fn load_behind(
+    mut tree: TreeMut<'_, '_>,
+    entries: &mut Entries,
+    more: Vec<(Vec<u8>, Vec<u8>)>,
+    fill: u8,
+) {
+    let last = entries.last_key_value().map(|(key, _)| key.clone());
+    let mut more: Entries = more.into_iter().collect();
+    more.retain(|key, _| Some(key) > last.as_ref());
+    assert_eq!(tree.load(&more, fill), Ok(more.len() as u64));
+    entries.extend(more);
+}
+
+/// Stores `more` in one batch, in the tree and in the map.
+pub(crate) fn extend_both(
+    mut tree: TreeMut<'_, '_>,
+    entries: &mut Entries,
+    more: Vec<(Vec<u8>, Vec<u8>)>,
+) {
+    let lent = more.iter().map(|(key, value)| (&key[..], &value[..]));
+    let added = tree.extend(lent, &mut [Pending::default(); 100]).unwrap();
+    let before = entries.len();
+    entries.extend(more);
+    assert_eq!(added, (entries.len() - before) as u64);
+}
 
 /// Memory for the reader slots and the published state.
 pub(crate) fn words() -> Box<[AtomicU32]> {
