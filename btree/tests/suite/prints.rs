@@ -274,13 +274,18 @@ fn trees_of_urls_do_what_maps_do() {
 
 #[test]
 fn the_programs_meet_both_kinds() {
+    // Programs are drawn anew each time, and one may end with a tree all of one kind: four do for
+    // most draws, and what no draw meets in a hundred is not made any more.
     let mut g = Gen::new(600);
     let mut met = [0; 2];
-    for _ in 0..4 {
+    for _ in 0..100 {
         let some = program(&Vec::arbitrary(&mut g), 64 * 1024);
         met = [met[0] + some[0], met[1] + some[1]];
+        if met.iter().all(|count| *count > 50) {
+            return;
+        }
     }
-    assert!(met.iter().all(|count| *count > 50), "{met:?}");
+    panic!("{met:?}");
 }
 
 /// A tree of these keys, in this order; its leaves of each kind, and the features of its file.
