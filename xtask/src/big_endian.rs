@@ -24,7 +24,7 @@ const BOUNDS: [(&str, &str); 3] =
     [("QUICKCHECK_TESTS", "20"), ("MODEL_TESTS", "60"), ("CRASH_TESTS", "120")];
 /// With `--quick`.
 const BOUNDS_QUICK: [(&str, &str); 3] =
-    [("QUICKCHECK_TESTS", "5"), ("MODEL_TESTS", "15"), ("CRASH_TESTS", "30")];
+    [("QUICKCHECK_TESTS", "5"), ("MODEL_TESTS", "9"), ("CRASH_TESTS", "15")];
 /// What `--quick` leaves out: the longest, whose bytes shorter ones have too.
 const SKIPPED: [&str; 4] = [
     "space::tests::churn",
