@@ -1,9 +1,13 @@
 //! The arguments, and their help.
 
 mod examples;
+#[cfg(feature = "inspect")]
+mod inspect;
 mod looking;
 
-pub(crate) use looking::{ColorBy, Inspect, Page, TreeShape};
+#[cfg(feature = "inspect")]
+pub(crate) use inspect::{ColorBy, Inspect};
+pub(crate) use looking::{Page, TreeShape};
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use examples::{
@@ -11,7 +15,7 @@ use examples::{
     LOAD_EXAMPLES, PUT_EXAMPLES, SALVAGE_EXAMPLES, SCAN_EXAMPLES, SCRUB_EXAMPLES, STAT_EXAMPLES,
     TREES_EXAMPLES,
 };
-use looking::{INSPECT_EXAMPLES, PAGE_EXAMPLES, TREE_EXAMPLES};
+use looking::{PAGE_EXAMPLES, TREE_EXAMPLES};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -119,7 +123,8 @@ pub(crate) enum Command {
     #[command(after_help = DUMP_EXAMPLES)]
     Dump(Dump),
     /// Draw every page of the file by what it is used for, its birth, fill, or residency
-    #[command(after_help = INSPECT_EXAMPLES)]
+    #[cfg(feature = "inspect")]
+    #[command(after_help = inspect::EXAMPLES)]
     Inspect(Inspect),
     /// Explain one page byte by byte
     #[command(after_help = PAGE_EXAMPLES)]

@@ -14,9 +14,10 @@ mod dump;
 mod entry;
 mod failure;
 mod figures;
+#[cfg(feature = "inspect")]
 mod inspect;
 mod json;
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "lab", target_os = "linux"))]
 mod lab;
 mod lmdb;
 mod load;
@@ -61,7 +62,7 @@ pub fn run_command() -> ExitCode {
 fn parse_and_run() -> Outcome {
     let words = spelled_out(std::env::args_os().collect());
     // The one command without a store. A store of that name is `./lab`.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "lab", target_os = "linux"))]
     if words.get(1).is_some_and(|first| first == "lab") {
         return lab::run(&lab::args::Args::parse_from(words.into_iter().skip(1)));
     }
@@ -96,6 +97,7 @@ fn run(args: &Args) -> Outcome {
         Command::Copy(copy) => copy::run(file, copy),
         Command::Salvage(salvage) => salvage::run(file, salvage),
         Command::Dump(dump) => dump::run(file, dump),
+        #[cfg(feature = "inspect")]
         Command::Inspect(inspect) => inspect::run(file, inspect),
         Command::Page(page) => page::run(file, page),
         Command::Tree(tree) => tree::run(file, tree),

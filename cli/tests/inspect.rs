@@ -1,5 +1,7 @@
 //! Looking at files page by page: `inspect`, `page` and `tree`.
 
+#![cfg(feature = "inspect")]
+
 mod run;
 
 use run::{Store, command};

@@ -1,6 +1,6 @@
 //! `lab`: what it prints and what the kernel counted. Never how long anything took.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "lab", target_os = "linux"))]
 
 mod run;
 

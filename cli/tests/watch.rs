@@ -1,6 +1,6 @@
 //! `inspect --watch` at a pseudo terminal: what is drawn, what keys do, and how the terminal is left.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "inspect", target_os = "linux"))]
 
 mod run;
 mod terminal;
