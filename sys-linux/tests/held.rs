@@ -9,7 +9,7 @@ use support::{UNIT, scratch};
 
 /// Few, so that the two meet.
 const UNITS: u64 = 32;
-const ROUNDS: u64 = 6_000;
+const ROUNDS: u64 = 2_000;
 
 /// `HELD_ROUNDS=n`: fewer where each costs more, under a sanitizer.
 fn rounds() -> u64 {

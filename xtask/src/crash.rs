@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// each for so long.
 const QUICK_DRAWN: u64 = 60;
 const QUICK_RANDOM: u64 = 20;
-const QUICK_SECONDS: u64 = 15;
+const QUICK_SECONDS: u64 = 8;
 /// What `--quick` comes to at the least, or it has not looked.
 const QUICK_STATES_MIN: u64 = 200_000;
 /// Steps of histories with faults in them.
