@@ -274,8 +274,8 @@ fn trees_of_urls_do_what_maps_do() {
 
 #[test]
 fn the_programs_meet_both_kinds() {
-    // Programs are drawn anew each time, and one may end with a tree all of one kind: four do for
-    // most draws, and what no draw meets in a hundred is not made any more.
+    // Drawn anew each time: four programs are nearly always enough, and a kind that a hundred do not
+    // meet is not made any more.
     let mut g = Gen::new(600);
     let mut met = [0; 2];
     for _ in 0..100 {
