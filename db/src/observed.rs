@@ -48,6 +48,11 @@ unsafe impl<M: Mapping> Mapping for Observed<M> {
         // SAFETY: the caller's promise.
         step(Step::Publish(bytes_of(ranges)), || unsafe { self.0.publish(ranges) })
     }
+    unsafe fn publish_bytes(&self, range: Bytes, parts: &[&[u8]]) -> Result<bool> {
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        // SAFETY: the caller's promise.
+        step(Step::Publish(bytes), || unsafe { self.0.publish_bytes(range, parts) })
+    }
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.0.hold(range) }

@@ -15,6 +15,27 @@ pub(crate) fn xxh3(bytes: &[u8]) -> u64 {
     xxh3_seeded(bytes, 0)
 }
 
+/// The hash of both, one behind the other.
+#[cfg(feature = "locality")]
+pub(crate) fn xxh3_of_two(first: &[u8], second: &[u8]) -> u64 {
+    #[cfg(feature = "wide")]
+    {
+        use core::hash::Hasher as _;
+        use twox_hash::xxhash3_64::{RawHasher, SecretBuffer};
+        let mut hasher = RawHasher::new(SecretBuffer::default());
+        hasher.write(first);
+        hasher.write(second);
+        hasher.finish()
+    }
+    #[cfg(not(feature = "wide"))]
+    {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(first);
+        hasher.update(second);
+        hasher.digest()
+    }
+}
+
 /// The hash of `bytes` with a seed.
 pub(crate) fn xxh3_seeded(bytes: &[u8], seed: u64) -> u64 {
     #[cfg(feature = "wide")]
@@ -35,6 +56,14 @@ mod tests {
             let bytes = bytes.repeat(usize::from(times));
             super::xxh3(&bytes) == xxh3_64(&bytes)
                 && super::xxh3_seeded(&bytes, seed) == xxh3_64_with_seed(&bytes, seed)
+        }
+
+        // Else a value would be damaged as soon as it is looked at.
+        #[cfg(feature = "locality")]
+        fn is_the_same_in_two_pieces(bytes: Vec<u8>, times: u8, cut: usize) -> bool {
+            let bytes = bytes.repeat(usize::from(times));
+            let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
+            super::xxh3_of_two(first, second) == xxh3_64(&bytes)
         }
     }
 }

@@ -48,6 +48,7 @@ mod snapshot;
 mod space;
 mod stats;
 mod store;
+mod stored;
 mod tail;
 mod txn;
 mod txn_pages;

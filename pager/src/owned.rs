@@ -82,6 +82,10 @@ unsafe impl Mapping for Box<dyn Mapping> {
         // SAFETY: the caller's promise.
         unsafe { (**self).publish(ranges) }
     }
+    unsafe fn publish_bytes(&self, range: Bytes, parts: &[&[u8]]) -> Result<bool> {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).publish_bytes(range, parts) }
+    }
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { (**self).hold(range) }

@@ -10,6 +10,8 @@
 
 use crate::PageId;
 use crate::hash::xxh3;
+#[cfg(feature = "locality")]
+use crate::hash::xxh3_of_two;
 
 /// Bytes at the start of each page that the pager owns: checksum and birth.
 pub const OWNED_BYTES: usize = 16;
@@ -73,6 +75,13 @@ const fn mix(id: PageId) -> u64 {
 #[must_use]
 pub(crate) fn checksum(id: PageId, rest: &[u8]) -> u64 {
     xxh3(rest) ^ mix(id)
+}
+
+/// Checksum of a run whose bytes from offset 8 on are `header`, and `value` behind it.
+#[cfg(feature = "locality")]
+#[must_use]
+pub(crate) fn checksum_of_two(id: PageId, header: &[u8], value: &[u8]) -> u64 {
+    xxh3_of_two(header, value) ^ mix(id)
 }
 
 /// Reads a little-endian `u64` at `at`; 0 where the slice is too short (callers pass whole headers).

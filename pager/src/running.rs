@@ -49,6 +49,9 @@ pub(crate) struct Running {
     pub(crate) dirty_pages: u64,
     /// How often the chain was sealed and published before the commit.
     pub(crate) spills: u32,
+    /// Bytes of runs that were written without a claim.
+    #[cfg(feature = "locality")]
+    pub(crate) written_bytes: u64,
     /// Single pages born and freed since the last savepoint.
     pub(crate) freed: OwnList,
     /// Runs born and freed since the last savepoint.
@@ -82,6 +85,8 @@ impl Running {
             chained: 0,
             dirty_pages: 0,
             spills: 0,
+            #[cfg(feature = "locality")]
+            written_bytes: 0,
             freed: OwnList::default(),
             freed_runs: OwnList::default(),
             savepoint: PageId::NONE,
@@ -145,7 +150,8 @@ impl<'s> Host<'_, 's> {
         whole::<true>(self.view, self.run, id, self.view.mapped_pages())
     }
 
-    fn claim_bytes(&mut self, id: PageId, pages: u32, keep: bool) -> Result<&'s mut [u8]> {
+    /// Why pages that the space gave cannot be written to, if they cannot.
+    pub(crate) fn refused(&self, id: PageId, pages: u32) -> Result<()> {
         let end = PageId(id.0.saturating_add(pages));
         if id.0 < 2 || end.0 > self.view.mapped_pages() {
             return Err(Error::corrupt(id, Damage::OutOfRange));
@@ -155,6 +161,11 @@ impl<'s> Host<'_, 's> {
         if (id < self.ring.end && self.ring.start < end) || self.view.claimed(id) {
             return Err(Error::corrupt(id, Damage::Shared));
         }
+        Ok(())
+    }
+
+    fn claim_bytes(&mut self, id: PageId, pages: u32, keep: bool) -> Result<&'s mut [u8]> {
+        self.refused(id, pages)?;
         // What was compared was what these pages held before.
         self.view.touched().remove(id, pages);
         let range = self.view.range(id, pages);

@@ -168,6 +168,14 @@ impl<'s> WriteTxn<'s> {
     /// # Errors
     /// As [`claim`](WriteTxn::claim); [`ValueTooLong`](Error::ValueTooLong).
     pub fn claim_run(&mut self, len_bytes: u64) -> Result<PageId> {
+        let (id, pages) = self.give_run(len_bytes)?;
+        let (mut host, _) = self.split();
+        host.start_run(id, pages, len_bytes)?;
+        Ok(id)
+    }
+
+    /// Pages for a run, and how many, not started.
+    pub(crate) fn give_run(&mut self, len_bytes: u64) -> Result<(PageId, u32)> {
         self.spill_under_pressure()?;
         let bytes = len_bytes.checked_add(HEADER_BYTES as u64).ok_or(Error::ValueTooLong)?;
         let pages = bytes.div_ceil(self.parts.view.page_size() as u64);
@@ -176,9 +184,7 @@ impl<'s> WriteTxn<'s> {
             return Err(Error::ValueTooLong);
         }
         let (mut host, space) = self.split();
-        let id = space.claim_run(&mut host, pages)?;
-        host.start_run(id, pages, len_bytes)?;
-        Ok(id)
+        Ok((space.claim_run(&mut host, pages)?, pages))
     }
 
     /// The value bytes of a run claimed in this transaction (since the last savepoint).

@@ -3,12 +3,13 @@
 use crate::error::OpenError;
 use crate::host_page;
 use core::ffi::CStr;
+use core::ops::Range;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FallocateFlags, FileType, FsWord, Mode, OFlags, StatxAttributes, StatxFlags,
     fallocate, fdatasync, fstat, fstatfs, fsync, ftruncate, openat, statx,
 };
-use rustix::io::{Errno, IoSlice, ReadWriteFlags, Result, pwrite, pwritev2};
+use rustix::io::{Errno, IoSlice, ReadWriteFlags, Result, pwrite, pwritev, pwritev2};
 use rustix::process::{Resource, getrlimit};
 
 /// Longest path that the system takes, with its end mark.
@@ -110,6 +111,38 @@ pub(crate) fn sync_directory(path: &CStr) -> Result<()> {
 /// `pwrite`—all of `bytes`, in as many calls as it takes.
 pub(crate) fn write_all(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<()> {
     write_rest(bytes, offset, |rest, at| pwrite(file, rest, at))
+}
+
+/// `pwritev`—a window of what `parts` and `end` are one behind the other, from `offset` of the file on; how much of it.
+///
+/// # Errors
+/// Those of `pwritev`; `IO` where nothing was written.
+#[cfg(feature = "residency")]
+pub(crate) fn write_window(
+    file: BorrowedFd<'_>,
+    parts: &[&[u8]],
+    end: &[u8],
+    window: Range<usize>,
+    offset: u64,
+) -> Result<usize> {
+    const PARTS_MAX: usize = 4;
+    let mut slices = [IoSlice::new(&[]); PARTS_MAX];
+    let (mut start, mut used) = (0, 0);
+    for part in parts.iter().chain([&end]) {
+        let from = window.start.saturating_sub(start).min(part.len());
+        let to = window.end.saturating_sub(start).min(part.len());
+        start += part.len();
+        if let (Some(bytes), Some(slice)) = (part.get(from..to), slices.get_mut(used))
+            && !bytes.is_empty()
+        {
+            *slice = IoSlice::new(bytes);
+            used += 1;
+        }
+    }
+    match retry(|| pwritev(file, slices.get(..used).unwrap_or(&slices), offset))? {
+        0 => Err(Errno::IO),
+        written => Ok(written),
+    }
 }
 
 /// `pwritev2(RWF_DSYNC)`—all of `bytes`, which the medium then has, as it has everything else that

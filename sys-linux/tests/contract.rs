@@ -243,6 +243,7 @@ fn access_follows_the_files_size() {
 enum Step {
     Store { start: u16, len: u16, value: u8, keep: bool },
     Publish { start: u16, len: u16 },
+    PublishBytes { unit: u8, len: u32, value: u8 },
     Hold { start: u16, len: u16 },
     PublishHeld { start: u16, len: u16 },
     ReleaseHeld,
@@ -258,7 +259,7 @@ impl Arbitrary for Step {
         let (start, value, keep) = (u16::arbitrary(g), u8::arbitrary(g), bool::arbitrary(g));
         // Mostly short, so that ranges meet in units.
         let len = u16::arbitrary(g) % *g.choose(&[16, 5000, 40000]).expect("not empty");
-        match u8::arbitrary(g) % 17 {
+        match u8::arbitrary(g) % 20 {
             0..=6 => Step::Store { start, len, value, keep },
             7..=8 => Step::Publish { start, len },
             9..=10 => Step::Hold { start, len },
@@ -273,6 +274,11 @@ impl Arbitrary for Step {
                 }
             }
             15 => Step::Grow,
+            16..=18 => Step::PublishBytes {
+                unit: value,
+                len: u32::arbitrary(g) % 120_000,
+                value: start as u8,
+            },
             _ => Step::Shrink { len: start },
         }
     }
@@ -356,6 +362,26 @@ fn publish_held(mapping: &FileMapping, model: &mut Model, range: &mapleaf_pager:
     }
 }
 
+/// A header and a value: what is long enough is shown at once, with zeros behind it, where nothing is claimed.
+fn publish_bytes(mapping: &FileMapping, model: &mut Model, unit: u8, len: u32, value: u8) {
+    const LONG: u64 = 64 << 10;
+    let (start, value) = (u64::from(unit) * UNIT, vec![value; len as usize]);
+    let range = start..(start + 32 + u64::from(len)).next_multiple_of(UNIT);
+    let parts: [&[u8]; 2] = [&[0xEE; 32], &value];
+    // SAFETY: the one writer, which counts on nothing there.
+    let done = unsafe { mapping.publish_bytes(range.clone(), &parts) }.expect("publish");
+    let units = Model::units(&(range.start as usize..range.end as usize));
+    let long = range.end - range.start >= LONG && range.end <= mapping.len();
+    let claimed = || model.claimed[units.clone()].iter().any(|claimed| *claimed);
+    assert_eq!(done, model.two_views && long && !claimed(), "{range:?}");
+    if done {
+        let mut bytes = parts.concat();
+        bytes.resize((range.end - range.start) as usize, 0);
+        model.shown[range.start as usize..range.end as usize].copy_from_slice(&bytes);
+        model.held[units].fill(false);
+    }
+}
+
 fn apply(mapping: &FileMapping, model: &mut Model, step: &Step) {
     let clip = |start: u16, len: u16| {
         let start = u64::from(start) % (mapping.len() + 1);
@@ -383,6 +409,7 @@ fn apply(mapping: &FileMapping, model: &mut Model, step: &Step) {
             }
             model.end_claims(&plain(&range), true);
         }
+        Step::PublishBytes { unit, len, value } => publish_bytes(mapping, model, unit, len, value),
         Step::Discard { start, len } => {
             let range = clip(start, len);
             discard(mapping, range.clone());

@@ -194,7 +194,7 @@ impl Editor<'_, '_> {
             return Ok(false);
         }
         if let Source::Bytes(bytes) = source {
-            copy_to_run(self.txn.run_mut(run.page)?, bytes, run.page)?;
+            self.txn.rewrite_run(run.page, bytes)?;
         }
         Ok(true)
     }
@@ -216,19 +216,11 @@ impl Editor<'_, '_> {
                 Source::Room(len) => NewValue::Reserved(len),
             });
         }
-        let page = self.txn.claim_run(len as u64)?;
-        let value = NewValue::Run { page, len_bytes: len as u64 };
-        if let Source::Bytes(bytes) = source {
-            let written = self
-                .txn
-                .run_mut(page)
-                .map_err(Error::from)
-                .and_then(|run| copy_to_run(run, bytes, page));
-            if written.is_err() {
-                self.keep_or_free(value, written)?;
-            }
-        }
-        Ok(value)
+        let page = match source {
+            Source::Bytes(bytes) => self.txn.store_run(bytes)?,
+            Source::Room(len) => self.txn.claim_run(len as u64)?,
+        };
+        Ok(NewValue::Run { page, len_bytes: len as u64 })
     }
 
     /// Counts a new value's run, or frees it where the value was not stored.
@@ -324,13 +316,6 @@ impl Editor<'_, '_> {
         content.fill(0..content.len(), body, prints)?;
         self.announce_leaves(&[fresh])
     }
-}
-
-/// Copies a value to its run, which has its length.
-fn copy_to_run(run: &mut [u8], bytes: &[u8], page: PageId) -> Result<()> {
-    let place = run.get_mut(..bytes.len()).ok_or(Error::corrupt(page, Damage::Layout))?;
-    place.copy_from_slice(bytes);
-    Ok(())
 }
 
 /// Offset of `part`, a slice of `body`, in it; 0 for an empty one, which may lie anywhere.

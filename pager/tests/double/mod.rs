@@ -90,6 +90,8 @@ pub(crate) struct Double {
     pub(crate) hook: OnceLock<Hook>,
     /// Claimed units above which the mapping asks for a spill.
     pub(crate) budget: usize,
+    /// Units from which on bytes are published without a claim.
+    pub(crate) long: usize,
 }
 
 // SAFETY: raw memory behind the mapping contract; the rest is behind a mutex or atomic.
@@ -132,6 +134,7 @@ impl Double {
             fail_publish: AtomicBool::new(false),
             hook: OnceLock::new(),
             budget: usize::MAX,
+            long: usize::MAX,
         }
     }
 
@@ -282,6 +285,26 @@ unsafe impl Mapping for Double {
             self.publish_units(&mut inner, range);
         }
         Ok(())
+    }
+
+    unsafe fn publish_bytes(&self, range: Bytes, parts: &[&[u8]]) -> Result<bool> {
+        let units = self.units(&range);
+        let mut inner = self.inner.lock().unwrap();
+        let claimed = inner.claimed[units.clone()].iter().any(|claimed| *claimed);
+        if self.write.is_none() || units.len() < self.long || claimed {
+            return Ok(false);
+        }
+        self.call(Call::Publish, &range);
+        let fails = self.fail_publish.load(Ordering::Relaxed);
+        let bytes = parts.concat();
+        assert!(range.end <= self.len() && bytes.len() as u64 <= range.end - range.start);
+        let start = self.read.base.as_ptr().wrapping_add(range.start as usize);
+        let len = if fails { bytes.len() / 2 } else { bytes.len() };
+        // SAFETY: in range (asserted), and nobody refers to it.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, len) };
+        inner.held[units.clone()].fill(false);
+        inner.retired[units].fill(false);
+        if fails { Err(Error::Full) } else { Ok(true) }
     }
 
     unsafe fn hold(&self, range: Bytes) -> Result<()> {

@@ -83,6 +83,21 @@ unsafe impl Mapping for FileMapping {
         Ok(())
     }
 
+    /// `pwritev(2)`—long stretches of whole units go from the caller's memory to the page cache.
+    ///
+    /// # References
+    /// [pwritev(2)](https://man7.org/linux/man-pages/man2/readv.2.html)
+    #[cfg(feature = "residency")]
+    unsafe fn publish_bytes(&self, range: Bytes, parts: &[&[u8]]) -> Result<bool> {
+        self.changeable()?;
+        let Some(twin) = &self.twin else { return Ok(false) };
+        if range.end > self.len() {
+            return Ok(false);
+        }
+        // SAFETY: nobody counts on the range's bytes, by the caller's promise.
+        unsafe { twin.publish_bytes(&range, parts, self.barriers.file()) }.map_err(core_error)
+    }
+
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
         self.changeable()?;
         let Some(twin) = &self.twin else { return Ok(()) };
@@ -145,7 +160,7 @@ unsafe impl Mapping for FileMapping {
         match &self.twin {
             _ if range.is_empty() => Ok(()),
             // SAFETY: as this function, inside the mapping.
-            Some(twin) => unsafe { self.write_through(twin, range) },
+            Some(twin) => unsafe { self.write_durably(twin, range) },
             None => self.sync_view(addresses(&range)).and_then(|()| self.health()),
         }
     }

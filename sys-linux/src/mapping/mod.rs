@@ -248,7 +248,7 @@ impl FileMapping {
     ///
     /// # Safety
     /// As [`Mapping::publish_and_flush`].
-    unsafe fn write_through(&self, twin: &Twin, range: Bytes) -> Result<()> {
+    unsafe fn write_durably(&self, twin: &Twin, range: Bytes) -> Result<()> {
         let len = self.len() as usize;
         // SAFETY: the range is inside both views; what is claimed here is changed by nobody else.
         unsafe { twin.claim(&range, true, self.view.base(), len) };

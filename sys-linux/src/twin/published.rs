@@ -2,8 +2,12 @@
 
 #![allow(unsafe_code)] // Reads units that nobody stores to.
 
+#[cfg(feature = "residency")]
+use super::whole_units_of;
 use super::{Twin, UNIT, WALK_UNITS, pause, units_of};
 use crate::file::write_all;
+#[cfg(feature = "residency")]
+use crate::file::write_window;
 use crate::kernel::start_write_back;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -28,6 +32,11 @@ const BLOCK_UNITS: usize = mapleaf_pager::PAGE_SIZE_MAX / UNIT;
 /// Stretches from here on are published when they are committed: long writes cost a fraction of short
 /// ones for each unit, and little is gained by waiting.
 const HOLD_UNITS_MAX: usize = (256 << 10) / UNIT;
+
+/// Values from here on go past the twin: a write of as much makes a folio as large as those of files that are larger
+/// than memory.
+#[cfg(feature = "residency")]
+const THROUGH_UNITS_MIN: usize = WRITE_BYTES_SPARSE / UNIT;
 
 /// A stretch published at once: bounds what stays in memory while a large transaction commits.
 pub(crate) const STRETCH_UNITS_MAX: usize = (16 << 20) / UNIT;
@@ -71,6 +80,75 @@ impl Twin {
         Ok(())
     }
 
+    /// Writes `parts` to the file, one behind the other, and zeros up to the end of a unit, from the start of a range
+    /// of which nothing in the twin counts any more. `false`: it is short, or not whole units, or claimed.
+    ///
+    /// # Errors
+    /// Those of `pwritev`.
+    ///
+    /// # Safety
+    /// Nobody refers to bytes of the range in the twin.
+    #[cfg(feature = "residency")]
+    pub(crate) unsafe fn publish_bytes(
+        &self,
+        range: &Bytes,
+        parts: &[&[u8]],
+        file: BorrowedFd<'_>,
+    ) -> Result<bool> {
+        let units = whole_units_of(range);
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        if units != units_of(range)
+            || units.len() < THROUGH_UNITS_MIN
+            || len > units.len() * UNIT
+            || !self.abandon(units.clone())
+        {
+            return Ok(false);
+        }
+        let most = self.write_bytes_max();
+        let padding = [0; UNIT];
+        let padded = len.next_multiple_of(UNIT);
+        let padding = padding.get(..padded - len).unwrap_or(&[]);
+        let mut done = 0;
+        while done < padded {
+            let at = units.start * UNIT + done;
+            let window = done..padded.min(done + most - at % most);
+            done += write_window(file, parts, padding, window, at as u64)?;
+        }
+        self.trim();
+        Ok(true)
+    }
+
+    /// Nothing of the units is held or retired any more; whether none is claimed, which is asked before.
+    #[cfg(feature = "residency")]
+    fn abandon(&self, units: Range<usize>) -> bool {
+        let mut counts = self.lock_apart(&units);
+        if self.claimed.next(units.start, units.end).is_some() {
+            return false;
+        }
+        for (set, is_held) in [(&self.held, true), (&self.retired, false)] {
+            let mut at = units.start;
+            while let Some(start) = set.next(at, units.end) {
+                let end = set.next_absent(start, units.end);
+                let ended = set.remove(start..end);
+                if is_held {
+                    self.held_units.fetch_sub(ended, Ordering::Relaxed);
+                } else {
+                    counts.retired -= ended;
+                }
+                self.add_idle(&mut counts, start..end);
+                at = end;
+            }
+        }
+        self.expected.remove(units);
+        true
+    }
+
+    /// Bytes of one positioned write at the most.
+    fn write_bytes_max(&self) -> usize {
+        let sparse = cfg!(not(feature = "residency")) || self.sparse.load(Ordering::Relaxed);
+        if sparse { WRITE_BYTES_SPARSE } else { WRITE_BYTES_RESIDENT }
+    }
+
     /// Writes units to the file, none behind `len`.
     ///
     /// # Safety
@@ -79,8 +157,7 @@ impl Twin {
         let (from, to) = (units.start * UNIT, (units.end * UNIT).min(len));
         // SAFETY: the caller's promise.
         let bytes = unsafe { self.bytes(from, to) };
-        let sparse = cfg!(not(feature = "residency")) || self.sparse.load(Ordering::Relaxed);
-        let most = if sparse { WRITE_BYTES_SPARSE } else { WRITE_BYTES_RESIDENT };
+        let most = self.write_bytes_max();
         let (mut at, mut rest) = (from, bytes);
         while let Some((chunk, behind)) = rest.split_at_checked(rest.len().min(most - at % most))
             && !chunk.is_empty()

@@ -67,6 +67,30 @@ unsafe impl<N: Send> Mapping for SimMapping<N> {
         self.publish_or_fail(ranges, CLAIMED)
     }
 
+    /// For some ranges, and not for others: both ways are to be looked at.
+    unsafe fn publish_bytes(&self, range: Bytes, parts: &[&[u8]]) -> Result<bool> {
+        let (units, unit) = (self.units(&range), self.0.unit as u64);
+        let whole = range.start.is_multiple_of(unit) && range.end.is_multiple_of(unit);
+        let claimed = units.clone().any(|at| self.state(at) & CLAIMED != 0);
+        if self.0.twin.is_none() || !whole || claimed || !units.len().is_power_of_two() {
+            return Ok(false);
+        }
+        let mut bytes: Vec<u8> = parts.concat();
+        assert!(bytes.len() as u64 <= range.end - range.start, "more than the range");
+        bytes.resize((range.end - range.start) as usize, JUNK);
+        let mut inner = self.inner();
+        self.point(&mut inner);
+        units.clone().for_each(|at| self.set_state(at, 0));
+        let failed = self.may_fail(&mut inner, Call::Publish);
+        let most = if failed.is_err() { units.len() / 2 } else { units.len() };
+        for (at, bytes) in units.zip(bytes.chunks(self.0.unit)).take(most) {
+            self.point(&mut inner);
+            self.0.read.put(at * self.0.unit, bytes);
+            self.soil(&mut inner, at);
+        }
+        failed.map(|()| true)
+    }
+
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
         let mut inner = self.inner();
         if self.0.twin.is_some() {
