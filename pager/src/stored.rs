@@ -29,15 +29,22 @@ impl WriteTxn<'_> {
     /// value into [`run_mut`](WriteTxn::run_mut); without memory for a long one where the mapping writes it at once.
     ///
     /// # Errors
-    /// As [`claim_run`](WriteTxn::claim_run).
+    /// As [`claim_run`](WriteTxn::claim_run); [`Io`](Error::Io) of the medium: the pages are free again.
     pub fn store_run(&mut self, value: &[u8]) -> Result<PageId> {
         let len_bytes = value.len() as u64;
         let (id, pages) = self.give_run(len_bytes)?;
         let (mut host, _) = self.split();
-        if host.write_run(id, pages, value) {
-            return Ok(id);
+        match host.write_run(id, pages, value) {
+            Ok(true) => return Ok(id),
+            Ok(false) => host.start_run(id, pages, len_bytes)?,
+            Err(error) => {
+                let birth = self.writer.run.birth;
+                if self.free_pages(id, pages, birth).is_err() {
+                    self.fail();
+                }
+                return Err(error);
+            }
         }
-        host.start_run(id, pages, len_bytes)?;
         self.fill_run(id, value)?;
         Ok(id)
     }
@@ -47,7 +54,7 @@ impl WriteTxn<'_> {
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument): not born here; [`Corrupt`](Error::Corrupt): the run has another
-    /// length.
+    /// length; [`Io`](Error::Io): part of it is written, and the transaction can only be rolled back.
     pub fn rewrite_run(&mut self, id: PageId, value: &[u8]) -> Result<()> {
         if !self.owned(id)? {
             return Err(Error::InvalidArgument);
@@ -57,8 +64,14 @@ impl WriteTxn<'_> {
         }
         let pages = run_pages_of(self.whole(id)?);
         let (mut host, _) = self.split();
-        if !host.view.claimed(id) && host.write_run(id, pages, value) {
-            return Ok(());
+        if !host.view.claimed(id) {
+            let written = host.write_run(id, pages, value);
+            if written.is_err() {
+                self.fail();
+            }
+            if written? {
+                return Ok(());
+            }
         }
         self.fill_run(id, value)
     }
@@ -73,16 +86,19 @@ impl WriteTxn<'_> {
 }
 
 impl Host<'_, '_> {
-    /// Writes a sealed run of pages that this transaction alone may write; whether it did. Where not, even for an
-    /// error, they are to be claimed: what is wrong with the medium shows when they are published.
+    /// Writes a sealed run of pages that this transaction alone may write; whether it did. Where not, they are to be
+    /// claimed: if there is no room for them, there may be when they are published.
+    ///
+    /// # Errors
+    /// What is wrong with the medium; the pages hold anything.
     // Apart: its hash takes stack.
     #[cfg(feature = "locality")]
     #[inline(never)]
-    fn write_run(&mut self, id: PageId, pages: u32, value: &[u8]) -> bool {
+    fn write_run(&mut self, id: PageId, pages: u32, value: &[u8]) -> Result<bool> {
         let view = self.view;
         let enough = value.len() < LARGE_BYTES && self.run.written_bytes >= WRITTEN_BYTES_MAX;
         if enough || !view.two_views() || self.refused(id, pages).is_err() {
-            return false;
+            return Ok(false);
         }
         let mut header = [0; HEADER_BYTES];
         put_u64(&mut header, 8, self.run.birth.0);
@@ -99,17 +115,19 @@ impl Host<'_, '_> {
         // SAFETY: the space gave these pages to this transaction alone: no state that anybody may read reaches
         // them, and the exclusive borrow of the transaction shows that none of them is lent.
         let written = unsafe { view.mapping().publish_bytes(range, &[&header, value]) };
-        if written != Ok(true) {
-            return false;
+        match written {
+            Ok(true) => {}
+            Ok(false) | Err(Error::Full) => return Ok(false),
+            Err(error) => return Err(error),
         }
         self.run.changed = true;
         self.run.dirty_pages += u64::from(pages);
         self.run.written_bytes = self.run.written_bytes.saturating_add(value.len() as u64);
-        true
+        Ok(true)
     }
 
     #[cfg(not(feature = "locality"))]
-    fn write_run(&mut self, _: PageId, _: u32, _: &[u8]) -> bool {
-        false
+    fn write_run(&mut self, _: PageId, _: u32, _: &[u8]) -> Result<bool> {
+        Ok(false)
     }
 }

@@ -285,7 +285,7 @@ impl<'s> WriteTxn<'s> {
         birth == self.writer.run.birth && (!view.two_views() || view.claimed(id))
     }
 
-    fn free_pages(&mut self, id: PageId, pages: u32, birth: TxnId) -> Result<()> {
+    pub(crate) fn free_pages(&mut self, id: PageId, pages: u32, birth: TxnId) -> Result<()> {
         let run = &mut self.writer.run;
         run.changed = true;
         if birth <= run.durable {

@@ -216,3 +216,33 @@ fn a_value_that_cannot_be_written_yet_is_published_by_the_commit() {
         value(4)
     );
 }
+
+/// Else a transaction would be committed with half a value, or pages be lost.
+#[test]
+fn a_medium_that_fails_under_a_value_is_told() {
+    const IO: Error = Error::Io { code: 5 };
+    let store = created(true);
+    let used = |store: &TestStore| store.stats().page_count - store.stats().free_pages;
+    for round in 0..20 {
+        let before = used(&store);
+        let mut txn = store.begin_write().unwrap();
+        store.mapping().broken.store(true, Ordering::Relaxed);
+        assert_eq!(txn.store_run(&value(1)), Err(IO));
+        store.mapping().broken.store(false, Ordering::Relaxed);
+        // Nothing has happened, but that pages were given back.
+        let run = txn.store_run(&value(2)).unwrap();
+        assert_eq!((&txn).run(run, VALUE_BYTES as u64).unwrap(), value(2));
+        txn.free_run(run).unwrap();
+        root(&mut txn, round);
+        txn.commit(Durability::Sync).unwrap();
+        store.checkpoint().unwrap();
+        assert!(round < 4 || used(&store) <= before + 2, "{} of {before}", used(&store));
+    }
+    let mut txn = store.begin_write().unwrap();
+    let run = txn.store_run(&value(1)).unwrap();
+    store.mapping().broken.store(true, Ordering::Relaxed);
+    assert_eq!(txn.rewrite_run(run, &value(2)), Err(IO));
+    store.mapping().broken.store(false, Ordering::Relaxed);
+    root(&mut txn, 1);
+    assert!(matches!(txn.commit(Durability::Sync), Err(Error::TxnFailed { .. })));
+}

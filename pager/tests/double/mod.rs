@@ -87,6 +87,8 @@ pub(crate) struct Double {
     pub(crate) relaxed: AtomicU64,
     pub(crate) fail_flush: AtomicBool,
     pub(crate) fail_publish: AtomicBool,
+    /// As an error of the medium, not for want of room.
+    pub(crate) broken: AtomicBool,
     pub(crate) hook: OnceLock<Hook>,
     /// Claimed units above which the mapping asks for a spill.
     pub(crate) budget: usize,
@@ -132,6 +134,7 @@ impl Double {
             relaxed: AtomicU64::new(0),
             fail_flush: AtomicBool::new(false),
             fail_publish: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             hook: OnceLock::new(),
             budget: usize::MAX,
             long: usize::MAX,
@@ -295,7 +298,8 @@ unsafe impl Mapping for Double {
             return Ok(false);
         }
         self.call(Call::Publish, &range);
-        let fails = self.fail_publish.load(Ordering::Relaxed);
+        let broken = self.broken.load(Ordering::Relaxed);
+        let fails = broken || self.fail_publish.load(Ordering::Relaxed);
         let bytes = parts.concat();
         assert!(range.end <= self.len() && bytes.len() as u64 <= range.end - range.start);
         let start = self.read.base.as_ptr().wrapping_add(range.start as usize);
@@ -304,7 +308,11 @@ unsafe impl Mapping for Double {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, len) };
         inner.held[units.clone()].fill(false);
         inner.retired[units].fill(false);
-        if fails { Err(Error::Full) } else { Ok(true) }
+        match (broken, fails) {
+            (true, _) => Err(Error::Io { code: 5 }),
+            (_, true) => Err(Error::Full),
+            _ => Ok(true),
+        }
     }
 
     unsafe fn hold(&self, range: Bytes) -> Result<()> {
