@@ -263,6 +263,15 @@ impl<'s> Host<'_, 's> {
         Ok(())
     }
 
+    /// A run that was born since the last savepoint, but published: its first page is claimed and linked anew.
+    pub(crate) fn link_first(&mut self, id: PageId) -> Result<()> {
+        if cfg!(feature = "locality") && self.view.two_views() && !self.view.claimed(id) {
+            let page = self.claim_bytes(id, 1, true)?;
+            self.link(page, id);
+        }
+        Ok(())
+    }
+
     /// Whether a page that was born in this transaction waits in the chain to be sealed.
     pub(crate) fn unsealed(&self, id: PageId) -> Result<bool> {
         Ok(unsealed(self.view, self.run, id, self.whole(id)?))

@@ -35,11 +35,14 @@ impl WriteTxn<'_> {
         let (id, pages) = self.give_run(len_bytes)?;
         let (mut host, _) = self.split();
         match host.write_run(id, pages, value) {
-            Ok(true) => return Ok(id),
+            Ok(true) => {
+                self.writer.run.dirty_pages += u64::from(pages);
+                return Ok(id);
+            }
             Ok(false) => host.start_run(id, pages, len_bytes)?,
             Err(error) => {
-                let birth = self.writer.run.birth;
-                if self.free_pages(id, pages, birth).is_err() {
+                // Given back as a run that was begun: the space has no other way while the transaction runs.
+                if host.start_run(id, pages, 0).and_then(|()| host.push_freed_run(id)).is_err() {
                     self.fail();
                 }
                 return Err(error);
@@ -54,7 +57,7 @@ impl WriteTxn<'_> {
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument): not born here; [`Corrupt`](Error::Corrupt): the run has another
-    /// length; [`Io`](Error::Io): part of it is written, and the transaction can only be rolled back.
+    /// length. Any other: part of it may be written, and the transaction can only be rolled back.
     pub fn rewrite_run(&mut self, id: PageId, value: &[u8]) -> Result<()> {
         if !self.owned(id)? {
             return Err(Error::InvalidArgument);
@@ -63,16 +66,21 @@ impl WriteTxn<'_> {
             return Err(Error::corrupt(id, Damage::Layout));
         }
         let pages = run_pages_of(self.whole(id)?);
-        let (mut host, _) = self.split();
-        if !host.view.claimed(id) {
-            let written = host.write_run(id, pages, value);
-            if written.is_err() {
-                self.fail();
-            }
-            if written? {
-                return Ok(());
-            }
+        let rewritten = self.rewrite(id, pages, value);
+        if rewritten.is_err() {
+            // Part of it may be written.
+            self.fail();
         }
+        rewritten
+    }
+
+    fn rewrite(&mut self, id: PageId, pages: u32, value: &[u8]) -> Result<()> {
+        let (mut host, _) = self.split();
+        if !host.view.claimed(id) && host.write_run(id, pages, value)? {
+            return Ok(());
+        }
+        // Claimed before it is looked at: what a write has left of it does not match its checksum.
+        host.ensure_linked(id)?;
         self.fill_run(id, value)
     }
 
@@ -121,7 +129,6 @@ impl Host<'_, '_> {
             Err(error) => return Err(error),
         }
         self.run.changed = true;
-        self.run.dirty_pages += u64::from(pages);
         self.run.written_bytes = self.run.written_bytes.saturating_add(value.len() as u64);
         Ok(true)
     }

@@ -272,8 +272,11 @@ impl<'s> WriteTxn<'s> {
         self.run_len(id)?;
         let page = self.whole(id)?;
         let (birth, pages) = (birth_of(page), run_pages_of(page));
-        if self.waits_in_chain(id, birth) {
+        let published = cfg!(feature = "locality") && birth == self.writer.run.birth;
+        if published || self.waits_in_chain(id, birth) {
             let (mut host, _) = self.split();
+            // It waits for the commit as others do: the space would search no more for this transaction.
+            host.link_first(id)?;
             return host.push_freed_run(id);
         }
         self.free_pages(id, pages, birth)
@@ -285,7 +288,7 @@ impl<'s> WriteTxn<'s> {
         birth == self.writer.run.birth && (!view.two_views() || view.claimed(id))
     }
 
-    pub(crate) fn free_pages(&mut self, id: PageId, pages: u32, birth: TxnId) -> Result<()> {
+    fn free_pages(&mut self, id: PageId, pages: u32, birth: TxnId) -> Result<()> {
         let run = &mut self.writer.run;
         run.changed = true;
         if birth <= run.durable {

@@ -2,7 +2,7 @@
 
 mod double;
 
-use double::stores::{CAPACITY, PAGE, TestStore, options};
+use double::stores::{CAPACITY, PAGE, TestStore, emptied, options};
 use double::{Double, Nothing, words};
 use mapleaf_pager::{
     Durability, Error, Mapping, PageId, Pages, Part, Store, Verify, WriteTxn,
@@ -91,6 +91,50 @@ fn a_run_is_written_again_where_it_is_until_it_is_committed() {
         reopened(&store).begin_read(0).unwrap().run(run, VALUE_BYTES as u64).unwrap(),
         value(3)
     );
+}
+
+/// Else a full disk would leave half of a value, and be told as damage.
+#[test]
+fn a_run_that_is_written_again_on_a_full_medium_is_whole() {
+    let made = created(true);
+    made.close().unwrap();
+    let mut mapping = Double::new(&made.mapping().published(), CAPACITY, PAGE, true);
+    mapping.long = LONG;
+    let options = options().verify(Verify::Always);
+    // SAFETY: the store's own bytes.
+    #[allow(unsafe_code)]
+    let store = unsafe { Store::open(mapping, words(), &options, &mut Nothing) }.unwrap();
+    let mut txn = store.begin_write().unwrap();
+    let run = txn.store_run(&value(1)).unwrap();
+    store.mapping().fail_publish.store(true, Ordering::Relaxed);
+    txn.rewrite_run(run, &value(2)).unwrap();
+    assert_eq!((&txn).run(run, VALUE_BYTES as u64).unwrap(), value(2));
+    store.mapping().fail_publish.store(false, Ordering::Relaxed);
+    root(&mut txn, 1);
+    txn.commit(Durability::Sync).unwrap();
+    assert_eq!(store.begin_read(0).unwrap().run(run, VALUE_BYTES as u64).unwrap(), value(2));
+}
+
+/// Else a store whose transactions replace their own long values would grow though most of it is free.
+#[test]
+fn a_long_value_that_is_freed_again_leaves_free_pages_to_be_found() {
+    let store = created(true);
+    emptied(&store);
+    store.checkpoint().unwrap();
+    let pages = store.stats().page_count;
+    let mut old: Vec<PageId> = Vec::new();
+    for round in 0..30 {
+        let mut txn = store.begin_write().unwrap();
+        old.drain(..).for_each(|page| txn.free(page).unwrap());
+        for _ in 0..4 {
+            let run = txn.store_run(&value(round)).unwrap();
+            txn.free_run(run).unwrap();
+        }
+        old = (0..200).map(|_| txn.claim().unwrap()).collect();
+        root(&mut txn, round);
+        txn.commit(Durability::Sync).unwrap();
+    }
+    assert!(store.stats().page_count <= pages + 64, "{} of {pages}", store.stats().page_count);
 }
 
 /// A page that was freed may be held still, with what it was: readers would look there.
