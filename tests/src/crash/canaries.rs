@@ -48,7 +48,7 @@ pub const CANARIES: [(Canary, &[&str]); 24] = [
     (Canary::Within(Bug::PageLeaked), &["s1s2"]),
     (Canary::Within(Bug::HeldNotPublished), &["s1c0"]),
     // Not a crash: a publication that fails in the middle of a value. Looked for by faults.
-    (Canary::Within(Bug::RunHeld), &["l0l1c0l2l0c0"]),
+    (Canary::Within(Bug::RunHeld), &["l0l2l4l6l8l0l2l4c0"]),
     // The same: a flush that fails.
     (Canary::Within(Bug::NotPoisoned), &["s1c0s2"]),
     (Canary::Within(Bug::FailureMisnamed), &["s1c0s2"]),
